@@ -1,0 +1,266 @@
+"""The bytes of one file: its data, its holes, and what stands in for what cannot be read."""
+
+import errno
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from core import namespace
+
+CHUNK = 1 << 20
+_BLOCK = 4096
+"""After a read that failed, how much is tried at a time: the page size, and a block of most disks."""
+_RETRIES = 2
+_FINE = 1 << 16
+_SECTOR = 512  # the unit of st_blocks, see inode(7)
+_ZEROS = bytes(CHUNK)
+_APART = 4 << 20
+"""Files of this size and more are hashed beside the writing; below, that costs more than it gains."""
+
+ReadAt = Callable[[int, memoryview, int], int]
+"""Reads from a descriptor into memory at an offset; how many bytes came. Raises OSError."""
+
+
+def read_at(fd: int, into: memoryview, offset: int) -> int:
+    """preadv(2) into one buffer."""
+    return os.preadv(fd, [into], offset)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Bytes that could not be read: from `start` up to but without `end`."""
+
+    start: int
+    end: int
+    code: int
+    """The error number; 0 where the file ended before its size."""
+
+
+@dataclass(slots=True)
+class Content:
+    """One open file, read once from its beginning to its end."""
+
+    fd: int
+    size: int
+    sparse: bool
+    buffer: memoryview
+    """At least `CHUNK` bytes, lent for as long as the file is read."""
+    read: ReadAt = read_at
+    gaps: list[Gap] = field(default_factory=list)
+    got: int = 0
+    """Bytes that really came from the file; holes do not count."""
+
+    @classmethod
+    def of(cls, fd: int, status: os.stat_result, buffer: memoryview, read: ReadAt = read_at) -> "Content":
+        return cls(fd, status.st_size, status.st_blocks * _SECTOR < status.st_size, buffer, read)
+
+    @property
+    def nothing_readable(self) -> bool:
+        """There were bytes to read and not one came."""
+        return bool(self.gaps) and not self.got
+
+    def pieces(self) -> Iterator[memoryview | int]:
+        """The file in order: bytes, or a number of zero bytes that need not be written.
+
+        A piece is valid until the next one is asked for. Read errors become `gaps`, filled with zeros.
+        """
+        if self.size > CHUNK:
+            _advise(self.fd)
+        if not self.sparse:
+            yield from self._data(0, self.size, False)
+            return
+        position = 0
+        for start, end in self._extents():
+            if start > position:
+                yield from _hole(start - position)
+            # One extent over all of a file that has fewer blocks than bytes: the file system does
+            # not tell its holes (SEEK_DATA in lseek(2)), so they are looked for.
+            yield from self._data(start, end, (start, end) == (0, self.size))
+            position = end
+        if position < self.size:
+            yield from _hole(self.size - position)
+
+    def data_extents(self) -> list[tuple[int, int]] | None:
+        """Where data lies, start and end; None where the file system does not tell its holes."""
+        found = list(self._extents())
+        return None if found == [(0, self.size)] else found
+
+    def _extents(self) -> Iterator[tuple[int, int]]:
+        position = 0
+        while position < self.size:
+            try:
+                start = os.lseek(self.fd, position, os.SEEK_DATA)
+                end = os.lseek(self.fd, start, os.SEEK_HOLE)
+            except OSError as error:
+                if error.errno == errno.ENXIO:
+                    return
+                start, end = position, self.size
+            if start < position or end <= start:
+                start, end = position, self.size
+            if start >= self.size:
+                return
+            end = min(end, self.size)
+            yield start, end
+            position = end
+
+    def _data(self, start: int, end: int, find_zeros: bool) -> Iterator[memoryview | int]:
+        position = start
+        while position < end:
+            want = min(len(self.buffer), end - position)
+            try:
+                count = self.read(self.fd, self.buffer[:want], position)
+            except OSError:
+                yield from self._by_blocks(position, position + want)
+                position += want
+                continue
+            if count == 0:
+                self._lose(position, end, 0)
+                yield from _hole(end - position)
+                return
+            self.got += count
+            if find_zeros:
+                yield from _sifted(self.buffer[:count])
+            else:
+                yield self.buffer[:count]
+            position += count
+
+    def _by_blocks(self, start: int, end: int) -> Iterator[memoryview | int]:
+        position = start
+        while position < end:
+            stop = min(end, position - position % _BLOCK + _BLOCK)
+            piece = self.buffer[: stop - position]
+            try:
+                count = self._again(piece, position)
+            except OSError as error:
+                self._lose(position, stop, error.errno or errno.EIO)
+                yield stop - position
+                position = stop
+                continue
+            if count == 0:
+                self._lose(position, stop, 0)
+                yield stop - position
+                position = stop
+                continue
+            self.got += count
+            yield piece[:count]
+            position += count
+
+    def _again(self, piece: memoryview, position: int) -> int:
+        """A block of a place that could not be read at once: a few tries, for a medium that is dying."""
+        for _time in range(_RETRIES):
+            with suppress(OSError):
+                return self.read(self.fd, piece, position)
+        return self.read(self.fd, piece, position)
+
+    def _lose(self, start: int, end: int, code: int) -> None:
+        if self.gaps and self.gaps[-1].end == start and self.gaps[-1].code == code:
+            start = self.gaps.pop().start
+        self.gaps.append(Gap(start, end, code))
+
+
+def _advise(fd: int) -> None:
+    try:
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+    except OSError as error:
+        # Only a hint: a file system that does not take it reads all the same.
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ESPIPE, errno.EOPNOTSUPP):
+            raise
+
+
+def _hole(length: int) -> Iterator[int]:
+    while length > 0:
+        yield min(length, CHUNK)
+        length -= CHUNK
+
+
+def _sifted(piece: memoryview) -> Iterator[memoryview | int]:
+    for start in range(0, len(piece), _FINE):
+        part = piece[start : start + _FINE]
+        if part.tobytes() == _ZEROS[: len(part)]:
+            yield len(part)
+        else:
+            yield part
+
+
+class Hashed:
+    """SHA-256 over the pieces of a file."""
+
+    def __init__(self) -> None:
+        self._checksum = hashlib.sha256()
+
+    def add(self, piece: memoryview | int) -> None:
+        self._checksum.update(memoryview(_ZEROS)[:piece] if isinstance(piece, int) else piece)
+
+    def digest(self) -> str:
+        """In hexadecimal."""
+        return self._checksum.hexdigest()
+
+
+def digest(content: Content, tick: Callable[[int], None]) -> str:
+    """SHA-256 of the file in hexadecimal; `tick` gets the bytes done."""
+    checksum = hashlib.sha256()
+    for piece in content.pieces():
+        if isinstance(piece, int):
+            checksum.update(memoryview(_ZEROS)[:piece])
+            tick(piece)
+        else:
+            checksum.update(piece)
+            tick(len(piece))
+    return checksum.hexdigest()
+
+
+def transfer(content: Content, target: int, tick: Callable[[int], None]) -> str:
+    """Write the file to the descriptor `target`, holes as holes; SHA-256 of what was written.
+
+    Raises OSError of the target only.
+    """
+    checksum = hashlib.sha256()
+    if content.size < _APART:
+        _transfer(content, target, tick, checksum, None)
+    else:
+        # The thread ends with the file: one that stayed would keep the mount namespace that it was born in
+        with ThreadPoolExecutor(max_workers=1, initializer=namespace.apart) as beside:
+            _transfer(content, target, tick, checksum, beside)
+    return checksum.hexdigest()
+
+
+def _transfer(
+    content: Content,
+    target: int,
+    tick: Callable[[int], None],
+    checksum: "hashlib._Hash",
+    beside: ThreadPoolExecutor | None,
+) -> None:
+    if content.sparse:
+        os.ftruncate(target, content.size)
+    position = 0
+    hole = False
+    for piece in content.pieces():
+        if isinstance(piece, int):
+            checksum.update(memoryview(_ZEROS)[:piece])
+            position += piece
+            hole = True
+            tick(piece)
+            continue
+        hashed = beside.submit(checksum.update, piece) if beside else None
+        try:
+            _write(target, piece, position)
+        finally:
+            if hashed:
+                hashed.result()
+        if not hashed:
+            checksum.update(piece)
+        position += len(piece)
+        tick(len(piece))
+    if hole and not content.sparse:
+        os.ftruncate(target, position)
+
+
+def _write(target: int, piece: memoryview, position: int) -> None:
+    while piece:
+        count = os.pwrite(target, piece, position)
+        piece = piece[count:]
+        position += count

@@ -1,0 +1,323 @@
+"""Copies files and trees of a guest to a folder of the host, with checksums."""
+
+import errno
+import os
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from core.files.abilities import Abilities, probe
+from core.files.bringing import Bringing
+from core.files.choices import CAUTIOUS, Choices
+from core.files.clash import Clashes
+from core.files.content import ReadAt, read_at
+from core.files.estimate import Estimate, estimate
+from core.files.inodeflags import NONE, flags_of, set_flags
+from core.files.kernel import flush
+from core.files.landing import Landing, Taken
+from core.files.manifest import Manifest
+from core.files.metadata import keep
+from core.files.naming import Names
+from core.files.outcome import Copied
+from core.files.owners import owners
+from core.files.prefetch import Prefetch
+from core.files.progress import Listener, Meter
+from core.files.sharing import Sharing
+from core.files.sidecar import Sidecar
+from core.files.sources import Road, already_there, roads_of
+from core.files.space import check_space
+from core.files.tally import Tally, flags_told
+from core.files.target import Target, open_target
+from core.files.trail import LIST, SEARCH, descend
+from core.files.tree import OPEN_FILE, GuestTree
+from core.files.verify import Verified, read_back
+from core.files.walk import Step, Walk, reason
+from core.i18n import _, ngettext
+from core.runner import CancelToken
+from core.text import grouped, safe
+
+
+def copy(
+    tree: GuestTree,
+    sources: Sequence[bytes],
+    dest: Path,
+    cancel: CancelToken,
+    progress: Listener,
+    expected: Estimate | None = None,
+    read: ReadAt = read_at,
+    choices: Choices = CAUTIOUS,
+) -> Copied:
+    """Copy `sources` of the guest into the folder `dest`, each under its own name.
+
+    ``/`` and a source that ends in a slash put their contents there. `dest` is made with mode 0700
+    where it is missing. What is there already with the same content counts as copied, so the same call
+    goes on where an earlier one was cut off; `choices` says what becomes of other content. Nothing of the
+    guest stops the copy: see `Copied.unreadable` and `Copied.lost_metadata`.
+
+    `expected` saves counting the sources again; `read` reads the guest's files.
+    Raises `NoSpace`, `Cancelled`, `WrongUsage`, `Refused` and other `SalvageError`.
+    """
+    began = time.monotonic()
+    with ExitStack() as stack:
+        roads = roads_of(tree, sources, stack)
+        expected = expected or estimate(tree, sources, cancel)
+        check_space(max(0, expected.allocated - already_there(dest, roads, cancel)), dest)
+        root = open_target(dest)
+        stack.callback(os.close, root)
+        meter = Meter(progress, expected.names, expected.apparent)
+        try:
+            target = Target(root)
+            stack.callback(target.close)
+            sidecar = Sidecar(target)
+            tally = Tally(dest, meter, sidecar)
+            able = probe(root)
+            manifest = Manifest(target)
+            target.clean()
+        except OSError as error:
+            raise Tally(dest, meter, sidecar).stopped(error) from error
+        if sentence := able.sentence(dest):
+            choices.tell(sentence)
+        prefetch = stack.enter_context(Prefetch())
+        one = _Copy(tree, target, able, manifest, sidecar, tally, cancel, meter, read, choices, prefetch)
+        return one.run(roads, dest, began)
+
+
+class _Copy:
+    """One run of `copy`: what it has met so far and where it stands."""
+
+    def __init__(
+        self,
+        tree: GuestTree,
+        target: Target,
+        able: Abilities,
+        manifest: Manifest,
+        sidecar: Sidecar,
+        tally: Tally,
+        cancel: CancelToken,
+        meter: Meter,
+        read: ReadAt,
+        choices: Choices,
+        prefetch: Prefetch,
+    ) -> None:
+        self._tree = tree
+        self._prefetch = prefetch
+        self._target = target
+        self._cancel = cancel
+        self._meter = meter
+        self._choices = choices
+        sharing = Sharing(target.root) if able.shares_blocks else None
+        landing = Landing(target, read, choices.privileges, sharing)
+        self._clashes = Clashes(target, choices)
+        self._names = Names(able)
+        self._manifest = manifest
+        self._sidecar = sidecar
+        self._tally = tally
+        self._bringing = Bringing(
+            target, landing, self._clashes, able, manifest, tally, meter, cancel, choices
+        )
+
+    # -- the way through ------------------------------------------------------------------------
+
+    def run(self, roads: Sequence[Road], dest: Path, began: float) -> Copied:
+        try:
+            for road in roads:
+                self._source(road)
+            self._late_ones()
+            self._set_flags()
+            manifest, sidecar, verified = self._finished(began)
+        except BaseException:
+            self._manifest.abandon()
+            self._sidecar.abandon()
+            raise
+        self._meter.report()
+        tally = self._tally
+        return Copied(
+            files=tally.files,
+            directories=tally.directories,
+            symlinks=tally.symlinks,
+            others=tally.others,
+            bytes=tally.bytes,
+            seconds=time.monotonic() - began,
+            manifest=dest / os.fsdecode(manifest),
+            unreadable=tally.unreadable,
+            lost_metadata=tally.lost,
+            skipped_same=tally.same,
+            sidecar=dest / os.fsdecode(sidecar) if sidecar else None,
+            verified=verified,
+            owners=owners(self._tree, tally.users, tally.groups),
+            replaced=self._clashes.replaced,
+            kept_both=self._clashes.kept_both,
+        )
+
+    def _finished(self, began: float) -> tuple[bytes, bytes | None, Verified]:
+        self._cancel.check()
+        try:
+            flush(self._target.root)
+            took = time.monotonic() - began
+            with self._manifest.so_far() as lines:
+                verified = read_back(self._target.root, lines, self._choices.verify, took, self._breathe)
+            self._take_away(verified.wrong)
+            name = self._manifest.finish()
+            sidecar = self._sidecar.finish(self._manifest.top)
+            flush(self._target.root)
+        except OSError as error:
+            raise self._tally.stopped(error) from error
+        return name, sidecar, verified
+
+    def _take_away(self, wrong: Sequence[bytes]) -> None:
+        """A copy that is not what was written is none: the next run makes it anew."""
+        for path in wrong:
+            above, _slash, name = path.rpartition(b"/")
+            with suppress(OSError):
+                folder = descend(self._target.root, above, SEARCH)
+                try:
+                    os.unlink(name, dir_fd=folder)
+                finally:
+                    os.close(folder)
+            self._tally.failed(
+                b"/" + path,
+                _(
+                    "What the target gave back is not what was written to it; the copy was removed. "
+                    "Do not trust this target: its medium or its memory is failing."
+                ),
+            )
+
+    def _breathe(self) -> None:
+        self._cancel.check()
+        self._meter.add(0)
+
+    def _source(self, road: Road) -> None:
+        place = road.place
+        if place.kind != "dir":
+            onto = self._names.fit(road.name or place.name)
+            self._sidecar.top(onto)
+            self._bringing.bring(Step.OTHER, place.parent, place.name, place.path, onto)
+            return
+        try:
+            start = place.open(LIST)
+        except OSError as error:
+            self._tally.failed(place.path, reason(error))
+            return
+        seen = {self._target.identity}
+        walk = Walk(start, place.path, self._tally.failed, seen, self._prefetch)
+        try:
+            if road.name is None:
+                self._contents(walk)
+            elif self._enter(road.name, place.path, os.fstat(start)):
+                self._contents(walk)
+                self._leave(start, os.fstat(start), place.path)
+        finally:
+            walk.close()
+
+    def _contents(self, walk: Walk) -> None:
+        for step, name, status in walk.steps():
+            self._cancel.check()
+            path = walk.prefix + name
+            if step is Step.ENTER and status is not None:
+                if not self._enter(name, path, status):
+                    walk.skip()
+            elif step is Step.LEAVE and status is not None:
+                path = walk.prefix[:-1] if walk.opened else path
+                self._leave(self._stand(walk, path) if walk.opened else None, status, path)
+            else:
+                parent = self._stand(walk, path)
+                if parent is not None:
+                    onto = self._names.fit(name)
+                    if self._target.at_top:
+                        self._sidecar.top(onto)
+                    self._bringing.bring(step, parent, name, path, onto)
+
+    def _stand(self, walk: Walk, path: bytes) -> int | None:
+        """The guest's directory that the walk stands in; None, and told, when it is out of reach."""
+        try:
+            return walk.trail.fd
+        except OSError as error:
+            self._tally.failed(path, reason(error))
+            return None
+
+    def _late_ones(self) -> None:
+        """The files at and beside bad places, now that all others are there."""
+        waiting = self._bringing.late
+        if not waiting:
+            return
+        self._choices.tell(
+            ngettext(
+                "{count} file lies at or beside a bad place of the disk and is copied last: {paths}",
+                "{count} files lie at or beside bad places of the disk and are copied last: {paths}",
+                len(waiting),
+            ).format(count=grouped(len(waiting)), paths=", ".join(safe(late.path) for late in waiting[:5]))
+        )
+        flush(self._target.root)
+        for late in waiting:
+            self._cancel.check()
+            with self._tree.resolve(late.path, follow_last=False) as place:
+                try:
+                    self._target.go(late.folder)
+                    self._bringing.file(place.parent, place.name, late.path, late.onto, late=True)
+                    above = os.stat(b".", dir_fd=place.parent)
+                    os.utime(self._target.here, ns=(above.st_atime_ns, above.st_mtime_ns))
+                except OSError as error:
+                    self._tally.unwritten(late.path, error)
+                finally:
+                    self._target.leave_all()
+
+    # -- folders --------------------------------------------------------------------------------
+
+    def _enter(self, name: bytes, path: bytes, status: os.stat_result) -> bool:
+        onto = self._names.fit(name)
+        if self._target.at_top:
+            self._sidecar.top(onto)
+        try:
+            self._clashes.bring(path, onto, status, self._into)
+        except Taken:
+            self._tally.taken(path)
+            return False
+        except OSError as error:
+            self._tally.unwritten(path, error)
+            return False
+        self._names.down()
+        self._tally.directories += 1
+        return True
+
+    def _into(self, onto: bytes, replace: bool) -> None:
+        if replace:
+            os.unlink(onto, dir_fd=self._target.here)
+        try:
+            self._target.enter(onto)
+        except OSError as error:
+            if error.errno in (errno.ENOTDIR, errno.ELOOP, errno.EEXIST):
+                raise Taken from error
+            raise
+
+    def _leave(self, source: int | None, status: os.stat_result, path: bytes) -> None:
+        there = b"/".join(self._target.names)
+        name = path.rpartition(b"/")[2]
+        try:
+            lost = keep(source, self._target.here, status, privileges=self._choices.privileges)
+            flags = flags_of(source) if source is not None else NONE
+            self._bringing.note(path, there, status, source, lost, flags, name)
+        except OSError as error:
+            self._tally.unwritten(path, error)
+        self._target.leave()
+        self._names.up()
+
+    def _set_flags(self) -> None:
+        """Last of all, because nobody can change a file any more that has them."""
+        for path, there, flags in self._bringing.flagged:
+            above, _slash, name = there.rpartition(b"/")
+            try:
+                folder = descend(self._target.root, above, SEARCH)
+                try:
+                    fd = os.open(name, OPEN_FILE, dir_fd=folder)
+                finally:
+                    os.close(folder)
+                try:
+                    done = set_flags(fd, flags)
+                    status = os.fstat(fd)
+                finally:
+                    os.close(fd)
+                if not done:
+                    self._tally.lose(path, there, status, None, flags_told(flags), flags=flags)
+            except OSError as error:
+                self._tally.unwritten(path, error)

@@ -1,0 +1,203 @@
+"""One file, link, pipe or socket of the guest brought to its place in the target."""
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.files.content import CHUNK, Content, Gap, ReadAt, digest, transfer
+from core.files.metadata import keep, keep_named
+from core.files.sharing import Sharing
+from core.files.target import Target
+from core.i18n import _
+from core.text import grouped, safe
+
+Tick = Callable[[int], None]
+
+
+class Taken(Exception):
+    """Something else already bears the name in the target, and it is not replaced."""
+
+
+class NothingReadable(Exception):
+    """Not one byte of the file could be read; a copy of it would be all zeros."""
+
+    def __init__(self, gaps: list[Gap]) -> None:
+        super().__init__()
+        self.gaps = gaps
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """A regular file in its place."""
+
+    digest: str
+    gaps: list[Gap]
+    lost: list[str]
+    same: bool
+    """It was there already, with the same content."""
+
+
+class Landing:
+    """Brings entries to the directory in which the target stands. OSErrors are those of the target."""
+
+    def __init__(
+        self, target: Target, read: ReadAt, privileges: bool = False, sharing: Sharing | None = None
+    ) -> None:
+        self._target = target
+        self._read = read
+        self._privileges = privileges
+        self._sharing = sharing
+        self._buffer = memoryview(bytearray(CHUNK))
+        self._second: memoryview | None = None
+
+    def file(
+        self, source: int, status: os.stat_result, name: bytes, tick: Tick, replace: bool = False
+    ) -> Landed:
+        """The open regular file `source` under `name`.
+
+        What is there already is kept if its content is the same. Raises `Taken` if it is not, unless it is
+        to be replaced; `NothingReadable`, and OSError.
+        """
+        if replace:
+            return self._new(source, status, name, tick, replace=True)
+        if not self._target.holds(name):
+            try:
+                return self._new(source, status, name, tick)
+            except FileExistsError:
+                # Appeared meanwhile, or the target does not tell capital letters from small ones.
+                return self._same(source, status, name, _ignore)
+        return self._same(source, status, name, tick)
+
+    def symlink(
+        self, source: int, status: os.stat_result, name: bytes, text: bytes, onto: bytes, replace: bool
+    ) -> list[str]:
+        """The symbolic link `name` of the directory `source`, which says `text`, as `onto`; what was lost."""
+        here = self._target.here
+        try:
+            self._make(onto, replace, lambda wanted: os.symlink(text, wanted, dir_fd=here))
+        except FileExistsError:
+            self._must_be(onto, status)
+            if os.readlink(onto, dir_fd=here) != text:
+                raise Taken from None
+        return keep_named((source, name), (here, onto), status)
+
+    def special(
+        self, source: int, status: os.stat_result, name: bytes, onto: bytes, replace: bool
+    ) -> list[str]:
+        """The pipe, socket or device `name` of the directory `source` as `onto`; what was lost."""
+        here = self._target.here
+        mode = stat.S_IFMT(status.st_mode) | 0o600
+        try:
+            self._make(onto, replace, lambda wanted: os.mknod(wanted, mode, status.st_rdev, dir_fd=here))
+        except FileExistsError:
+            self._must_be(onto, status)
+        return keep_named((source, name), (here, onto), status)
+
+    def is_file_with(self, name: bytes, size: int, checksum: str) -> bool:
+        """Whether the target has a regular file `name` with that content."""
+        fd = self._open_existing(name, size)
+        if fd is None:
+            return False
+        try:
+            return self._digest(fd) == checksum
+        finally:
+            os.close(fd)
+
+    def _make(self, onto: bytes, replace: bool, create: Callable[[bytes], None]) -> None:
+        if not replace:
+            create(onto)
+            return
+        temporary = self._target.temporary()
+        create(temporary)
+        try:
+            self._target.settle(temporary, onto, replace=True)
+        except BaseException:
+            self._target.remove(temporary)
+            raise
+
+    def _new(
+        self, source: int, status: os.stat_result, name: bytes, tick: Tick, replace: bool = False
+    ) -> Landed:
+        target = self._target
+        temporary = target.temporary()
+        content = Content.of(source, status, self._buffer, self._read)
+        fd = os.open(temporary, target.NEW_FILE, 0o600, dir_fd=target.here)
+        try:
+            try:
+                checksum = transfer(content, fd, tick)
+                if content.nothing_readable:
+                    raise NothingReadable(content.gaps)
+                lost = keep(source, fd, status, target.plain, self._privileges)
+                if self._sharing:
+                    self._sharing.bring(source, fd, target.path(name))
+            finally:
+                os.close(fd)
+            target.settle(temporary, name, replace=replace)
+        except BaseException:
+            target.remove(temporary)
+            raise
+        return Landed(checksum, content.gaps, lost, False)
+
+    def _same(self, source: int, status: os.stat_result, name: bytes, tick: Tick) -> Landed:
+        fd = self._open_existing(name, status.st_size)
+        if fd is None:
+            raise Taken
+        try:
+            content = Content.of(source, status, self._buffer, self._read)
+            checksum = digest(content, tick)
+            if content.nothing_readable:
+                raise NothingReadable(content.gaps)
+            if checksum != self._digest(fd):
+                raise Taken
+            lost = keep(source, fd, status, privileges=self._privileges)
+            return Landed(checksum, content.gaps, lost, True)
+        finally:
+            os.close(fd)
+
+    def _open_existing(self, name: bytes, size: int) -> int | None:
+        """A descriptor of the target's regular file of that size; None where something else is."""
+        here = self._target.here
+        status = os.stat(name, dir_fd=here, follow_symlinks=False)
+        if not stat.S_ISREG(status.st_mode) or status.st_size != size:
+            return None
+        self._target.unlock(name, stat.S_IRUSR)
+        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=here)
+
+    def _digest(self, fd: int) -> str:
+        if self._second is None:
+            self._second = memoryview(bytearray(CHUNK))
+        existing = Content.of(fd, os.fstat(fd), self._second)
+        checksum = digest(existing, _ignore)
+        return "" if existing.gaps else checksum
+
+    def _must_be(self, name: bytes, wanted: os.stat_result) -> None:
+        status = os.stat(name, dir_fd=self._target.here, follow_symlinks=False)
+        same = stat.S_IFMT(status.st_mode) == stat.S_IFMT(wanted.st_mode)
+        if not same or status.st_rdev != wanted.st_rdev:
+            raise Taken
+
+
+def _ignore(_count: int) -> None:
+    return
+
+
+def told(gaps: list[Gap], size: int) -> str:
+    """What could not be read of a file of `size` bytes, as a sentence or two."""
+    missing = sum(gap.end - gap.start for gap in gaps)
+    first = gaps[0]
+    why = (
+        safe(os.strerror(first.code))
+        if first.code
+        else _("the file ends before the size that its inode says")
+    )
+    return _(
+        "{missing} of {size} bytes could not be read, the first at byte {start} ({reason}); "
+        "zeros stand in their place."
+    ).format(missing=grouped(missing), size=grouped(size), start=grouped(first.start), reason=why)
+
+
+def told_nothing(gaps: list[Gap]) -> str:
+    """That a file has no readable byte, as a sentence or two."""
+    why = safe(os.strerror(gaps[0].code)) if gaps[0].code else _("there is no data")
+    return _("Not one byte could be read ({reason}); no copy was made.").format(reason=why)

@@ -1,0 +1,94 @@
+"""What came of a copy."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.files.entry import named
+from core.files.owners import Owners
+from core.files.verify import Verified
+from core.i18n import _
+from core.text import grouped, size
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Something of the guest that is not, or not wholly, in the copy."""
+
+    path: bytes
+    """The path on the guest's volume."""
+    error: str
+    """What happened, as a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Something about an entry that the target could not keep."""
+
+    path: bytes
+    """The path on the guest's volume."""
+    what: str
+    """What is missing, as a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """A finished copy, which may have gaps: see `unreadable` and `lost_metadata`."""
+
+    files: int
+    """Names of regular files, those that were already there included."""
+    directories: int
+    symlinks: int
+    others: int
+    """Named pipes and sockets."""
+    bytes: int
+    """Sizes of the files as they read, holes included, each hard-linked file once."""
+    seconds: float
+    manifest: Path
+    unreadable: list[Unreadable]
+    lost_metadata: list[Lost]
+    skipped_same: int
+    """Files that an earlier run had already brought."""
+    sidecar: Path | None = None
+    """Where that lies which the target could not keep."""
+    verified: Verified = field(default_factory=Verified)
+    owners: Owners = field(default_factory=Owners)
+    replaced: int = 0
+    kept_both: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Everything was read and everything was kept."""
+        return not self.unreadable and not self.lost_metadata
+
+    def to_json(self) -> dict[str, object]:
+        """The outcome as `copy --json` prints it."""
+        return {
+            "files": self.files,
+            "bytes": self.bytes,
+            "seconds": round(self.seconds, 3),
+            **named("manifest", os.fsencode(self.manifest)),
+            "unreadable": [{**named("path", gap.path), "error": gap.error} for gap in self.unreadable],
+            "lost_metadata": [{**named("path", lost.path), "what": lost.what} for lost in self.lost_metadata],
+            "sidecar": os.fsdecode(self.sidecar) if self.sidecar else None,
+            "verified": {
+                "files": self.verified.files,
+                "bytes": self.verified.size,
+                "all": self.verified.whole,
+                "wrong": [os.fsdecode(path) for path in self.verified.wrong],
+            },
+            "replaced": self.replaced,
+            "kept_both": self.kept_both,
+        }
+
+
+def verified_told(copied: Copied) -> str:
+    """How much of a copy was read back from the target and compared, as words."""
+    verified = copied.verified
+    if verified.whole:
+        return _("all of it")
+    if not verified.files:
+        return _("nothing")
+    return _("{files} of {all} files, {size}").format(
+        files=grouped(verified.files), all=grouped(copied.files), size=size(verified.size)
+    )

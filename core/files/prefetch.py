@@ -1,0 +1,130 @@
+"""Asks the kernel for files before their turn comes, so that a copy does not wait for each one of them.
+
+A cold small file costs two round trips to the medium, one for its inode and one for its data, and a copy that
+reads one after the other spends most of its time with waiting. A thread opens the next files in the order
+of the walk and lets the kernel read them ahead (posix_fadvise(2), POSIX_FADV_WILLNEED).
+"""
+
+import os
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+
+from core import namespace
+
+_AHEAD = 96
+"""Files that may have been asked for and not been read."""
+_HEAD = 256 << 10
+"""Bytes of each that are asked for; the kernel reads ahead by itself in longer ones."""
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_FOLDERS = 32
+"""Folders whose rest is remembered while the walk is below them."""
+
+
+class _Batch:
+    """The files of one folder."""
+
+    __slots__ = ("asked", "fd", "names", "read")
+
+    def __init__(self, fd: int, names: Sequence[bytes]) -> None:
+        self.fd = fd
+        self.names = names
+        self.asked = 0
+        self.read = 0
+
+
+class Prefetch:
+    """Follows a walk from folder to folder. A context manager: at its end the thread is gone."""
+
+    def __init__(self) -> None:
+        self._change = threading.Condition()
+        self._batches: list[_Batch] = []
+        self._ahead = 0
+        self._ended = False
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> "Prefetch":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        with self._change:
+            self._ended = True
+            self._change.notify()
+        if self._thread:
+            self._thread.join()
+        for batch in self._batches:
+            if batch.fd >= 0:
+                os.close(batch.fd)
+        self._batches.clear()
+
+    def enter(self, folder: int, names: Sequence[bytes]) -> None:
+        """The walk goes into an open folder, where these files will come in this order."""
+        with self._change:
+            fd = os.dup(folder) if names else -1
+            self._batches.append(_Batch(fd, names))
+            if len(self._batches) > _FOLDERS:
+                old = self._batches[-_FOLDERS - 1]
+                old.names = ()
+            self._change.notify()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="prefetch", daemon=True)
+            self._thread.start()
+
+    def leave(self) -> None:
+        """The walk goes up again."""
+        with self._change:
+            batch = self._batches.pop()
+            self._ahead -= max(0, batch.asked - batch.read)
+            if batch.fd >= 0:
+                os.close(batch.fd)
+            self._change.notify()
+
+    def read(self) -> None:
+        """The next file of the current folder was read."""
+        with self._change:
+            batch = self._batches[-1]
+            batch.read += 1
+            if batch.read <= batch.asked:
+                self._ahead -= 1
+                self._change.notify()
+
+    def _work(self) -> None:
+        namespace.apart()
+        while True:
+            with self._change:
+                while not self._ended and (self._ahead >= _AHEAD or self._next() is None):
+                    self._change.wait()
+                if self._ended:
+                    return
+                batch = self._next()
+                assert batch is not None
+                if batch.asked < batch.read:
+                    batch.asked = batch.read
+                    continue
+                name = batch.names[batch.asked]
+                batch.asked += 1
+                self._ahead += 1
+                # The folder may be closed as soon as the lock is let go
+                with suppress(OSError):
+                    folder = os.dup(batch.fd)
+            _ask(folder, name)
+
+    def _next(self) -> _Batch | None:
+        """The deepest folder that still has files to ask for."""
+        for batch in reversed(self._batches):
+            if max(batch.asked, batch.read) < len(batch.names):
+                return batch
+        return None
+
+
+def _ask(folder: int, name: bytes) -> None:
+    """What cannot be opened or asked for is met, and told, by who reads it."""
+    with suppress(OSError):
+        try:
+            fd = os.open(name, _OPEN, dir_fd=folder)
+        finally:
+            os.close(folder)
+        try:
+            os.posix_fadvise(fd, 0, _HEAD, os.POSIX_FADV_WILLNEED)
+        finally:
+            os.close(fd)

@@ -1,0 +1,108 @@
+"""How far a long copy has come, told often enough for a person and not more."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.text import safe
+
+_INTERVAL = 0.1
+"""Seconds between two reports."""
+_MEMORY = 5.0
+"""Seconds over which the rate is smoothed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One report. Sizes in bytes; folders do not count as files, every other entry does."""
+
+    files_done: int
+    files_total: int | None
+    bytes_done: int
+    bytes_total: int | None
+    current: str
+    """The entry that is being copied, safe to show."""
+    current_done: int
+    current_size: int
+    rate: float
+    """Bytes a second, smoothed."""
+    seconds_left: float | None
+    """None while nothing can be said."""
+    errors: int
+
+
+Listener = Callable[[Progress], None]
+
+
+class Meter:
+    """Counts, and reports at most ten times a second."""
+
+    def __init__(self, listener: Listener, files: int | None = None, size: int | None = None) -> None:
+        self._listener = listener
+        self._files_total = files
+        self._bytes_total = size
+        self._files = 0
+        self._bytes = 0
+        self._current = b""
+        self._current_done = 0
+        self._current_size = 0
+        self._rate = 0.0
+        self._last = time.monotonic()
+        self._last_bytes = 0
+        self.errors = 0
+
+    def begin(self, path: bytes, size: int) -> None:
+        """The entry at `path` is next."""
+        self._current = path
+        self._current_size = size
+        self._current_done = 0
+
+    def add(self, count: int) -> None:
+        """`count` more bytes of the current entry are done."""
+        self._bytes += count
+        self._current_done += count
+        if time.monotonic() - self._last >= _INTERVAL:
+            self.report()
+
+    def end(self) -> None:
+        """The current entry is done."""
+        self._files += 1
+        if time.monotonic() - self._last >= _INTERVAL:
+            self.report()
+
+    def report(self) -> None:
+        """Tell how far it is, now."""
+        now = time.monotonic()
+        self._smooth(now)
+        total = self._bytes_total
+        left: float | None = None
+        if total is not None and self._rate > 0:
+            left = max(0, total - self._bytes) / self._rate
+        self._listener(
+            Progress(
+                files_done=_capped(self._files, self._files_total),
+                files_total=self._files_total,
+                bytes_done=_capped(self._bytes, total),
+                bytes_total=total,
+                current=safe(self._current),
+                current_done=min(self._current_done, self._current_size),
+                current_size=self._current_size,
+                rate=self._rate,
+                seconds_left=left,
+                errors=self.errors,
+            )
+        )
+
+    def _smooth(self, now: float) -> None:
+        passed = now - self._last
+        if passed <= 0:
+            return
+        current = (self._bytes - self._last_bytes) / passed
+        weight = min(1.0, passed / _MEMORY) if self._rate else 1.0
+        self._rate += (current - self._rate) * weight
+        self._last = now
+        self._last_bytes = self._bytes
+
+
+def _capped(done: int, total: int | None) -> int:
+    return done if total is None else min(done, total)

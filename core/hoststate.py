@@ -1,0 +1,337 @@
+"""The proof that the host ends as it was found: what could be left behind on it, before and after.
+
+Looked at, without starting a program: loop devices, device-mapper devices, md arrays and nbd slots in
+sysfs, mounts in mountinfo, the daemons that name a folder of our sessions, the files in those folders. Not
+counted: the state folder itself, which stays when it is empty.
+
+The mounts are those of the host's namespace, not of the thread's private one: that goes by itself
+with the thread, and what is in it is nobody else's. The host's is the one in which the first look was taken;
+later looks are taken through a process that still lives in it. Where none does, mounts are compared
+by place and device, for they have other ids in every namespace.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from core import host, loops, mounts
+from core.i18n import N_, _, ngettext
+from core.text import safe
+from core.undo.journal import Account, Entry
+from core.undo.live import Names
+
+_SYS_BLOCK = Path("/sys/block")
+_DAEMONS = ("qemu-storage-daemon", "qemu-nbd", "ntfs-3g", "fusefat", "mount.exfat-fuse")
+_SERVED = ("fuse", "nfs", "cifs", "smb", "9p", "ceph", "afs")
+"""File systems that somebody else serves: asked for a file's inode, they may hang."""
+
+_KINDS = {
+    "loop": N_("loop device"),
+    "mapping": N_("mapping"),
+    "array": N_("array"),
+    "nbd": N_("nbd slot"),
+    "mount": N_("mount"),
+    "process": N_("daemon"),
+    "file": N_("file"),
+}
+_IN_JSON = {
+    "loop": "loops",
+    "mapping": "mappings",
+    "array": "arrays",
+    "nbd": "nbd",
+    "mount": "mounts",
+    "process": "processes",
+    "file": "files",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """One thing on the host."""
+
+    kind: str
+    key: tuple[str | int, ...]
+    """What makes it this very thing: as long as it is there, the kernel gives this to no other."""
+    line: str
+    """All that is known of it."""
+    paths: tuple[str, ...] = ()
+    """The names by which it may be known as ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostState:
+    """What could be left behind on a host, at one moment."""
+
+    things: tuple[Thing, ...]
+    namespace: int
+    """The inode of the mount namespace that was looked at."""
+
+    @classmethod
+    def now(cls, sessions: Path | None = None, like: "HostState | None" = None) -> "HostState":
+        """The state now; with `sessions`, the daemons and files of the sessions in that folder too.
+
+        The mounts are those that the calling thread sees, or those that `like` saw.
+        """
+        process = _witness(like.namespace) if like else "thread-self"
+        table = mounts.mounts(process)
+        return cls(
+            (*_loops(table), *_mappings(), *_arrays(), *_slots(), *_mounts(table), *_ours(sessions)),
+            _namespace(process),
+        )
+
+    def to_json(self) -> dict[str, list[str]]:
+        """The state as the report tells it."""
+        return {
+            name: [thing.line for thing in self.things if thing.kind == kind]
+            for kind, name in _IN_JSON.items()
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something that is on the host only before, only after, or otherwise than before."""
+
+    sign: str
+    """``+`` came, ``-`` went, ``~`` changed."""
+    thing: Thing
+    owner: str = ""
+    """The session that put it up; empty when somebody else did."""
+
+    def __str__(self) -> str:
+        return f"{self.sign} {_(_KINDS[self.thing.kind])} {safe(self.thing.line)}"
+
+
+def differences(before: HostState, after: HostState) -> list[Difference]:
+    """What came, went or changed between two looks."""
+    same = before.namespace == after.namespace
+    was, now = ({_key(thing, same): thing for thing in one.things} for one in (before, after))
+    return [
+        *(Difference("+", thing) for key, thing in now.items() if key not in was),
+        *(Difference("-", thing) for key, thing in was.items() if key not in now),
+        *(
+            Difference("~", thing)
+            for key, thing in now.items()
+            if key in was and thing.line != was[key].line and (same or thing.kind != "mount")
+        ),
+    ]
+
+
+def _key(thing: Thing, same: bool) -> tuple[str | int, ...]:
+    key = thing.key if same or thing.kind != "mount" else thing.key[1:]
+    return (thing.kind, *key)
+
+
+class Owners:
+    """Tells which session a thing belongs to: by its journal's identities, or by its names."""
+
+    def __init__(self, sessions: Path) -> None:
+        self._names = Names(sessions)
+        self._keys: dict[tuple[str | int, ...], str] = {}
+        self._targets: dict[tuple[str, str], str] = {}
+        self._mapped: dict[str, str] = {}
+
+    def add(self, session: str, entries: Iterable[Entry]) -> None:
+        """Know what a session put up by its journal."""
+        for entry in entries:
+            known = entry.identity
+            if entry.what == "loop":
+                self._keys[("loop", entry.target, known.get("sequence", 0))] = session
+            if entry.what == "dm":
+                self._mapped[f"{os.path.basename(entry.target)}p"] = session
+            if entry.what in ("lv", "luks", "md"):
+                self._mapped[os.path.basename(entry.target)] = session
+            if entry.what in ("mount", "fuse-export"):
+                self._targets[("mount", entry.target)] = session
+            if "pid" in known:
+                self._keys[("process", known["pid"], known.get("started", 0))] = session
+
+    def owner(self, thing: Thing) -> str:
+        """The session that put it up; empty for somebody else."""
+        if session := self._keys.get((thing.kind, *thing.key)):
+            return session
+        for path in thing.paths:
+            session = self._names.session(path) or self._targets.get((thing.kind, path), "")
+            if session:
+                return session
+            if thing.kind == "mapping":
+                for start, session in self._mapped.items():
+                    if path.startswith(start):
+                        return session
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the host was like before and after, and whose the differences are."""
+
+    before: HostState
+    after: HostState
+    ours: tuple[Difference, ...]
+    """What is left of the sessions that the proof is about."""
+    others: tuple[Difference, ...]
+    """What somebody else changed meanwhile, another session of this program included."""
+
+    @property
+    def as_found(self) -> bool:
+        """Whether nothing of ours is left."""
+        return not self.ours
+
+    def sentence(self) -> str:
+        """The proof in one line."""
+        if self.ours:
+            left = "; ".join(str(one) for one in self.ours)
+            return _("The host is not as it was found. Of ours there is still: {things}.").format(things=left)
+        there = Counter(thing.kind for thing in self.after.things)
+        counts = ", ".join(
+            [
+                ngettext("{count} loop device", "{count} loop devices", there["loop"]).format(
+                    count=there["loop"]
+                ),
+                ngettext("{count} mount", "{count} mounts", there["mount"]).format(count=there["mount"]),
+            ]
+        )
+        if not self.others:
+            return _("Host as found: {counts}, as before.").format(counts=counts)
+        shown = "; ".join(str(one) for one in self.others[:3]) + ("; …" if len(self.others) > 3 else "")
+        return _("Host as found: nothing of ours is left. Others meanwhile: {things}.").format(things=shown)
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "as_found": self.as_found,
+            "sentence": self.sentence(),
+            "ours": [{"what": str(one), "session": one.owner} for one in self.ours],
+            "others": [{"what": str(one), "session": one.owner} for one in self.others],
+        }
+
+
+def prove(
+    before: HostState, sessions: Path, mine: Collection[str], owners: Owners, others: Sequence[Account] = ()
+) -> Proof:
+    """Look again and tell whose the differences are.
+
+    `mine` are the sessions that the proof is about, `others` the journals of those that it is not.
+    What of ours went meanwhile was taken down, and is no difference.
+    """
+    after = HostState.now(sessions, before)
+    for account in others:
+        owners.add(account.session, account.entries)
+    found = [Difference(one.sign, one.thing, owners.owner(one.thing)) for one in differences(before, after)]
+    known = {(one.thing.kind, one.thing.key) for one in found}
+    # Also what was there before the proof began, such as what a dead session had up, must be gone.
+    found += [
+        Difference("+", thing, owner)
+        for thing in after.things
+        if (thing.kind, thing.key) not in known and (owner := owners.owner(thing)) in mine
+    ]
+    ours = [one for one in found if one.owner in mine and one.sign != "-"]
+    rest = [one for one in found if one.owner not in mine]
+    return Proof(before, after, tuple(ours), tuple(rest))
+
+
+# -- looking --------------------------------------------------------------------------------------
+
+
+def _namespace(process: str) -> int:
+    return os.stat(f"/proc/{process}/ns/mnt").st_ino
+
+
+def _witness(namespace: int) -> str:
+    """A process whose mounts are those of that namespace; the calling thread where there is none."""
+    for process in ("thread-self", "self", "1", str(os.getppid())):
+        try:
+            if _namespace(process) == namespace:
+                return process
+        except OSError:
+            continue  # an ordinary user may not look at everybody
+    return "thread-self"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="surrogateescape").strip()
+    except OSError:
+        return ""  # it went away while we looked
+
+
+def _loops(table: Sequence[mounts.Mount]) -> Iterator[Thing]:
+    for one in loops.loops():
+        identity = None if _may_hang(one.backing, table) else loops.backing_identity(one.path)
+        file = _("file {device}:{inode}").format(
+            device=identity[0] if identity else "?", inode=identity[1] if identity else "?"
+        )
+        flags = [
+            name
+            for name, is_set in (
+                ("read-only", one.read_only),
+                ("autoclear", one.autoclear),
+                ("partscan", _read(_SYS_BLOCK / os.path.basename(one.path) / "loop/partscan") == "1"),
+                ("direct-io", _read(_SYS_BLOCK / os.path.basename(one.path) / "loop/dio") == "1"),
+            )
+            if is_set
+        ]
+        parts = (one.path, one.backing, f"({file})", f"offset {one.offset} limit {one.size_limit}", *flags)
+        yield Thing("loop", (one.path, one.sequence), " ".join(parts), (one.backing,))
+
+
+def _may_hang(path: str, table: Sequence[mounts.Mount]) -> bool:
+    """Whether a backing file lies on a file system that may not answer, or nobody knows where."""
+    over = [mount for mount in table if Path(path).is_relative_to(mount.point)]
+    if path == "/" or not over:
+        return True
+    return max(over, key=lambda mount: (len(mount.point), mount.id)).type.startswith(_SERVED)
+
+
+def _mappings() -> Iterator[Thing]:
+    for folder in sorted(_SYS_BLOCK.glob("dm-*")):
+        name, uuid = _read(folder / "dm/name"), _read(folder / "dm/uuid")
+        if name:
+            yield Thing(
+                "mapping", (folder.name, name, uuid), f"{folder.name} {name} {uuid}".rstrip(), (name,)
+            )
+
+
+def _arrays() -> Iterator[Thing]:
+    for folder in sorted(_SYS_BLOCK.glob("md*")):
+        state = _read(folder / "md/array_state")
+        if state and state != "clear":
+            members = " ".join(sorted(one.name for one in (folder / "slaves").glob("*")))
+            uuid = _read(folder / "md/uuid")
+            line = f"{folder.name} {_read(folder / 'md/level')} {uuid} {members}"
+            yield Thing("array", (folder.name, uuid), " ".join(line.split()))
+
+
+def _slots() -> Iterator[Thing]:
+    for path in sorted(_SYS_BLOCK.glob("nbd*/pid")):
+        pid, name = _read(path), path.parent.name
+        if pid:
+            line = f"/dev/{name} pid {pid} size {_read(path.parent / 'size')}"
+            yield Thing("nbd", (name, pid), line, (f"/dev/{name}",))
+
+
+def _mounts(table: Sequence[mounts.Mount]) -> Iterator[Thing]:
+    for one in table:
+        line = f"{one.point} {one.type} {one.source} {one.device} {one.options} id {one.id}"
+        yield Thing("mount", (one.id, one.device, one.point, one.root), line, (one.point,))
+
+
+def _ours(sessions: Path | None) -> Iterator[Thing]:
+    """The daemons and files of our sessions; the folders are listed only, a dead export answers nothing."""
+    if sessions is None:
+        return
+    names = Names(sessions)
+    for pid, words in host.command_lines():
+        program = os.path.basename(words[0])
+        if program in _DAEMONS and (path := names.in_words(words[1:])[1]):
+            since = host.started(pid)
+            if since is not None:
+                yield Thing("process", (pid, since), f"{program} pid {pid} {path}", (path,))
+    for folder, _folders, files in os.walk(sessions, followlinks=False):
+        place = Path(folder)
+        depth = len(place.relative_to(sessions).parts)
+        if depth == 1:
+            _folders.clear()  # what is mounted in a session's folder is not looked into
+            yield Thing("file", (folder,), f"{folder}/", (f"{folder}/",))
+        for name in sorted(files):
+            yield Thing("file", (f"{folder}/{name}",), f"{folder}/{name}", (f"{folder}/{name}",))

@@ -1,0 +1,59 @@
+"""Every sentence meant for a person goes through here.
+
+Write `_("Cannot read {path}.").format(path=safe(path))`: the message is a constant that translators
+see whole, and the values are put in afterwards.
+"""
+
+import gettext
+import os
+from pathlib import Path
+
+DOMAIN = "virt-salvage"
+LOCALE_DIR = Path(__file__).parent / "locale"
+
+_catalogue: gettext.NullTranslations = gettext.NullTranslations()
+
+
+def use_language(code: str | None = None) -> None:
+    """Choose the language of all later messages.
+
+    `code` is a locale name such as ``zh_CN``; None takes it from the environment
+    (LANGUAGE, LC_ALL, LC_MESSAGES, LANG, as in gettext(3)). A language without a
+    catalogue falls back to English.
+    """
+    global _catalogue
+    languages = [code] if code else None
+    if code:
+        os.environ["LANGUAGE"] = code  # for what the standard library says: argparse asks gettext itself
+    gettext.bindtextdomain(DOMAIN, str(LOCALE_DIR))
+    gettext.textdomain(DOMAIN)
+    _catalogue = gettext.translation(DOMAIN, LOCALE_DIR, languages=languages, fallback=True)
+
+
+def _(message: str) -> str:
+    """The message in the person's language."""
+    return _catalogue.gettext(message)
+
+
+def N_(message: str) -> str:
+    """Mark a message for translation where it stands in a table; `_()` translates it when shown."""
+    return message
+
+
+def ngettext(one: str, many: str, count: int) -> str:
+    """The message for `count` things, in the grammar of the person's language."""
+    return _catalogue.ngettext(one, many, count)
+
+
+ARGPARSE = (
+    N_("usage: "),
+    N_("positional arguments"),
+    N_("options"),
+    N_("show this help message and exit"),
+    N_("show program's version number and exit"),
+    N_("the following arguments are required: %s"),
+    N_("unrecognized arguments: %s"),
+    N_("expected one argument"),
+    N_("invalid choice: %(value)r (choose from %(choices)s)"),
+)
+"""What argparse of the standard library says to a person."""

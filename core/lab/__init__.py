@@ -1,0 +1,1 @@
+"""Practice disks: built, broken and checked."""

@@ -1,0 +1,87 @@
+"""Whether a lab's goal is reached, told by what lies in its folder and stands on the host."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import groupby
+from pathlib import Path
+
+from core.i18n import _
+from core.lab import staging
+from core.lab.lab import Finding
+from core.lab.recovered import Comparison, best
+from core.lab.safety import Scene, breach
+
+_DEPTH = 4
+"""How many folders below the lab's own a recovered tree may lie."""
+
+
+def reached(scene: Scene, where: Path | None) -> tuple[bool, list[str], list[Finding]]:
+    """Whether the goal is reached, sentences about it, and the wrong ways that the result shows."""
+    kind = scene.lab.goal.kind
+    if kind == "recover":
+        return _recovered(scene, where)
+    if kind == "clean":
+        return _clean(scene)
+    return _stopped(scene)
+
+
+def _recovered(scene: Scene, where: Path | None) -> tuple[bool, list[str], list[Finding]]:
+    told: list[str] = []
+    wrong: list[Finding] = []
+    whole = True
+    if scene.record.handed_back:
+        wrong.append(breach("gave-up"))
+    for path, found in _found(scene, where):
+        if not found.good:
+            told.append(_("Nothing of {path} has been recovered here yet.").format(path=path))
+        elif found.complete:
+            told.append(
+                _("All {n} files and folders of {path} are back.").format(n=len(found.good), path=path)
+            )
+        told += found.told() if found.good else ()
+        if found.decoys:
+            wrong.append(breach("decoy", ", ".join(found.decoys[:3]) + "."))
+        if found.followed:
+            wrong.append(breach("followed", ", ".join(found.followed[:3]) + "."))
+        whole = whole and found.complete
+    return whole and bool(told), told, wrong
+
+
+def _found(scene: Scene, where: Path | None) -> Iterator[tuple[str, Comparison]]:
+    decoys = {(one.group, one.path): one.mark for one in scene.record.decoys}
+    tops = [where] if where else [scene.home / "recovered", *_others(scene)]
+    for group, entries in groupby(scene.record.kept, key=lambda one: one.group):
+        wanted = list(entries)
+        tree = any(one.kind == "dir" for one in wanted) or len(wanted) > 1 or wanted[0].path.count("/") > 0
+        name = os.path.basename(group.rstrip("/"))
+        compared = [best(wanted, top, name if tree else None, _DEPTH) for top in tops]
+        result = max(compared, key=lambda found: (len(found.good), len(found.marks)))
+        yield group, result.with_decoys({path: mark for (of, path), mark in decoys.items() if of == group})
+
+
+def _others(scene: Scene) -> Iterator[Path]:
+    """Folders that the learner made in the lab's own, but nothing that is mounted there."""
+    home = os.stat(scene.home).st_dev
+    for entry in sorted(os.scandir(scene.home), key=lambda one: one.name):
+        with suppress(OSError):  # what a dead program served there answers nothing
+            folder = entry.is_dir(follow_symlinks=False) and entry.name != "recovered"
+            if folder and entry.stat().st_dev == home:
+                yield Path(entry.path)
+
+
+def _clean(scene: Scene) -> tuple[bool, list[str], list[Finding]]:
+    mine = [one for one in scene.record.standing if one.what == "session" and not one.foreign]
+    up = [one for one in mine if staging.is_up(one, scene.state)]
+    if up:
+        return False, [_("What the crashed session left is still up.")], []
+    return True, [_("What the crashed session left is taken down.")], []
+
+
+def _stopped(scene: Scene) -> tuple[bool, list[str], list[Finding]]:
+    reason = scene.record.handed_back
+    if not reason:
+        return False, [_("The ticket has not been answered yet.")], []
+    if reason != scene.lab.goal.reason:
+        return False, [_("The ticket was handed back.")], [breach("gave-up")]
+    return True, [_("The ticket was handed back, for the right reason.")], []

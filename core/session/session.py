@@ -1,0 +1,257 @@
+"""What is done with a disk and with its files once they are open."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.command import Command
+from core.disks.marks import Change
+from core.disks.model import Disk
+from core.errors import SalvageError, WrongUsage
+from core.files.choices import CAUTIOUS, Choices
+from core.files.destination import Destination
+from core.files.estimate import Estimate, estimate
+from core.files.outcome import Copied
+from core.files.progress import Progress
+from core.files.tree import GuestTree
+from core.i18n import _
+from core.text import safe, size
+from core.undo.health import ExportEnded
+from core.volumes import subvolumes
+from core.volumes.bad import bad_places
+from core.volumes.model import journal_left
+from core.volumes.state import State
+from core.volumes.subvolumes import Subvolume
+from core.volumes.windows import hibernation
+
+if TYPE_CHECKING:
+    # What only some ways need is imported when it is: the first listing is to be there at once
+    from core.disks.backup import BackedUp
+    from core.disks.checking import ImageCheck
+    from core.disks.convert import Converted
+    from core.disks.existing import Candidate, Verdict
+    from core.disks.outlook import Outlook
+from core.session.opening import Opening
+
+
+class Session(Opening):
+    """One disk on its way to recovered files, and everything put up for it."""
+
+    @property
+    def caution(self) -> str:
+        """What must be known of the files of the open volume, as a sentence; empty when all is well."""
+        if written := self._changes.get(Change.WRITTEN):
+            return written + " " + _("What was copied may be half old and half new: copy it once more.")
+        volume = self.volume
+        if volume is None or volume.apart or self.others.disks:
+            return ""
+        missing = volume.offset + volume.size - self._chosen().virtual_size
+        if missing <= 0:
+            return ""
+        return _(
+            "The disk was cut short: {size} at the end of this volume are missing. Files that lay there"
+            " are copied with zeros in place of what is missing."
+        ).format(size=size(min(missing, volume.size)))
+
+    @property
+    def remark(self) -> str:
+        """What else is worth knowing of the open volume, as a sentence; empty when there is nothing."""
+        if other := self._changes.get(Change.REPLACED) or self._changes.get(Change.GONE):
+            return other + " " + _("What was copied is from the one that was attached.")
+        if self._tree is None or self.planning:
+            return ""
+        if self._tree.volume.content == "ntfs":
+            return hibernation(self._tree.root)
+        as_left = self._lies is State.LEFT and not self._writable
+        return (
+            journal_left(self._tree.volume.content) if self._tree.volume.pending and as_left else self._cost
+        )
+
+    def subvolumes(self) -> list[Subvolume]:
+        """The subvolumes of the open volume, a btrfs."""
+        with self.guest():
+            assert self._tree
+            return subvolumes.subvolumes(self._tree.root)
+
+    def estimate(
+        self, sources: Sequence[bytes], progress: Callable[[Estimate], None] | None = None
+    ) -> Estimate:
+        """How much the sources are; see `core.files.estimate`."""
+        with self.guest() as tree:
+            return estimate(tree, sources, self.runner.cancel, progress)
+
+    @contextmanager
+    def guest(self) -> Iterator[GuestTree]:
+        """The open tree, to walk and read in."""
+        if self._tree is None:
+            raise SalvageError(_("No volume is open."), remedy=_("Choose a volume first."))
+        with self._watch.work(), GuestTree(self._tree.root) as tree:
+            yield tree
+
+    def copy(
+        self,
+        sources: Sequence[bytes],
+        dest: Path | Destination,
+        progress: Callable[[Progress], None],
+        choices: Choices = CAUTIOUS,
+        stream: int = 1,
+    ) -> Copied:
+        """Copy files and trees out of the open volume, with manifest and report.
+
+        `dest` is a folder, or another `core.files.destination.Destination`; `stream` is the descriptor
+        that a tar goes to where that is a stream.
+        """
+        from core.files import delivery, sending
+
+        place = dest if isinstance(dest, Destination) else Destination("folder", dest)
+        root = self._tree.root if self._tree else Path("/")
+        nothing = Copied(0, 0, 0, 0, 0, 0.0, place.path, [], [], 0)
+        if place.shape in ("rsync", "rclone"):
+            if self.planning:
+                for command in sending.planned(root, sources, place, choices):
+                    self.runner.run(command)
+                return nothing
+            return self._copied(lambda tree: self._deliver(tree, sources, place, progress, choices, stream))
+        if self.planning and place.shape == "folder":
+            self.runner.run(delivery.target_folder(place))
+        copied = self.runner.perform(
+            delivery.by_hand(root, sources, place),
+            lambda: self._copied(lambda tree: self._deliver(tree, sources, place, progress, choices, stream)),
+            nothing,
+        )
+        if not self.planning:
+            self._report(place, copied)
+        return copied
+
+    def _deliver(
+        self,
+        tree: GuestTree,
+        sources: Sequence[bytes],
+        place: Destination,
+        progress: Callable[[Progress], None],
+        choices: Choices,
+        stream: int,
+    ) -> Copied:
+        from core.files import delivery
+
+        volume = self.volume
+        bad = bad_places(self._chosen(), volume, choices.bad_map) if volume else ()
+        how = replace(choices, bad=bad)
+        read = self._watch.read_at
+        return delivery.deliver(
+            tree, sources, place, self.runner, self.folder, progress, how, read=read, stream=stream
+        )
+
+    def _copied(self, work: Callable[[GuestTree], Copied]) -> Copied:
+        try:
+            with self.guest() as tree:
+                copied = work(tree)
+            self._changes = self._marks.changes()
+            return copied
+        except ExportEnded as error:
+            raise ExportEnded(
+                error.what,
+                _("The disk is untouched; what was copied so far is whole and kept."),
+                _("The same command goes on where it stopped."),
+            ) from error
+
+    def _report(self, place: Destination, copied: Copied) -> None:
+        facts = {
+            "disk": self._chosen().to_json(),
+            "volume": self.volume.to_json() if self.volume else None,
+            "state": self._lies.value,
+            **({"caution": self.caution} if self.caution else {}),
+            **({"remark": self.remark} if self.remark else {}),
+        }
+        if place.shape == "folder":
+            self._records.report(place.path, facts, copied, self._up())
+        elif place.shape != "stream":
+            prefix = os.fsencode(place.path.name) + b"."
+            self._records.report(place.path.parent, facts, copied, self._up(), prefix)
+
+    def backup(self, dest: Path, progress: Callable[[Progress], None]) -> "BackedUp":
+        """A verified byte copy of the disk's own files, the whole chain."""
+        from core.disks.backup import BackedUp, backup
+
+        disk = self._chosen()
+        if disk.snapshot:
+            raise WrongUsage(
+                _("A backup copies the disk's own files, with all its snapshots, and not one of them."),
+                _("Nothing was written."),
+                _("Leave --snapshot out, or write that snapshot out with `convert`."),
+            )
+        self._marks.require_same()
+        sources = [str(path) for path in disk.files]
+        by_hand = Command(
+            ("cp", "--sparse=always", *sources, str(dest)),
+            why=_("Copy the disk's own files byte by byte, then read the copy back and compare."),
+            effect=_("a verified backup in {path}").format(path=safe(dest)),
+            by_hand=True,
+        )
+        nothing = BackedUp(0, 0, 0.0, dest, (), (), (), False)
+        with self._hold.during(disk):
+            work = partial(backup, disk, dest, self.runner.cancel, progress)
+            return self.runner.perform(by_hand, work, nothing)
+
+    def check_images(self) -> "list[ImageCheck]":
+        """What ``qemu-img check`` says of every image of the chain; nothing is written."""
+        from core.disks.checking import check_images
+
+        disk = self._chosen()
+        with self._hold.during(disk):
+            return check_images(disk, self.runner)
+
+    def outlook(self, dest: Path) -> "Outlook":
+        """What a backup to `dest` would meet there; nothing is written."""
+        from core.disks.outlook import outlook
+
+        return outlook(self._chosen(), dest)
+
+    def find_backups(self, given: Path | None = None) -> "list[Candidate]":
+        """Files that may be backups of the disk, beside it or in `given`."""
+        from core.disks.existing import find_backups
+
+        return find_backups(self._chosen(), given)
+
+    def examine_backup(
+        self, path: Path, progress: Callable[[Progress], None], format: str | None = None
+    ) -> "Verdict":
+        """What a file that may be a backup is to the disk; see `core.disks.existing`."""
+        from core.disks.existing import examine
+
+        disk = self._chosen()
+        with self._hold.during(disk):
+            return examine(disk, path, self.runner, progress, self._identifiers, format)
+
+    def _identifiers(self, disk: Disk) -> frozenset[str]:
+        """The identifiers inside a disk, seen by a session of its own; none where nothing can be seen."""
+        try:
+            with Session(self._state, self.runner) as other:
+                other.select(str(disk.path), disk.format)
+                seen = other.inspect()
+        except SalvageError:
+            return frozenset()
+        own = (seen.table.identifier, *(volume.uuid for volume in seen.volumes))
+        return frozenset(one.lower() for one in own if one)
+
+    def convert(self, dest: Path, to: str, progress: Callable[[Progress], None]) -> "Converted":
+        """The disk in another image format, compared with it; see `core.disks.convert`."""
+        from core.disks.convert import convert
+
+        disk = self._chosen()
+        disk.require_openable()
+        if not disk.wants_front:
+            with self._hold.during(disk):
+                return convert(disk, dest, to, self.runner, progress)
+        self._take_down_view()
+        self._unlock(disk)
+        lock = self._hold.take(disk)
+        self._begin(str(disk.path))
+        try:
+            return convert(self._served(disk, lock), dest, to, self.runner, progress)
+        finally:
+            self._take_down_view()

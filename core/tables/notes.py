@@ -1,0 +1,77 @@
+"""What is worth knowing of a table and harmless: alignment, room that belongs to nobody, who read it."""
+
+from collections.abc import Sequence
+
+from core.i18n import _, ngettext
+from core.tables.model import Gap, Partition, Reader, Sources
+from core.text import size as told_size
+
+_PAGE = 4096
+_ROOM = 1 << 20
+"""Bytes that tools leave free before the first partition and between two for alignment's sake."""
+_MOST_NAMED = 8
+
+
+def notes(partitions: Sequence[Partition], gaps: Sequence[Gap], sector_size: int) -> tuple[str, ...]:
+    """A sentence on each; a table without partitions has none."""
+    if not partitions:
+        return ()
+    return (*_alignment(partitions), *_free(gaps, sector_size))
+
+
+def _alignment(partitions: Sequence[Partition]) -> list[str]:
+    askew = [
+        part.number
+        for part in partitions
+        if part.kind != "extended" and part.offset % _PAGE and part.size >= _ROOM
+    ]
+    if not askew:
+        return []
+    named = ", ".join(str(number) for number in askew[:_MOST_NAMED])
+    if len(askew) > _MOST_NAMED:
+        named += " " + _("and {count} more").format(count=len(askew) - _MOST_NAMED)
+    told = ngettext(
+        "Partition {numbers} does not begin at a multiple of 4 KiB: slow on many media, else harmless.",
+        "Partitions {numbers} do not begin at a multiple of 4 KiB: slow on many media, else harmless.",
+        len(askew),
+    )
+    return [told.format(numbers=named)]
+
+
+def _free(gaps: Sequence[Gap], sector_size: int) -> list[str]:
+    """Room that could hold a partition: a lost one may have lain there."""
+    wide = [gap for gap in gaps if (gap.end - gap.start + 1) * sector_size > _ROOM]
+    if not wide:
+        return []
+    largest = max(wide, key=lambda gap: gap.end - gap.start)
+    total = sum(gap.end - gap.start + 1 for gap in wide) * sector_size
+    told = ngettext(
+        "{size} belong to no partition: sectors {start} to {end}.",
+        "{size} belong to no partition; the largest piece, {piece}, lies at sectors {start} to {end}.",
+        len(wide),
+    )
+    return [
+        told.format(
+            size=told_size(total),
+            piece=told_size((largest.end - largest.start + 1) * sector_size),
+            start=largest.start,
+            end=largest.end,
+        )
+    ]
+
+
+def told(sources: Sources) -> str:
+    """Which reader each fact is from, as a sentence; empty where nothing was read."""
+    if sources.places is None or sources.types is None:
+        return ""
+    words = [_("Places: {reader}").format(reader=_name(sources.places))]
+    if sources.agree:
+        readers = ", ".join(map(_name, sources.agree))
+        words[0] += " " + _("(the same by {readers})").format(readers=readers)
+    words.append(_("Types and names: {reader}").format(reader=_name(sources.types)))
+    words.append(_("Contents: {reader}").format(reader="libblkid"))
+    return ". ".join(words) + "."
+
+
+def _name(reader: Reader) -> str:
+    return {"sectors": _("our own reader"), "search": _("the search")}.get(reader, reader)

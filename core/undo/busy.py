@@ -1,0 +1,371 @@
+"""Who keeps a thing of ours up that was to be taken down, found from what the kernel tells now.
+
+A mount is busy while a program works in it, has a file of it open or mapped, while something is mounted
+below it, or while a loop device or swap is on a file in it. A loop device is busy while the file system
+on it lives: mounted a second time, as a copy in another mount namespace, or out of sight (umount2(2),
+MNT_DETACH); or while a program, a mapping, an array or swap uses the device itself.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from functools import partial
+from pathlib import Path
+from signal import Signals
+
+from core import host, loops, mounts, processes
+from core.host import Process
+from core.i18n import N_, _, ngettext
+from core.processes import Namespace, Target
+from core.text import quoted, safe
+from core.undo.journal import Entry
+
+_TOLD = 5
+"""How many holders one sentence names."""
+
+
+class Way(Enum):
+    """How something is kept up."""
+
+    WORKS_IN = N_("works in")
+    ROOT = N_("has as its root")
+    OPEN = N_("has open")
+    MAPS = N_("maps")
+    BELOW = N_("mounted below it")
+    AGAIN = N_("mounted a second time")
+    ELSEWHERE = N_("in another mount namespace")
+    LOOP = N_("loop device on")
+    SWAP = N_("swap on")
+    STACKED = N_("block device on")
+
+
+_WAYS = {
+    processes.How.WORKS_IN: Way.WORKS_IN,
+    processes.How.ROOT: Way.ROOT,
+    processes.How.OPEN: Way.OPEN,
+    processes.How.MAPS: Way.MAPS,
+}
+_SENTENCES = {
+    Way.WORKS_IN: N_("{who} works in {path}"),
+    Way.ROOT: N_("{who} has {path} as its root folder"),
+    Way.OPEN: N_("{who} has open {path}"),
+    Way.MAPS: N_("{who} maps {path}"),
+    Way.BELOW: N_("{who} is mounted below it at {path}"),
+    Way.AGAIN: N_("it is mounted a second time at {path}"),
+    Way.ELSEWHERE: N_("{who} sees it in another mount namespace at {path}"),
+    Way.LOOP: N_("the loop device {who} is on {path}"),
+    Way.SWAP: N_("swap is on {path}"),
+    Way.STACKED: N_("the block device {who} is on {path}"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """One thing that keeps another one up."""
+
+    way: Way
+    path: str
+    """The file, folder, mount point or device that is used."""
+    process: Process | None = None
+    thing: str = ""
+    """What holds it where no process does: a loop device, a mapping, the source of a mount."""
+    more: int = 0
+    """How many other paths the process uses in the same way."""
+    is_kin: bool = False
+    """Whether it is this program, or what it was started from."""
+
+    @property
+    def can_end(self) -> bool:
+        """Whether it is a program that may be ended."""
+        return self.process is not None and not self.is_kin and self.process.pid != 1
+
+    @property
+    def sees(self) -> bool:
+        """Whether it does nothing but live in another mount namespace, where a copy of the mount is."""
+        return self.way is Way.ELSEWHERE
+
+    @property
+    def who(self) -> str:
+        """The holder by name; of a program with its number and user."""
+        if self.process is None:
+            return safe(self.thing)
+        return _("{program} (pid {pid}, {user})").format(
+            program=safe(self.process.program), pid=self.process.pid, user=safe(self.process.user)
+        )
+
+    def sentence(self) -> str:
+        """Who holds what in which way, without a full stop."""
+        told = _(_SENTENCES[self.way]).format(who=self.who, path=safe(self.path))
+        if self.more:
+            told += " " + _("and {count} more").format(count=self.more)
+        if self.is_kin:
+            told += " " + _("(this program was started from there)")
+        return told
+
+    def by_hand(self) -> str:
+        """A command that takes away what no process holds; empty for others."""
+        point = quoted(self.path)
+        if self.way in (Way.BELOW, Way.AGAIN):
+            return f"umount {point}"
+        if self.sees and self.process:
+            return f"nsenter --target {self.process.pid} --mount umount {point}"
+        if self.way is Way.LOOP:
+            return f"losetup --detach {quoted(self.thing)}"
+        return f"swapoff {point}" if self.way is Way.SWAP else ""
+
+    def to_json(self) -> dict[str, object]:
+        who = self.process
+        known = {"pid": who.pid, "program": who.program, "user": who.user} if who else {"thing": self.thing}
+        return {"how": self.way.value, "path": self.path, **known}
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Who holds something, as far as that can be seen."""
+
+    holders: tuple[Holder, ...] = ()
+    unseen: tuple[str, ...] = ()
+    """What could not be looked at, a sentence each."""
+    target: Target = field(default_factory=Target)
+    entry: Entry | None = None
+    """What is held."""
+
+    @property
+    def programs(self) -> tuple[Holder, ...]:
+        """The programs that may be ended, each once."""
+        return tuple({one.process: one for one in reversed(self.holders) if one.can_end}.values())[::-1]
+
+    def sentence(self) -> str:
+        """All holders and what could not be seen, in sentences; empty when there is nothing to say."""
+        told = [one.sentence() for one in self.holders[:_TOLD]]
+        rest = len(self.holders) - _TOLD
+        if rest > 0:
+            told.append(_("and {count} more").format(count=rest))
+        return " ".join([*(["; ".join(told) + "."] if told else []), *self.unseen])
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What is asked about: a mount in sight by its point and id, or what lives on block devices."""
+
+    target: Target
+    point: str = ""
+    id: int = 0
+    nodes: tuple[str, ...] = ()
+    """The block devices, by path."""
+
+
+def held(entry: Entry) -> Held:
+    """Who keeps the thing of a journal entry up; changes nothing and asks no file system that may hang."""
+    others = processes.namespaces()
+    place = _place(entry, others)
+    if place is None:
+        return Held()
+    found, denied = _programs(place.target)
+    if place.point:
+        found += [*_below(place), *_loops_inside(place)]
+    else:
+        if entry.identity.get("lazy"):
+            found = [_as_before(one, entry.target, place, others) for one in found]
+        found += [*_copies(place, others), *_stacked(place)]
+    found += _swaps(place)
+    return Held(tuple(found), tuple(_unseen(denied, bool(found))), place.target, entry)
+
+
+def holds(holder: Holder, target: Target) -> bool:
+    """Whether a program that was found holding the target still does."""
+    process = holder.process
+    if process is None or not host.runs(process.pid, process.started):
+        return False
+    if holder.sees:
+        return processes.sees(process.pid, target)
+    try:
+        return bool(processes.uses(process.pid, target))
+    except PermissionError:
+        return False  # it belongs to another user now: nobody can tell
+
+
+def end(holder: Holder, target: Target, number: Signals) -> bool:
+    """Send a signal to the program, if it holds the target still; whether it was sent."""
+    if holder.process is None or not holder.can_end:
+        return False
+    return processes.send(holder.process, number, partial(holds, holder, target))
+
+
+# -- what is asked about ------------------------------------------------------------------------------
+
+
+def in_sight(entry: Entry) -> mounts.Mount | None:
+    """The mount of an entry where the caller sees it on top of its mount point."""
+    here = mounts.at(entry.target)
+    known = entry.identity.get("id", here[-1].id if here else 0)
+    return here[-1] if here and here[-1].id == known else None
+
+
+def devices(mount: mounts.Mount) -> frozenset[str]:
+    """What mountinfo and stat(2) call the device of a mount: two names where it is btrfs."""
+    known = processes.facts(mount.point)
+    return frozenset({mount.device, *([known.device] if known else [])})
+
+
+def _place(entry: Entry, others: list[Namespace]) -> _Place | None:
+    if entry.what in ("mount", "fuse-export"):
+        here = in_sight(entry)
+        if here:
+            return _Place(Target(devices(here), frozenset({here.id})), here.point, here.id)
+        below = (str(entry.facts.get("source", "")), *entry.on)
+        nodes = tuple(path for path in dict.fromkeys(below) if path.startswith("/dev/"))
+        known = frozenset(map(str, entry.identity.get("devices", ())))
+        return _Place(Target(known | _living(nodes, others)), nodes=nodes)
+    if entry.what in ("loop", "lv", "luks", "md"):
+        nodes = (entry.target,) if entry.target else ()
+    elif entry.what == "dm":
+        nodes = tuple(f"/dev/{name}" for name in loops.holders(entry.target))
+    else:
+        return None
+    numbers = frozenset(filter(None, map(_number, nodes)))
+    return _Place(Target(numbers | _living(nodes, others), blocks=numbers), nodes=nodes)
+
+
+def _number(node: str) -> str:
+    """Major and minor number of a block device; empty when there is none."""
+    known = processes.facts(node)
+    return known.block if known else ""
+
+
+def _living(nodes: tuple[str, ...], others: list[Namespace]) -> frozenset[str]:
+    """The devices of file systems that stand on block devices under another number, as btrfs does."""
+    lines = Path("/proc/filesystems").read_text().splitlines()
+    on_blocks = {line.strip() for line in lines if not line.startswith("nodev")}
+    tables = [mounts.mounts(), *(one.mounts for one in others)]
+    return frozenset(
+        mount.device
+        for table in tables
+        for mount in table
+        if mount.source in nodes and (mount.type in on_blocks or mount.type.startswith("fuse"))
+    )
+
+
+# -- looking ------------------------------------------------------------------------------------------
+
+
+def _programs(target: Target) -> tuple[list[Holder], int]:
+    """The programs that use the target, and how many could not be looked at."""
+    found: list[Holder] = []
+    denied = 0
+    kin = processes.lineage()
+    for pid in sorted(processes.pids()):
+        try:
+            used = processes.uses(pid, target)
+        except PermissionError:
+            denied += not processes.is_kernel_thread(pid)
+            continue
+        process = host.describe(pid) if used else None
+        if process and process.started:
+            found += [
+                Holder(_WAYS[use.how], use.path, process, more=use.more, is_kin=pid in kin) for use in used
+            ]
+    return found, denied
+
+
+def _as_before(holder: Holder, point: str, place: _Place, others: list[Namespace]) -> Holder:
+    """The holder with the path as it was: out of sight, the kernel tells it from the mount's own root on."""
+    tables = [mounts.mounts(), *(one.mounts for one in others)]
+    seen = [m.point for table in tables for m in table if m.device in place.target.devices]
+    if any(_lies_in(holder.path, one) for one in seen):
+        return holder
+    return replace(holder, path=(point + holder.path).rstrip("/"))
+
+
+def _below(place: _Place) -> Iterator[Holder]:
+    for mount in mounts.mounts():
+        if mount.parent == place.id:
+            yield Holder(Way.BELOW, mount.point, thing=mount.source)
+
+
+def _copies(place: _Place, others: list[Namespace]) -> Iterator[Holder]:
+    """Where the file system is mounted still: here under another point, or in other namespaces."""
+    for mount in mounts.mounts():
+        if mount.device in place.target.devices:
+            yield Holder(Way.AGAIN, mount.point, thing=mount.source)
+    kin = processes.lineage()
+    for space in others:
+        points = [mount.point for mount in space.mounts if mount.device in place.target.devices]
+        for pid in space.pids if points else ():
+            process = host.describe(pid)
+            if process and process.started:
+                yield Holder(Way.ELSEWHERE, points[0], process, more=len(points) - 1, is_kin=pid in kin)
+
+
+_SERVED = ("fuse", "nfs", "cifs", "smb", "9p", "ceph", "afs")
+"""File systems that somebody else serves: asked for a file's inode, they may hang."""
+
+
+def _loops_inside(place: _Place) -> Iterator[Holder]:
+    table = mounts.mounts()
+    served = next((mount.type.startswith(_SERVED) for mount in table if mount.id == place.id), False)
+    for loop in loops.loops():
+        if not _lies_in(loop.backing, place.point):
+            continue
+        identity = None if served else loops.backing_identity(loop.path)
+        if served or (identity and _named(identity[0]) in place.target.devices):
+            yield Holder(Way.LOOP, loop.backing, thing=loop.path)
+
+
+def _stacked(place: _Place) -> Iterator[Holder]:
+    """The loops, mappings and arrays on the block devices, or on a file of what lives on them."""
+    for node in place.nodes:
+        for name in loops.holders(node):
+            mapping = Path(f"/sys/block/{name}/dm/name")
+            thing = mapping.read_text().strip() if mapping.exists() else name
+            yield Holder(Way.STACKED, node, thing=thing)
+    table = mounts.mounts()
+    for loop in loops.loops():
+        if loop.backing in place.nodes:
+            yield Holder(Way.LOOP, loop.backing, thing=loop.path)
+        elif not _may_hang(loop.backing, table) and loop.path not in place.nodes:
+            identity = loops.backing_identity(loop.path)
+            if identity and _named(identity[0]) in place.target.devices:
+                yield Holder(Way.LOOP, loop.backing, thing=loop.path)
+
+
+def _may_hang(path: str, table: list[mounts.Mount]) -> bool:
+    """Whether the file system under a path may not answer; ``/`` is told where nobody knows the path."""
+    over = [mount for mount in table if _lies_in(path, mount.point) or path == mount.point]
+    return path == "/" or not over or max(over, key=lambda m: (len(m.point), m.id)).type.startswith(_SERVED)
+
+
+def _swaps(place: _Place) -> Iterator[Holder]:
+    """Swap on the block devices, or on a file in the mount: ``/proc/swaps`` of proc(5)."""
+    for line in Path("/proc/swaps").read_bytes().splitlines()[1:]:
+        path = mounts.plain(line.split()[0])
+        if (place.point and _lies_in(path, place.point)) or path in place.nodes:
+            yield Holder(Way.SWAP, path, thing=path)
+
+
+def _lies_in(path: str, point: str) -> bool:
+    return path.startswith(point.rstrip("/") + "/") or path == point
+
+
+def _named(device: int) -> str:
+    return f"{os.major(device)}:{os.minor(device)}"
+
+
+def _unseen(denied: int, found: bool) -> Iterator[str]:
+    if denied and os.geteuid() != 0:
+        told = ngettext(
+            "{count} program of another user could not be looked at; root can.",
+            "{count} programs of other users could not be looked at; root can.",
+            denied,
+        )
+        yield told.format(count=denied)
+    elif denied and not found:  # even root is kept from some, such as init under a security module
+        told = ngettext(
+            "{count} program could not be looked at.", "{count} programs could not be looked at.", denied
+        )
+        yield told.format(count=denied)
+    if processes.hides_processes():
+        yield _("/proc hides the programs of other users here (hidepid).")
+    if processes.in_container():
+        yield _("This runs in a container: programs outside of it cannot be seen.")

@@ -1,0 +1,111 @@
+"""The volume groups that the physical volumes of one disk make up."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from core.i18n import _, ngettext
+from core.text import safe
+from core.volumes.lvm.label import Label, Text, read_label
+from core.volumes.lvm.model import Group, group_of
+from core.volumes.lvm.text import BadText
+from core.volumes.readable import Readable
+
+
+def read_groups(source: Readable, places: Iterable[tuple[int, int]]) -> tuple[list[Group], list[Label]]:
+    """The groups on a disk, and all labels; `places` are offset and size in bytes of what may be a member.
+
+    A physical volume without metadata belongs to the group whose metadata name it.
+    """
+    places = list(places)
+    groups, labels = _read(source, places, search=False)
+    named = {text.section["id"] for label in labels for text in label.texts}
+    if named - {group.uuid for group in groups}:  # one makes no sense: an older text of it may
+        groups, labels = _read(source, places, search=True)
+    return groups, labels
+
+
+def _read(
+    source: Readable, places: Iterable[tuple[int, int]], *, search: bool
+) -> tuple[list[Group], list[Label]]:
+    found = (read_label(source, offset, size, search=search) for offset, size in places)
+    labels = [label for label in found if label]
+    texts: dict[str, list[Text]] = {}
+    for label in labels:
+        for text in label.texts:
+            texts.setdefault(str(text.section["id"]), []).append(text)
+    groups = [group for one in texts.values() if (group := _newest(one, labels))]
+    return _without_forerunners(groups, labels), labels
+
+
+def _newest(texts: Sequence[Text], labels: Sequence[Label]) -> Group | None:
+    """The group as its newest whole text tells it; None where none makes sense."""
+    found = {label.uuid: (label.offset, label.size) for label in labels}
+    current = max((text.number for text in texts if text.current), default=None)
+    for text in sorted(texts, key=lambda one: (-one.number, not one.current)):
+        if current is not None and text.number > current:
+            continue  # written, and never made the valid one
+        try:
+            group = group_of(text.name, text.section, found)
+        except BadText:
+            continue
+        return replace(group, problems=(*_of_text(text, current), *_of_members(group)))
+    return None
+
+
+def _of_text(text: Text, current: int | None) -> list[str]:
+    if text.current:
+        return []
+    if current is None:
+        told = _(
+            "No copy of the metadata of the group {group} is whole. An older one was found in the ring of its"
+            " metadata area (change {number}); what was changed after it is not known."
+        )
+    else:
+        told = _("The newest metadata of the group {group} make no sense; an older copy is used ({number}).")
+    return [told.format(group=safe(text.name), number=text.number)]
+
+
+def _of_members(group: Group) -> list[str]:
+    missing = [one for one in group.physical.values() if one.offset is None]
+    told = []
+    if missing:
+        names = ", ".join(safe(one.device or one.name) for one in missing)
+        told.append(
+            ngettext(
+                "{count} of the {all} physical volumes of the group {group} is not on this disk: {names}.",
+                "{count} of the {all} physical volumes of the group {group} are not on this disk: {names}.",
+                len(missing),
+            ).format(count=len(missing), all=len(group.physical), group=safe(group.name), names=names)
+            + " "
+            + _("Give the other disks too: DISK,DISK2.")
+        )
+    for one in group.physical.values():
+        needed = one.data + one.extents * group.extent
+        if one.offset is not None and needed > one.length:
+            told.append(
+                _("The physical volume {name} of the group {group} is cut short.").format(
+                    name=safe(one.device or one.name), group=safe(group.name)
+                )
+            )
+    return told
+
+
+def _without_forerunners(groups: list[Group], labels: Sequence[Label]) -> list[Group]:
+    """Without the groups of an earlier life of a disk, whose texts still lie in a metadata area.
+
+    A physical volume belongs to one group only: to that which an area names as valid.
+    """
+    valid = {str(text.section["id"]) for label in labels for text in label.texts if text.current}
+    taken = {
+        one.uuid
+        for group in groups
+        if group.uuid in valid
+        for one in group.physical.values()
+        if one.offset is not None
+    }
+    kept = []
+    for group in groups:
+        own = {one.uuid for one in group.physical.values() if one.offset is not None}
+        if group.uuid in valid or (own and not own & taken):
+            kept.append(group)
+    return kept

@@ -1,0 +1,93 @@
+"""The logical volumes of a space as volumes that can be opened."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from core.i18n import _
+from core.tables.content import Content
+from core.volumes import joined, tables
+from core.volumes.lvm.groups import read_groups
+from core.volumes.lvm.model import Group, Logical
+from core.volumes.lvm.runs import MIRRORS, Contents, NotPlain, Places
+from core.volumes.model import Pieces, Problems, Volume, of_bytes, of_layer
+from core.volumes.space import Space
+
+_NAME = re.compile(r"[A-Za-z0-9_.+][A-Za-z0-9_.+\-]*\Z")
+_NOT_OPENED = frozenset({"thin-pool", "cache-pool", "vdo-pool", "snapshot"})
+
+
+def logical_volumes(space: Space, members: Sequence[Volume], problems: Problems) -> list[Volume]:
+    """The volumes of all groups that `members`, runs of the space, belong to; nothing is attached."""
+    groups, labels = read_groups(space.source, [(one.offset, one.size) for one in members])
+    at = {one.offset: one.id for one in members}
+    for label in labels:
+        problems[at[label.offset]] += label.problems
+    found: list[Volume] = []
+    names: set[str] = set()
+    for group in groups:
+        own = [at[one.offset] for one in group.physical.values() if one.offset in at]
+        if not own:
+            continue
+        problems[own[0]] += group.problems
+        name = group.name if group.name not in names else group.uuid
+        names.add(name)
+        places = Places(group, space.source)
+        for one in group.logical.values():
+            if _opens(one, group):
+                found.append(_volume(space, name, one, places, own[0]))
+    if members and not groups:
+        told = _("No metadata of LVM could be read there, so its logical volumes are not known.")
+        problems[members[0].id].append(told)
+    return found
+
+
+def _opens(volume: Logical, group: Group) -> bool:
+    # of a snapshot a volume of its own says that it is one; what people call it is the one with the changes
+    shown = volume.visible or volume.name in group.snapshots
+    made = volume.type not in _NOT_OPENED
+    return bool(shown and made and volume.size and _NAME.match(volume.name))
+
+
+def _volume(space: Space, group: str, volume: Logical, places: Places, inside: str) -> Volume:
+    snapshot = places.group.snapshots.get(volume.name)
+    size = snapshot.size if snapshot else volume.size
+    name, layer = f"{group}/{volume.name}", Pieces(places.group, volume.name)
+    problems = _degraded(volume, places)
+    try:
+        runs = places.runs(volume, joined.MOST)
+    except NotPlain as error:
+        told = _needs_mapper(volume, error, places)
+        unseen = Content(None, problems=(*problems, *told))
+        return of_layer(name, "lv", size, unseen, inside, space.under, layer)
+    if len(runs) > 1:
+        content = space.probe_ends(Contents(places, volume), size)
+        return of_layer(name, "lv", size, _with(content, problems), inside, space.under, layer)
+    content = space.probe(runs[0].offset, size)
+    return of_bytes(name, "lv", runs[0].offset, size, _with(content, problems), inside, space.under)
+
+
+def _with(content: Content, problems: tuple[str, ...]) -> Content:
+    return replace(content, problems=(*content.problems, *problems))
+
+
+def _needs_mapper(volume: Logical, error: NotPlain, places: Places) -> tuple[str, ...]:
+    """What must be told of a volume that only the kernel can put together."""
+    lacks = tables.problem()
+    if places.complete(volume.name) and not lacks:
+        return ()
+    return (error.what, *((_("It needs the device mapper. ") + lacks,) if lacks else ()))
+
+
+def _degraded(volume: Logical, places: Places) -> tuple[str, ...]:
+    """A sentence where copies of a mirror or parts of a RAID are lost or old."""
+    for segment in volume.segments:
+        if not (segment.type in MIRRORS or segment.type.startswith("raid")) or not segment.parts:
+            continue
+        count, whole = len(segment.parts), len(places.legs(volume, segment))
+        if whole < count:
+            told = _(
+                "{whole} of the {count} parts of its {type} are whole and up to date; only these are read."
+            )
+            return (told.format(whole=whole, count=count, type=segment.type),)
+    return ()

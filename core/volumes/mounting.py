@@ -1,0 +1,191 @@
+"""Mounting a volume: read-only without replay, or writable when every write lands in an overlay."""
+
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from core import namespace
+from core.command import Command
+from core.disks.view import View
+from core.errors import Refused, SalvageError
+from core.i18n import _
+from core.runner import CommandFailed
+from core.text import safe
+from core.undo.daemons import serve, tied
+from core.undo.pairs import FileKind, MountKind, Pair
+from core.undo.stack import Stack
+from core.volumes import twins
+from core.volumes.filesystems import FileSystem, known, reader
+from core.volumes.kpartx import map_partitions
+from core.volumes.loop import Device, attach, check_rights, release_with_mount
+from core.volumes.model import Volume
+from core.volumes.state import State
+
+Way = Literal["loop", "kpartx"]
+"""How a partition becomes a block device."""
+
+_GUARDS = "nosuid,nodev,noexec"
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A mounted volume."""
+
+    root: Path
+    volume: Volume
+    device: str
+    writable: bool
+
+
+def mount(
+    stack: Stack,
+    view: View,
+    volume: Volume,
+    point: Path,
+    log: Path,
+    *,
+    way: Way,
+    private: bool,
+    tie: bool,
+    writable: bool = False,
+    state: State = State.LEFT,
+    more: str = "",
+    prepare: Callable[[Device], None] | None = None,
+) -> Tree:
+    """Attach the volume and mount it at `point`, which is made if missing.
+
+    What a daemon that serves it says goes to `log`. `writable`, and any `state` but the first, only where
+    the view is an overlay; `prepare` gets the device before it is mounted; `more` are options that only this
+    mount wants. With `private` nobody but this program sees the mount, unless a daemon serves it; with `tie`
+    such a daemon dies with this program. Raises SalvageError when there is nothing to mount, NeedsRoot for
+    an ordinary user.
+    """
+    system = known(volume.content, volume.title)
+    twins.refuse_btrfs_twin(volume)
+    if writable and not system.writable:
+        raise Refused(
+            _("{content} is mounted for reading only.").format(content=volume.content),
+            remedy=_("Mount it without --writable, or copy the files out."),
+        )
+    check_rights(stack.runner.planning)
+    who = reader(system)
+    make_point(stack, point)
+    device = attached(stack, view, volume, way)
+    if prepare:
+        prepare(device)
+    if who == "kernel":
+        by_kernel(stack, volume, device, point, private=private, writable=writable, state=state, more=more)
+        if way == "loop":
+            release_with_mount(stack, device.path)
+    else:
+        _by_daemon(stack, system, device.path, point, (*device.on, str(point)), log, tie=tie)
+    return Tree(point, volume, device.path, writable)
+
+
+def attached(stack: Stack, view: View, volume: Volume, way: Way) -> Device:
+    """The volume as a block device. Raises NeedsRoot for an ordinary user."""
+    check_rights(stack.runner.planning)
+    return attach(stack, view, volume) if way == "loop" else map_partitions(stack, view, volume)
+
+
+def by_kernel(
+    stack: Stack,
+    volume: Volume,
+    device: Device,
+    point: Path,
+    *,
+    private: bool,
+    writable: bool,
+    state: State,
+    more: str = "",
+) -> None:
+    """Let the kernel mount the device of the volume at `point`, a folder; raises SalvageError."""
+    if private:
+        namespace.enter(stack.runner)
+    system = known(volume.content, volume.title).by_copy(volume.superblock)
+    sets = (system.written,) if writable else system.options(volume.members, state) * twins.tries(volume)
+    # nosymfollow would hinder other people's tools in a mount in sight, and wants Linux 5.10
+    guards = f"{_GUARDS},nosymfollow" if private and _kernel() >= (5, 10) else _GUARDS
+    refused: CommandFailed | None = None
+    for options in sets:
+        words = ",".join(filter(None, ("rw" if writable else "ro", guards, options, more)))
+        command = Command(
+            ("mount", "--internal-only", "-t", system.type, "-o", words, device.path, str(point)),
+            why=_why(system, writable, state),
+            effect=_("the volume's files appear in {path}").format(path=safe(point)),
+        )
+        facts = partial(MountKind.facts, point, device.path)
+        try:
+            stack.put_up(Pair("mount", command, str(point), (*device.on, str(point)), facts))
+        except CommandFailed as failure:
+            refused = failure
+            continue
+        if not stack.runner.planning:
+            twins.refuse_other_btrfs(volume, device.path)
+        return
+    raise SalvageError(
+        _("The volume could not be mounted as {type}: {message}").format(
+            type=system.type, message=refused.what if refused else ""
+        ),
+        _("Its file system may be damaged or incomplete. The disk was only read."),
+        _("`virt-salvage subvolumes` lists the subvolumes that there are.")
+        if more
+        else _("`virt-salvage check` tells how damaged it is; with --repair it is repaired in an overlay."),
+    ) from refused
+
+
+def make_point(stack: Stack, point: Path) -> None:
+    """Make the folder `point` if it is missing; raises Refused where something is in it."""
+    if point.is_dir():
+        if not stack.runner.planning and os.listdir(point):
+            raise Refused(
+                _("The folder {path} is not empty.").format(path=safe(point)),
+                _("A mount over it would hide what is in it."),
+                _("Give an empty folder, or one that does not exist yet."),
+            )
+        return
+    make = Command(
+        ("mkdir", "--parents", str(point)),
+        why=_("Make the folder where the volume will appear."),
+        effect=_("a new empty folder"),
+    )
+    pair = Pair("file", make, str(point), facts=lambda: FileKind.facts(point), planned={"folder": True})
+    stack.put_up(pair)
+
+
+def _why(system: FileSystem, writable: bool, state: State) -> str:
+    if writable:
+        return _("Mount it for writing: the journal is replayed, and every write lands in the overlay.")
+    if state is not State.LEFT and system.replayed is not None:
+        return _("Mount it read-only; its journal is carried out first, and that lands in the overlay.")
+    return _("Mount it read-only; {reason}.").format(reason=_(system.why))
+
+
+def _by_daemon(
+    stack: Stack,
+    system: FileSystem,
+    device: str,
+    point: Path,
+    on: tuple[str, ...],
+    log: Path,
+    *,
+    tie: bool,
+) -> None:
+    argv = (*system.daemon, "-o", f"ro,{_GUARDS}", device, str(point))
+    command = Command(
+        tied(argv, tie),
+        why=_("Mount it read-only through a program in user space: this kernel has no driver for it."),
+        effect=_("the volume's files appear in {path}").format(path=safe(point)),
+        captures="READER",
+        background=True,
+        limits=None,
+    )
+    serve(stack, "mount", command, point, log, argument=str(point), on=on, ends_with="umount")
+
+
+def _kernel() -> tuple[int, ...]:
+    return tuple(int(part) for part in platform.release().split("-")[0].split(".")[:2])

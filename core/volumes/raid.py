@@ -1,0 +1,85 @@
+"""Where RAID puts the chunks of its data, for LVM and md alike; the names are those of dm-raid.
+
+Sources: the kernel's drivers/md/raid5.c (raid5_compute_sector), drivers/md/raid10.c (__raid10_find_phys).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+PARITY = {
+    "raid4": 1,
+    **dict.fromkeys(("raid5", "raid5_ls", "raid5_la", "raid5_rs", "raid5_ra", "raid5_n"), 1),
+    **dict.fromkeys(("raid6", "raid6_zr", "raid6_nr", "raid6_nc", "raid6_n_6"), 2),
+    **dict.fromkeys(("raid6_ls", "raid6_la", "raid6_rs", "raid6_ra"), 2),
+}
+"""Kinds with parity, and how many chunks of parity a row has. The last four are md's own, not dm-raid's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """How RAID10 lays out its copies: `near` of them side by side, and `far` times that further on."""
+
+    near: int = 2
+    far: int = 1
+    offset: bool = False
+    """Whether the far copies lie in the next row, not in another part of the leg."""
+    stride: int = 0
+    """Rows of the part of a leg that has the first copies; only for far copies."""
+
+
+def parity_place(kind: str, chunk: int, legs: int) -> tuple[int, int]:
+    """The leg and the row of a chunk of data; KeyError for a kind that has no parity."""
+    row, data = divmod(chunk, legs - PARITY[kind])
+    return _leg(kind, row, data, legs), row
+
+
+def _leg(kind: str, row: int, data: int, legs: int) -> int:
+    """The leg of the data chunk number `data` of a row."""
+    turn = row % legs
+    back = legs - 1 - turn
+    match kind:
+        case "raid4":
+            return data + 1
+        case "raid5_n" | "raid6_n_6":
+            return data
+        case "raid5_la":
+            return data + (data >= back)
+        case "raid5_ra":
+            return data + (data >= turn)
+        case "raid5_rs":
+            return (turn + 1 + data) % legs
+        case "raid5" | "raid5_ls" | "raid6_nc":
+            return (back + 1 + data) % legs
+        case "raid6_ls":
+            return (back + 2 + data) % legs
+        case "raid6_rs":
+            return (turn + 2 + data) % legs
+    parity = {"raid6_la": back, "raid6_nr": legs - 1 - (row + 1) % legs}.get(kind, turn)
+    if parity == legs - 1:
+        return data + 1
+    return data + 2 * (data >= parity)
+
+
+def second_parity(kind: str, row: int, legs: int) -> int | None:
+    """The leg with the second parity of a row; None for a kind with one parity or none."""
+    if PARITY.get(kind) != 2:
+        return None
+    data = {_leg(kind, row, one, legs) for one in range(legs - 2)}
+    first, other = sorted(set(range(legs)) - data)
+    beside = other == first + 1
+    # the second one stands behind the first and goes round to the start; only in raid6_nc before it
+    behind = other if beside else first
+    return behind if kind != "raid6_nc" else first + other - behind
+
+
+def copies_place(copies: Copies, chunk: int, legs: int) -> Iterator[tuple[int, int]]:
+    """The legs and rows of all copies of a chunk, the first one first."""
+    row, first = divmod(chunk * copies.near, legs)
+    if copies.offset:
+        row *= copies.far
+    for far in range(copies.far):
+        for near in range(copies.near):
+            leg = first + near
+            over, leg = divmod(leg, legs)
+            step = far * (1 if copies.offset else copies.stride)
+            yield (leg + far * copies.near) % legs, row + over + step

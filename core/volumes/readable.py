@@ -1,0 +1,29 @@
+"""Bytes that can be read at any place: a disk, a part of one, or what is put together from several."""
+
+from typing import Protocol
+
+
+class Readable(Protocol):
+    """Reading beyond its end, or where the medium fails, gives fewer bytes than asked."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """At most `length` bytes from `offset`."""
+        ...
+
+
+class Window:
+    """The `size` bytes of another from `begin`."""
+
+    def __init__(self, source: Readable, begin: int, size: int) -> None:
+        self._source, self._begin, self.size = source, begin, size
+
+    def read(self, offset: int, length: int) -> bytes:
+        length = min(length, self.size - offset)
+        return self._source.read(self._begin + offset, length) if offset >= 0 and length > 0 else b""
+
+
+class Nothing:
+    """No bytes at all."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        return b""
