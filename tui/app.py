@@ -1,0 +1,417 @@
+"""The wizard: its keys, its signals, and how it ends."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import termios
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from itertools import takewhile
+from pathlib import Path
+from types import FrameType
+from typing import Any, ClassVar, TypeVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
+from textual.worker import WorkerFailed
+
+from core.errors import Cancelled, Exit, NoSpace, SalvageError
+from core.i18n import _
+from core.text import safe
+from core.undo.health import ExportEnded
+from core.undo.stack import Release
+from core.undo.state import StateFolder
+from tui.flow import Flow, Wish
+from tui.keys import Bound, keys_of
+from tui.plain import ansi_only, as_started, filters, wants_plain
+from tui.screens.busy import BusyScreen, undoing
+from tui.screens.dialog import LEAST, Dialog
+from tui.screens.disk import DiskScreen
+from tui.screens.help import HelpScreen
+from tui.screens.palette import PaletteScreen
+from tui.screens.quitting import LEAVE, TAKE_DOWN, QuitScreen
+from tui.screens.start import StartScreen
+from tui.screens.step import WIDE, Frame
+from tui.screens.trouble import TroubleScreen
+from tui.screens.words import WordsScreen
+from tui.themes import CONSOLE, DAY, NIGHT, THEMES, theme_for
+from tui.wire import SparingDriver, Wire
+
+T = TypeVar("T")
+
+RESET = (
+    b"\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?2004l\x1b[<u\x1b[?7h\x1b[?1049l\x1b[?25h\x1b[0m\r\n"
+)
+"""Mouse, paste and keyboard modes off, wrapping on, alternate screen left, cursor shown: ctlseqs of xterm."""
+SWITCH = 0.001
+"""Seconds that other threads may keep the interpreter while the screen wants it: a key is answered soon."""
+PATIENCE = 60.0
+"""Seconds that a signal waits for the kernel to let go of what is up."""
+Attributes = list[Any]
+"""What termios(3) knows of a terminal."""
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
+class SalvageApp(App[int]):
+    """The guided way from a dead machine's disk to its files."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "virt-salvage"
+    ENABLE_COMMAND_PALETTE = False
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (LEAST[0], "-usual-width"), (WIDE, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [  # noqa: RUF012
+        (0, "-flat"),
+        (LEAST[1], "-short"),
+        (22, "-usual"),
+        (28, "-tall"),
+    ]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "quit", priority=True, show=False),
+        Binding("ctrl+c", "quit", priority=True, show=False),
+    ]
+    """Everywhere, also where a line takes the letters; see `EVERYWHERE` for the other keys of all screens."""
+
+    def __init__(
+        self, flow: Flow, wish: Wish | None = None, *, ascii_only: bool = False, colour: bool = True
+    ) -> None:
+        theme = theme_for(os.environ) if colour else CONSOLE.name
+        super().__init__(driver_class=SparingDriver, ansi_color=theme == CONSOLE.name)
+        self.wire = Wire()
+        self.flow = flow
+        self.wish = wish
+        self.ascii_only = ascii_only
+        self.colour = colour
+        self.failure: BaseException | None = None
+        self._ended: set[str] = set()
+        self._full = ""
+        self.terminal_before: Attributes | None = None
+        for one in THEMES:
+            self.register_theme(one)
+        self.theme = theme
+        self.animation_level = "none"
+
+    def on_resize(self) -> None:
+        self.wire.forget()
+
+    def action_redraw(self) -> None:
+        """Draw all anew: the kernel or another program wrote over the screen."""
+        self.wire.again()
+        self.refresh()
+
+    def get_line_filters(self) -> list[LineFilter]:
+        return filters(super().get_line_filters(), ascii_only=self.ascii_only, colour=self.colour)
+
+    def on_mount(self) -> None:
+        if not self.is_headless:
+            for number in SIGNALS:
+                signal.signal(number, self._interrupted)
+        self.set_interval(1.0, self._look_after)
+        self.push_screen(StartScreen())
+        if self.wish:
+            self.push_screen(DiskScreen(self.wish))
+
+    # -- work ----------------------------------------------------------------------------------
+
+    def follow(
+        self, future: "Future[T]", then: Callable[[T], object], failed: Callable[[SalvageError], object]
+    ) -> None:
+        """Wait for work without blocking, and go on on the screen's side."""
+
+        async def wait() -> None:
+            try:
+                value = await asyncio.wrap_future(future)
+            except SalvageError as error:
+                failed(error)
+            else:
+                then(value)
+
+        self.run_worker(wait(), group="work")
+
+    def trouble(self, error: SalvageError) -> None:
+        """Tell an error; a wish to stop is none."""
+        if isinstance(error, Cancelled):
+            if isinstance(self.screen, Frame):
+                self.screen.say(_("Stopped."))
+        elif isinstance(error, ExportEnded):
+            self._export_ended(error)
+        else:
+            self.push_screen(TroubleScreen(error))
+
+    def _look_after(self) -> None:
+        """Notice that a daemon ended, between two pieces of work; and that an overlay has no room left."""
+        session = self.flow.session
+        if session and not any(isinstance(one, Frame) and one.busy for one in self.screen_stack):
+            ended = session.health()
+            if ended:
+                self._export_ended(ended)
+        self._watch_room()
+
+    def _watch_room(self) -> None:
+        """Tell it once when the file system under an overlay is full, and again when it was full before."""
+        told = self.flow.full()
+        if told and not self._full:
+            remedy = _("Make room there, or copy what you need out of the mount and take it down.")
+            self.push_screen(TroubleScreen(NoSpace(told, remedy=remedy)))
+        self._full = told
+
+    def _export_ended(self, error: ExportEnded) -> None:
+        """Take down what stands on a dead export, once, and tell it."""
+        if error.what in self._ended:
+            return
+        self._ended.add(error.what)
+
+        def told(_none: object) -> None:
+            self.fall_back()
+            self.push_screen(TroubleScreen(error))
+
+        self.follow(self.flow.operator.submit(self.flow.do_close_view), told, self.trouble)
+
+    def fall_back(self) -> None:
+        """Go back to the step that what is still up carries; the end of the road may stay."""
+        from tui.screens.done import DoneScreen
+        from tui.screens.files import FilesScreen
+        from tui.screens.partitions import PartitionsScreen
+        from tui.screens.protect import ProtectScreen
+        from tui.screens.volume import VolumeScreen
+
+        if isinstance(self.screen, DoneScreen):
+            return
+        on = [type(screen) for screen in self.screen_stack]
+        if PartitionsScreen in on and not self.flow.view_open:
+            self.back_to(ProtectScreen)
+        elif FilesScreen in on and not self.flow.volume_open:
+            self.back_to(VolumeScreen)
+
+    # -- keys everywhere -----------------------------------------------------------------------
+
+    def action_explain(self) -> None:
+        """What this screen is, and its keys."""
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(
+                HelpScreen(self._topic(), [(one.names, one.does) for one in keys_of(self.screen)])
+            )
+
+    def action_words(self) -> None:
+        if not isinstance(self.screen, WordsScreen):
+            self.push_screen(WordsScreen(self._topic()))
+
+    def action_palette(self) -> None:
+        """All keys of this screen, to choose from."""
+        if isinstance(self.screen, PaletteScreen):
+            return
+
+        def picked(one: Bound | None) -> None:
+            if one:
+                self.run_worker(self.run_action(one.action, one.node), group="work")
+
+        offered = [one for one in keys_of(self.screen) if "-" not in one.names]
+        self.push_screen(PaletteScreen(offered), picked)
+
+    def action_brightness(self) -> None:
+        """From the dark colours to the bright ones, and back; a console keeps its own."""
+        if self.theme != CONSOLE.name:
+            self.theme = DAY.name if self.theme == NIGHT.name else NIGHT.name
+
+    def _topic(self) -> str:
+        """What the help is about: the screen on top, or the step below it."""
+        named = (
+            one.topic for one in reversed(self.screen_stack) if isinstance(one, (Frame, Dialog)) and one.topic
+        )
+        return next(named, "start")
+
+    # -- screens -------------------------------------------------------------------------------
+
+    def push_screen(self, screen: Any, *more: Any, **named: Any) -> Any:
+        """Put a screen on top; not a second of its kind over a step, for a key that was pressed twice.
+
+        What only explains goes before the next step comes: it would lie below it.
+        """
+        if isinstance(screen, (Frame, Dialog)) and not isinstance(screen, TroubleScreen):
+            over = takewhile(lambda one: isinstance(one, Dialog), reversed(self.screen_stack))
+            if type(screen) in {type(one) for one in (self.screen_stack[-1], *over)}:
+                return None
+        while isinstance(screen, Frame) and isinstance(top := self.screen_stack[-1], Dialog) and top.passing:
+            self.pop_screen()
+        return super().push_screen(screen, *more, **named)
+
+    # -- back ----------------------------------------------------------------------------------
+
+    def back_to_step(self, step: int) -> None:
+        """Go back over the screens to that step, or to the last one that what is up still carries."""
+        while len(self.screen_stack) > 2 and not (
+            isinstance(self.screen, Frame) and self.screen.step == step
+        ):
+            self.pop_screen()
+        self.fall_back()
+
+    def back_to(self, kind: type[Frame]) -> None:
+        """Go back over the screens until one of that kind is on top."""
+        while not isinstance(self.screen, kind) and len(self.screen_stack) > 2:
+            self.pop_screen()
+
+    # -- the end -------------------------------------------------------------------------------
+
+    async def action_quit(self) -> None:
+        if isinstance(self.screen, QuitScreen):
+            return
+        self.flow.do_forget_gone()
+        if self.flow.road_stands or self.flow.in_sight:
+            self.push_screen(QuitScreen(), self._answered)
+        else:
+            self._leave(Exit.DONE)
+
+    def _answered(self, answer: str | None) -> None:
+        if answer == TAKE_DOWN:
+            names = [shown.session for shown in self.flow.in_sight]
+            future = self.flow.outside.submit(self.flow.do_undo, names)
+            self.follow(future, lambda releases: self._taken_down(names, releases), self.trouble)
+        elif answer == LEAVE:
+            self._leave(Exit.DONE)
+
+    def _taken_down(self, names: list[str], releases: list[Release]) -> None:
+        if all(release.released for release in releases):
+            self._leave(Exit.DONE)
+            return
+
+        def settled(releases: list[Release] | None) -> None:
+            if all(release.released for release in releases or ()):
+                self._leave(Exit.DONE)
+
+        again = undoing(self.flow, names)
+        self.push_screen(BusyScreen(releases, again, self.flow.outside), settled)
+
+    def _interrupted(self, _number: int, _frame: FrameType | None) -> None:
+        """A signal, which is also how a lost terminal is told.
+
+        The event loop may be blocked for good, writing to a terminal that takes nothing any more, so
+        the rest is done by a thread of its own and does not come back here.
+        """
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        threading.Thread(target=end_now, args=(self.flow, self.terminal_before), daemon=True).start()
+
+    def _leave(self, status: Exit) -> None:
+        self.flow.operator.cancel.cancel()
+        self.flow.outside.cancel.cancel()
+        future = self.flow.operator.submit(self.flow.do_close)
+
+        def failed(error: SalvageError) -> None:
+            self.failure = error
+            self.exit(Exit.FAILED, return_code=Exit.FAILED)
+
+        self.follow(future, lambda _none: self.exit(status, return_code=status), failed)
+
+    def _fatal_error(self) -> None:
+        """End after an error of our own without a traceback: its variables may hold secrets."""
+        self.failure = self._exception
+        self._close_messages_no_wait()
+
+
+def run(
+    state: StateFolder,
+    disk: str | None,
+    plain: bool,
+    format: str | None = None,
+    allow: Sequence[Path] = (),
+) -> int:
+    """Run the wizard, at `disk` if one is given; the exit status.
+
+    `format` and `allow` are the operator's word on that disk, as for `Session.select`.
+    """
+    wish = Wish(disk, format, tuple(allow)) if disk is not None else None
+    flow = Flow(state)
+    sys.setswitchinterval(SWITCH)
+    ascii_only = plain or wants_plain(as_started(os.environ))
+    app = SalvageApp(flow, wish, ascii_only=ascii_only, colour=not plain)
+    app.terminal_before = _terminal()
+    status: Any = Exit.FAILED
+    try:
+        # a console without a mouse is spared the bytes that ask for one
+        status = app.run(mouse=not (plain or ansi_only(os.environ)))
+    finally:
+        told = _end(flow) + _left_up(flow) + _proved(flow)
+    if app.failure:
+        told.insert(0, _told(app.failure))
+        status = Exit.FAILED
+    for line in told:
+        sys.stderr.write(f"{line}\n")
+    return int(status) if status is not None else int(Exit.FAILED)
+
+
+def _terminal() -> Attributes | None:
+    try:
+        return termios.tcgetattr(sys.__stdin__) if sys.__stdin__ else None
+    except (termios.error, ValueError):
+        return None
+
+
+def end_now(flow: Flow, before: Attributes | None) -> None:
+    """Take everything down, give the terminal back as it was, and end the program with status 130.
+
+    What the kernel does not let go of in a minute stays in the journal, for `virt-salvage undo`.
+    """
+    flow.operator.cancel.cancel()
+    flow.outside.cancel.cancel()
+    told = []
+    try:
+        flow.operator.submit(flow.do_close).result(PATIENCE)
+        flow.outside.submit(flow.do_forget_gone).result(PATIENCE)
+    except SalvageError as error:
+        told.append(error.paragraph())
+    except TimeoutError:
+        told.append(_("Not everything could be taken down yet. Later: virt-salvage undo --all"))
+    finally:  # nobody hears this thread, and a program without a terminal must end
+        lines = "".join(f"{line}\r\n" for line in told + _left_up(flow))
+        # A terminal that takes nothing must not keep the program: after two seconds it ends anyway.
+        writer = threading.Thread(target=_give_back, args=(before, lines), daemon=True)
+        writer.start()
+        writer.join(2)
+        os._exit(Exit.INTERRUPTED)
+
+
+def _give_back(before: Attributes | None, lines: str) -> None:
+    with contextlib.suppress(OSError, termios.error):
+        if before is not None:
+            termios.tcsetattr(2, termios.TCSANOW, before)
+        os.write(2, RESET + lines.encode("ascii", "replace"))
+
+
+def _left_up(flow: Flow) -> list[str]:
+    told = _("{path} stays mounted. Take it down with: virt-salvage undo {session}")
+    return [told.format(path=safe(shown.point), session=shown.session) for shown in flow.in_sight]
+
+
+def _proved(flow: Flow) -> list[str]:
+    return [flow.proof.sentence()] if flow.proof else []
+
+
+def _end(flow: Flow) -> list[str]:
+    """Take down what is still up whatever ended the wizard; sentences about what could not be."""
+    flow.operator.cancel.cancel()
+    try:
+        flow.operator.submit(flow.do_close).result()
+    except SalvageError as error:
+        return [error.paragraph()]
+    finally:
+        flow.operator.close()
+        flow.outside.close()
+    return []
+
+
+def _told(failure: BaseException) -> str:
+    if isinstance(failure, SalvageError):
+        return failure.paragraph()
+    if isinstance(failure, WorkerFailed):
+        failure = failure.error
+    place = failure.__traceback__
+    while place and place.tb_next:
+        place = place.tb_next
+    where = f"{os.path.basename(place.tb_frame.f_code.co_filename)}:{place.tb_lineno}" if place else "?"
+    return _(
+        "The wizard met an error of its own ({kind} at {where}). The disk is untouched, and what was put up"
+        " was taken down. The command line does the same work: virt-salvage --help."
+    ).format(kind=type(failure).__name__, where=where)

@@ -1,0 +1,115 @@
+"""`ls`, `cat` and `copy`: reading in a volume."""
+
+import os
+import stat
+import sys
+
+from core.errors import Cancelled, Exit, WrongUsage
+from core.files.entry import Entry
+from core.i18n import _
+from core.session import Session
+from core.text import date, safe
+from core.volumes.subvolumes import Subvolume
+from tui.cli.common import Context, open_volume, table
+
+
+def ls(context: Context) -> int:
+    """`ls`: a directory inside a volume."""
+    options = context.options
+    if options.dry_run:
+        return context.plan(lambda session: open_volume(session, options))
+    with context.session() as session:
+        open_volume(session, options)
+        warn(context, session)
+        with session.guest() as tree:
+            entries = list(tree.entries(os.fsencode(options.path)))
+    if options.json:
+        context.json({"entries": [entry.to_json() for entry in entries]})
+        return Exit.DONE
+    if not entries:
+        return Exit.DONE
+    rows = [_row(entry) for entry in entries]
+    for line in table(rows, frozenset({1, 2, 3})):
+        context.out(line)
+    return Exit.DONE
+
+
+def subvolumes(context: Context) -> int:
+    """`subvolumes`: the subvolumes and snapshots of a btrfs."""
+    options = context.options
+    if options.dry_run:
+        return context.plan(lambda session: open_volume(session, options))
+    with context.session() as session:
+        volume = open_volume(session, options).volume
+        if volume.content != "btrfs":
+            raise WrongUsage(
+                _("Only a btrfs has subvolumes; this is {content}.").format(content=volume.content)
+            )
+        found = session.subvolumes()
+    if options.json:
+        context.json({"subvolumes": [one.to_json() for one in found]})
+        return Exit.DONE
+    rows = [
+        (str(one.id), date(one.created) if one.created else "", subvolume_told(one), safe(one.path))
+        for one in found
+    ]
+    for line in table(rows, frozenset({0})):
+        context.out(line)
+    return Exit.DONE
+
+
+def subvolume_told(one: Subvolume) -> str:
+    """What kind of subvolume it is, in a few words."""
+    words = [
+        _("snapshot") if one.snapshot else "",
+        _("read-only") if one.read_only else "",
+        _("shown by itself") if one.default else "",
+    ]
+    return ", ".join(filter(None, words))
+
+
+_TYPE = {
+    "file": stat.S_IFREG,
+    "dir": stat.S_IFDIR,
+    "symlink": stat.S_IFLNK,
+    "fifo": stat.S_IFIFO,
+    "socket": stat.S_IFSOCK,
+    "char": stat.S_IFCHR,
+    "block": stat.S_IFBLK,
+}
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    name = safe(entry.name)
+    if entry.target is not None:
+        name += " -> " + safe(entry.target)
+    mode = stat.filemode(_TYPE[entry.kind] | entry.mode)
+    return mode, str(entry.uid), str(entry.gid), str(entry.size), date(entry.mtime_ns / 1e9), name
+
+
+def cat(context: Context) -> int:
+    """`cat`: a file's bytes to standard output."""
+    options = context.options
+    if options.dry_run:
+        return context.plan(lambda session: open_volume(session, options))
+    with context.session() as session:
+        open_volume(session, options)
+        warn(context, session)
+        with session.guest() as tree:
+            try:
+                for block in tree.read(os.fsencode(options.path)):
+                    context.cancel.check()
+                    sys.stdout.buffer.write(block)
+                sys.stdout.buffer.flush()
+            except BrokenPipeError as error:
+                # Nobody reads any more; the interpreter would complain once more at its own flush
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                raise Cancelled(_("The reader of the output is gone.")) from error
+    return Exit.DONE
+
+
+def warn(context: Context, session: Session) -> str:
+    """Say what must be known of the files before they are read; the sentence that makes them doubtful."""
+    for told in filter(None, (session.caution, session.remark)):
+        context.say("virt-salvage: " + told)
+    return session.caution

@@ -1,0 +1,113 @@
+"""Taking down what somebody holds: waiting, ending programs with the operator's word, or going lazily."""
+
+import os
+import select
+import sys
+from collections.abc import Sequence
+from functools import partial
+
+from core.errors import WrongUsage
+from core.i18n import _, ngettext
+from core.undo import patience
+from core.undo.busy import Held, Holder
+from core.undo.stack import Release
+from core.undo.state import Known
+from tui.cli.common import Context
+
+SETTLES = 3.0
+"""Seconds in which what nobody holds any more comes down."""
+
+
+def check_options(context: Context) -> None:
+    """Raise WrongUsage where programs are to be ended and nobody can be asked."""
+    options = context.options
+    if options.end and not options.yes and not _asks():
+        raise WrongUsage(
+            _("--end asks before it ends a program, and there is no terminal to ask on."),
+            remedy=_("With --yes it asks nothing; it then ends programs, but kills none."),
+        )
+
+
+def release(context: Context, known: Known) -> list[Release]:
+    """Take down what a session put up; what is held is dealt with as the options say.
+
+    Waiting comes first, then ending, then letting go. The wish to stop ends all of that.
+    """
+    options = context.options
+    os.chdir("/")  # so that it is not this program that holds the mount it was started in
+    attempt = partial(context.state.undo, known, context.runner())
+    if options.wait is None:
+        releases = attempt()
+    else:
+        releases = patience.patiently(attempt, options.wait, context.cancel, partial(_waits, context))
+    if options.end and _is_stuck(releases) and not context.cancel.cancelled:
+        _end(context, patience.stuck(releases))
+        releases = patience.patiently(attempt, SETTLES, context.cancel)
+    if options.lazy and _is_stuck(releases) and not context.cancel.cancelled:
+        releases = attempt(lazy=True)
+    return releases
+
+
+def _is_stuck(releases: Sequence[Release]) -> bool:
+    return not all(one.released for one in releases)
+
+
+def _waits(context: Context, held: Held) -> None:
+    who = held.sentence() or _("Nobody can be seen who holds it.")
+    context.say(_("Waiting until it is free; Ctrl+C ends the waiting.") + " " + who)
+
+
+def advise(context: Context, releases: Sequence[Release]) -> None:
+    """Say what can be done about those who hold what could not be taken down."""
+    held = patience.stuck(releases)
+    if any(one.is_kin for one in held.holders):
+        context.say(_("This program was started in there: type `cd /` in that terminal first."))
+    for command in dict.fromkeys(filter(None, (one.by_hand() for one in held.holders))):
+        context.say(_("By hand: {command}").format(command=command))
+    if held.holders:
+        context.say(_("`undo --wait` waits for them, `--end` ends programs, `--lazy` takes it out of sight."))
+
+
+# -- ending ---------------------------------------------------------------------------------------------
+
+
+def _end(context: Context, held: Held) -> None:
+    """End the programs that hold it: SIGTERM after two questions, SIGKILL after another."""
+    programs = held.programs
+    if not programs:
+        context.say(_("No program that may be ended holds it."))
+        return
+    _name(context, programs)
+    if not context.options.yes:
+        count = len(programs)
+        asked = ngettext("End this program?", "End these {count} programs?", count).format(count=count)
+        if not _agrees(context, asked + " [y/N] ", "y"):
+            return
+        if not _agrees(context, _("What they have not saved is lost. Type END to end them: "), "end"):
+            return
+    left = patience.end(held, context.cancel)
+    if not left:
+        return
+    context.say(_("Still there:"))
+    _name(context, left)
+    kill = _("Killed, a program cannot save anything any more. Type KILL to kill them: ")
+    if not context.options.yes and _agrees(context, kill, "kill"):
+        patience.end(held, context.cancel, kill=True)
+
+
+def _name(context: Context, holders: Sequence[Holder]) -> None:
+    for one in holders:
+        context.say("  " + one.sentence())
+
+
+def _asks() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _agrees(context: Context, question: str, word: str) -> bool:
+    """Whether the answer on the terminal is that word; a wish to stop is none."""
+    context.ask(question)
+    while not context.cancel.cancelled:
+        if select.select([sys.stdin], [], [], 0.1)[0]:
+            return sys.stdin.readline().strip().casefold() == word
+    return False

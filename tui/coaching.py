@@ -1,0 +1,51 @@
+"""What the coach of a guided lab says at a step, and the questions that are asked there."""
+
+from typing import TYPE_CHECKING
+
+from core.errors import SalvageError
+from core.i18n import _
+from core.lab import labs
+from tui.widgets.side import Part
+
+if TYPE_CHECKING:
+    from tui.flow import Exercise, Flow
+    from tui.screens.step import Frame
+
+
+def _guided(flow: "Flow") -> "Exercise | None":
+    """The lab that is worked on with a coach: before its disk is chosen, or while it is."""
+    exercise = flow.exercise
+    if exercise is None or not exercise.guided:
+        return None
+    return exercise if flow.disk is None or flow.task() else None
+
+
+def advice(flow: "Flow", topic: str) -> list[Part]:
+    """What the coach says at a step, with the numbers of this very disk; nothing without a coach."""
+    exercise = _guided(flow)
+    said = {str(step): one for step, one in exercise.lab.guide.items()}.get(topic) if exercise else None
+    if exercise is None or said is None:
+        return []
+    try:
+        look, why, next = (
+            labs.told(text, exercise.lab, flow.labs) for text in (said.look, said.why, said.next)
+        )
+    except SalvageError:
+        return []  # its record cannot be read: the check will say so
+    return [(_("Look"), look), (_("Why"), why), (_("Next"), next)]
+
+
+def ask(frame: "Frame") -> None:
+    """Ask what is asked at this step and was not answered yet, the first question on top."""
+    from tui.screens.quiz import QuizScreen
+
+    exercise = _guided(frame.flow)
+    if exercise is None or frame.app.screen is not frame:
+        return
+    try:
+        questions = labs.open_questions(exercise.lab, frame.flow.labs, frame.topic)
+    except SalvageError as error:
+        frame.app.trouble(error)
+        return
+    for number, quiz in reversed(questions):
+        frame.app.push_screen(QuizScreen(exercise.lab, number, quiz))

@@ -1,0 +1,441 @@
+"""The walk through the steps: the wizard's own flow, asked line by line."""
+
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from core.disks.finding import USUAL_FOLDERS, Found
+from core.disks.model import Holder
+from core.disks.ways_out import InUse
+from core.errors import Exit, PointsOutside, SalvageError
+from core.files.outcome import Copied
+from core.i18n import _
+from core.lab import catalogue, labs, results, telling
+from core.machines.inventory import Group, inventory
+from core.operator import Operator
+from core.runner import Runner, SystemRunner
+from core.session import Session
+from core.text import duration, grouped, safe, size
+from core.undo.state import StateFolder
+from core.volumes.model import Volume
+from tui.cli.common import absolute
+from tui.cli.passphrases import Passphrases
+from tui.flow import Exercise, Flow, Protection, Wish, make_session
+from tui.linear.browse import Browser
+from tui.linear.talk import BACK, Asides, Leave, Talk
+from tui.machines import holders_told, machine_told
+from tui.screens.lessons import LESSONS
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Step = Callable[[], Any]
+"""A step; it gives the next one, or None at the end."""
+Plan = Callable[[Session], None]
+
+
+class Walk:
+    """One person's way through the steps; each step says which one comes next."""
+
+    def __init__(self, flow: Flow, talk: Talk, wish: Wish | None = None) -> None:
+        self.flow = flow
+        self.talk = talk
+        self._wish = wish
+        self._ended = self._searching = self._enough = False
+        keys = Passphrases((), (), (), flow.operator.cancel)
+
+        def asking(state: StateFolder, runner: Runner, private: bool) -> Session:
+            session = make_session(state, runner, private)
+            session.ask = lambda path: keys.unlock(session, path)
+            return session
+
+        flow.maker = asking
+
+    def run(self) -> int:
+        """Walk until the person leaves; the exit status. What is up then is the caller's to take down."""
+        signals = {
+            number: signal.signal(number, self._interrupted)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        }
+        step: Step | None = self._given if self._wish else self._start
+        try:
+            while step:
+                try:
+                    step = step()
+                except SalvageError as error:
+                    self.talk.say(error.paragraph())
+                    for way in error.ways if isinstance(error, InUse) else ():
+                        self.talk.say(f"- {way.title}")
+                    if self._ended:
+                        raise Leave(interrupted=True) from error
+                    step = self._after_trouble()
+        except Leave as leave:
+            return Exit.INTERRUPTED if leave.interrupted else Exit.DONE
+        finally:
+            for number, before in signals.items():
+                signal.signal(number, before)
+        return Exit.DONE
+
+    def _interrupted(self, number: int, _frame: object) -> None:
+        """A signal stops the work that goes on; at a question it ends the walk."""
+        if number == signal.SIGINT and self._searching:
+            self._enough = True
+            return
+        self.flow.operator.cancel.cancel()
+        self.flow.outside.cancel.cancel()
+        self._ended = self._ended or number != signal.SIGINT
+        if self.talk.asking:
+            raise Leave(interrupted=True)
+
+    def _after_trouble(self) -> Step:
+        """The nearest step before the trouble that still stands."""
+        if self.flow.volume_open:
+            return self._files
+        if self.flow.view_open:
+            return self._partition
+        return self._protect if self.flow.disk else self._start
+
+    def _work(self, told: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._on(self.flow.operator, told, lambda: work(*args, **kwargs))
+
+    def _on(self, operator: Operator, told: str, work: Callable[[], T]) -> T:
+        self.talk.say(told)
+        return operator.submit(work).result()
+
+    def _asides(self, topic: str, plan: Plan | None = None) -> Asides:
+        def help() -> list[str]:
+            lesson = LESSONS[topic]
+            return [_(lesson.title), *(f"{title}: {text}" for title, text in lesson.parts())]
+
+        def commands() -> list[str]:
+            if plan is None:
+                return []
+            ran = self.flow.operator.submit(self.flow.do_plan, plan).result()
+            told: list[str] = []
+            for one in ran:
+                told += ["# " + one.command.why, one.command.shell()]
+                told += [
+                    "#   " + _("undone by: {command}").format(command=u.shell()) for u in one.command.undo
+                ]
+            return told
+
+        return Asides(help, commands)
+
+    # -- from the start to a disk ---------------------------------------------------------------
+
+    def _start(self) -> Step | None:
+        left = self._on(self.flow.outside, _("Looking what is still up."), self.flow.left)
+        choices = [
+            ("practise", _("Practise on a disk made for it")),
+            ("recover", _("Recover files from a disk")),
+            *([("left", _("Finish what an earlier session left"))] if left else []),
+            ("quit", _("Quit")),
+        ]
+        chosen = self.talk.choose(_("What shall be done?"), choices, self._asides("start"))
+        steps: dict[str, Step] = {
+            "practise": self._practise,
+            "recover": self._disk,
+            "left": self._leftovers,
+        }
+        return self._start if chosen == BACK else steps.get(chosen)
+
+    def _leftovers(self) -> Step:
+        left = self._on(self.flow.outside, _("Looking what is still up."), self.flow.left)
+        choices = [(one.account.session, f"{one.account.session}, {one.account.disk}") for one in left]
+        question = _("What earlier sessions left up: which shall be taken down?")
+        chosen = self.talk.choose(question, choices, self._asides("leftovers"))
+        if chosen != BACK:
+            undo = lambda: self.flow.do_undo([chosen])  # noqa: E731
+            for release in self._on(self.flow.outside, _("Taking it down."), undo):
+                self.talk.say(release.note)
+        return self._start
+
+    def _practise(self) -> Step:
+        folder = self.flow.labs
+        known = catalogue.labs(folder)
+        choices = [
+            (one.name, _("level {level}: {title}").format(level=one.level, title=_(one.title)))
+            for one in known
+        ]
+        chosen = self.talk.choose(_("Which practice disk?"), choices, self._asides("practise"))
+        if chosen == BACK:
+            return self._start
+        lab = catalogue.named(chosen, folder)
+        disk = labs.disk(lab, folder) or self._work(
+            _("Building the practice disk."),
+            lambda: labs.start(lab, folder, SystemRunner(self.flow.operator.cancel)),
+        )
+        self.flow.exercise = Exercise(lab, disk)
+        self.talk.say(labs.ticket(lab, folder))
+        self._wish = Wish(str(disk))
+        return self._given
+
+    def _disk(self) -> Step:
+        places: list[tuple[str, str]] = []
+        self.talk.say(_("Looking for disks."))
+        for one in inventory([Path.cwd(), *USUAL_FOLDERS], []):
+            if isinstance(one, Group):
+                name = machine_told(one.machine)
+                found = [member.found for member in one.members if member.found]
+                places += [(str(disk.path), f"{name}, {_disk_told(disk)}") for disk in found]
+            else:
+                places.append((str(one.path), _disk_told(one)))
+        places.append(("other", _("Another: its path or address is asked for")))
+        answer = self.talk.choose(_("Which disk?"), places, self._asides("disk"))
+        if answer == BACK:
+            return self._start
+        if answer == "other":
+            answer = self.talk.text(_("The path or address of the disk:"), self._asides("disk"))
+            if answer == BACK:
+                return self._disk
+        self._wish = Wish(answer)
+        return self._given
+
+    def _given(self) -> Step:
+        assert self._wish
+        try:
+            self._work(_("Reading the header of the disk."), self.flow.do_select, self._wish)
+        except PointsOutside as error:
+            self.talk.say(error.paragraph())
+            typed = self.talk.text(_("To allow it, type that path; else Enter:"), self._asides("trouble"))
+            if typed != str(error.path):
+                return self._start
+            given = self._wish
+            self._wish = Wish(given.given, given.format, (*given.allow, error.path))
+            return self._given
+        return self._protect
+
+    # -- from the disk to a volume --------------------------------------------------------------
+
+    def _protect(self) -> Step:
+        disk = self.flow.disk
+        if disk is None:
+            return self._start
+        told = _("{disk}: {format}, {size}.").format(
+            disk=disk.title, format=disk.format, size=size(disk.virtual_size)
+        )
+        self.talk.say(told)
+        for line in (*disk.problems, *(_holders(disk.held_by)), disk.blocked):
+            if line:
+                self.talk.say(line)
+        choices = [
+            ("read", _("Read only: nothing can be written")),
+            ("overlay", _("An overlay: what is written goes there, and is thrown away at the end")),
+            ("backup", _("Make a verified backup first")),
+        ]
+        asides = self._asides("protect", self.flow.plan_view(Protection.READ))
+        chosen = self.talk.choose(_("How shall the disk be protected?"), choices, asides)
+        if chosen == BACK:
+            return self._start
+        if chosen == "backup":
+            return self._backup()
+        self._work(_("Attaching the disk and reading its table."), self.flow.do_inspect, Protection(chosen))
+        return self._partition
+
+    def _backup(self) -> Step:
+        place = self.talk.text(_("Where shall the backup go, a file or a folder?"), self._asides("backup"))
+        if place == BACK:
+            return self._protect
+        dest, road = absolute(place), self.flow.road()
+        look = road.outlook(dest)
+        self.talk.say(" ".join(filter(None, (look.sentence(), look.refusal))))
+        done = self._work(_("Making the backup."), road.backup, dest, self.talk.progress)
+        for path in done.paths:
+            self.talk.say(_("Backup: {path}").format(path=safe(path)))
+        for note in (*done.notes, *(f"{safe(gap.path)}: {gap.error}" for gap in done.unreadable)):
+            self.talk.say(note)
+        self.flow.backup = done.paths[0] if done.paths and not done.unreadable else None
+        return self._protect
+
+    def _partition(self) -> Step:
+        seen = self.flow.inspection
+        if seen is None:
+            return self._protect
+        table = seen.table
+        self.talk.say(
+            _("Partition table: {label}, sectors of {size} bytes").format(
+                label=table.label, size=table.sector_size
+            )
+            if table.label
+            else _("No partition table.")
+        )
+        for problem in table.problems:
+            self.talk.say(problem)
+        choices = [(f"v{volume.id}", _volume_told(volume)) for volume in seen.volumes]
+        choices.append(("search", _("Search the whole disk for lost partitions")))
+        chosen = self.talk.choose(_("Which volume?"), choices, self._asides("partitions"))
+        if chosen == BACK:
+            self._work(_("Taking the disk down."), self.flow.do_close_view)
+            return self._protect
+        if chosen == "search":
+            self._search()
+            return self._partition
+        volume = next(one for one in seen.volumes if one.id == chosen[1:])
+        if volume.locked:
+            road = self.flow.road()
+            self._work(_("Opening the encrypted volume."), road.find, volume.id)
+            self.flow.inspection = road.inspect()
+            return self._partition
+        return lambda: self._open(volume)
+
+    def _search(self) -> None:
+        self._enough = False
+        self._searching = True
+        try:
+            told = _("Searching; Ctrl+C keeps what was found so far.")
+            self._work(told, self.flow.do_search, lambda _found: None, lambda: self._enough)
+        finally:
+            self._searching = False
+
+    def _open(self, volume: Volume) -> Step:
+        choices = [
+            ("browse", _("Browse and copy files")),
+            ("show", _("Mount it for other tools, for reading only")),
+            ("write", _("Mount it for other tools; what is written goes to an overlay")),
+        ]
+        asides = self._asides("volume", self.flow.plan_open(volume))
+        chosen = self.talk.choose(
+            _("What shall be done with {volume}?").format(volume=volume.title), choices, asides
+        )
+        if chosen == BACK:
+            return self._partition
+        if chosen == "browse":
+            self._work(_("Mounting it for this program alone."), self.flow.do_open, volume, "loop")
+            self._warn()
+            self.flow.marked = ()
+            return self._files
+        place = self.talk.text(_("At which folder?"), asides)
+        if place != BACK:
+            show = lambda: self.flow.do_show(volume, absolute(place), chosen == "write")  # noqa: E731
+            shown = self._on(self.flow.outside, _("Mounting it."), show)
+            self.talk.say(_("Mounted at {path}.").format(path=safe(shown.point)))
+            later = _("It stays when this program ends. Later: virt-salvage undo {session}")
+            self.talk.say(later.format(session=shown.session))
+        return lambda: self._open(volume)
+
+    def _warn(self) -> None:
+        for told in filter(None, (self.flow.caution, self.flow.remark)):
+            self.talk.say(told)
+
+    # -- files ------------------------------------------------------------------------------------
+
+    def _files(self) -> Step:
+        browser = Browser(self.flow, self.talk, self._asides("files"))
+        marked = browser.choose()
+        if not marked:
+            self._work(_("Closing the volume."), self.flow.do_close_volume)
+            return self._partition
+        self.flow.marked = marked
+        return self._copy
+
+    def _copy(self) -> Step:
+        task = self.flow.task()
+        if task:
+            offered = labs.recovered(task.lab, self.flow.labs)
+            self.talk.say(_("For the task: {path}").format(path=safe(offered)))
+        place = self.talk.text(_("Into which folder shall they be copied?"), self._asides("files"))
+        if place == BACK:
+            return self._files
+        self.flow.target = absolute(place)
+        plan = self._asides("files", self.flow.plan_copy())
+        marked = ", ".join(safe(one) for one in self.flow.marked)
+        question = _("Copy {names} to {path}?").format(names=marked, path=safe(self.flow.target))
+        if not self.talk.sure(question, plan):
+            return self._files
+        road, target = self.flow.road(), self.flow.target
+        told = _("Copying; Ctrl+C stops it and leaves no half file.")
+        self.flow.copied = self._work(
+            told, road.copy, self.flow.marked, target, self.talk.progress, self.flow.choices
+        )
+        return self._done
+
+    def _done(self) -> Step | None:
+        copied, task = self.flow.copied, self.flow.task()
+        if copied is None:
+            return self._files
+        for line in _recovered(copied):
+            self.talk.say(line)
+        self._warn()
+        choices = [
+            *([("check", _("Check whether the task is solved"))] if task else []),
+            ("files", _("Back to the files")),
+            ("partition", _("Another partition")),
+            ("disk", _("Another disk")),
+            ("leave", _("Take everything down and leave")),
+        ]
+        chosen = self.talk.choose(_("What next?"), choices, self._asides("done", self.flow.plan_copy()))
+        if chosen == "check" and task:
+            where, who = copied.manifest.parent, results.login()
+            verdict = self._work(_("Checking."), lambda: labs.check(task.lab, self.flow.labs, where, who))
+            for said in telling.verdict(verdict):
+                self.talk.say(said.text)
+            return self._done
+        if chosen == "partition":
+            self._work(_("Closing the volume."), self.flow.do_close_volume)
+            return self._partition
+        if chosen in ("disk", "leave"):
+            self._work(_("Taking everything down."), self.flow.do_close)
+            return self._disk if chosen == "disk" else None
+        return self._files
+
+
+def _disk_told(found: Found) -> str:
+    wide = size(found.virtual_size) if found.virtual_size is not None else "?"
+    parts = [safe(found.path), found.format or "?", wide, holders_told(found.held_by)]
+    return ", ".join(filter(None, parts))
+
+
+def _holders(holders: Sequence[Holder]) -> list[str]:
+    return [_("Held by: {names}").format(names=holders_told(holders))] if holders else []
+
+
+def _volume_told(volume: Volume) -> str:
+    content = _("locked") if volume.locked else volume.content or _("nothing that is known")
+    parts = [volume.title, safe(content), size(volume.size), safe(volume.label or "")]
+    if volume.kind == "partition" and volume.partition:
+        parts.append(_("starts at {offset} bytes").format(offset=volume.offset))
+    return ", ".join(filter(None, (*parts, *volume.problems)))
+
+
+def _recovered(copied: Copied) -> list[str]:
+    head = _("Recovered") if copied.whole else _("Recovered in part")
+    told = _("{files} files, {size}, in {time}").format(
+        files=grouped(copied.files), size=size(copied.bytes), time=duration(copied.seconds)
+    )
+    lines = [f"{head}: {told}", _("Checksums: {path}").format(path=safe(copied.manifest))]
+    lines += [
+        _("not read: {path}: {what}").format(path=safe(gap.path), what=gap.error) for gap in copied.unreadable
+    ]
+    lines += [
+        _("not kept: {path}: {what}").format(path=safe(lost.path), what=lost.what)
+        for lost in copied.lost_metadata
+    ]
+    return lines
+
+
+def run(flow: Flow, disk: Wish | None, *, plain: bool) -> int:
+    """The walk at this terminal, with everything taken down at its end; the exit status."""
+    talk = Talk.here(plain=plain)
+    try:
+        status = Walk(flow, talk, disk).run()
+    finally:
+        told = _end(flow)
+    with suppress(Leave):  # where the terminal is gone there is nobody to tell
+        for line in told:
+            talk.say(line)
+    return status
+
+
+def _end(flow: Flow) -> list[str]:
+    told = []
+    try:
+        flow.operator.submit(flow.do_close).result()
+    except SalvageError as error:
+        told.append(error.paragraph())
+    finally:
+        flow.operator.close()
+        flow.outside.close()
+    up = _("{path} stays mounted. Take it down with: virt-salvage undo {session}")
+    told += [up.format(path=safe(shown.point), session=shown.session) for shown in flow.in_sight]
+    return [*told, flow.proof.sentence()] if flow.proof else told

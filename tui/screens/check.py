@@ -1,0 +1,165 @@
+"""The health of a file system: a verdict in plain words, and what its journal or a repair would change."""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import OptionList, Static
+
+from core.checking import Examined
+from core.errors import SalvageError
+from core.i18n import N_, _
+from core.session import Session
+from core.volumes.checkers import CHECKERS, Verdict
+from core.volumes.filesystems import FILE_SYSTEMS
+from core.volumes.model import Volume
+from core.volumes.state import State
+from tui.plain import plain
+from tui.screens.menu import Choice, Menu
+from tui.screens.sight import SightFrame
+from tui.screens.step import Key
+
+
+class CheckScreen(SightFrame):
+    """Checks at once, read-only; the rest happens in an overlay and only when it is chosen."""
+
+    topic: ClassVar[str] = "check"
+    step: ClassVar[int] = 3
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "read_on", N_("read on"), show=False),
+    ]
+
+    def __init__(self, volume: Volume) -> None:
+        super().__init__()
+        self.volume = volume
+        self._examined: Examined | None = None
+        self._state = State.LEFT
+
+    def body(self) -> ComposeResult:
+        told = _("Is {volume} sound? ({content})")
+        yield Static(
+            plain(told.format(volume=self.volume.title, content=self.volume.content)),
+            classes="question",
+        )
+        with VerticalScroll(id="verdict", can_focus=False):
+            yield Static(id="told", classes="said")
+        yield Menu([])
+
+    def keys(self) -> list[Key]:
+        return [("↑↓", _("move")), ("Enter", _("choose")), ("Space", _("read on")), ("Esc", _("back"))]
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one(Menu).focus()
+        self._check(State.LEFT)
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        if event.option.id == "browse":
+            self._browse()
+        elif event.option.id == "sight":
+            self.ask_point(self.volume, state=self._state)
+        elif event.option.id == "back":
+            self.action_back()
+        else:
+            self._check(State(event.option.id))
+
+    def plan(self) -> Callable[[Session], None]:
+        chosen = self.query_one(Menu).highlighted_option
+        picked = chosen.id if chosen else None
+        wanted = next((state for state in State if state.value == picked), State.LEFT)
+        return self.flow.plan_check(self.volume, wanted)
+
+    def plan_told(self) -> str:
+        return _("For what is highlighted, from the start:")
+
+    def action_read_on(self) -> None:
+        """A page further in what was found; from its end to its beginning."""
+        text = self.query_one("#verdict", VerticalScroll)
+        if text.scroll_offset.y >= text.max_scroll_y:
+            text.scroll_home(animate=False)
+        else:
+            text.scroll_page_down(animate=False)
+
+    def _check(self, state: State) -> None:
+        told = {
+            State.LEFT: _("Checking, without writing to the disk."),
+            State.REPLAYED: _("Carrying out its journal in an overlay, and comparing."),
+            State.REPAIRED: _("Repairing it in an overlay, and comparing."),
+        }[state]
+
+        def ended(examined: Examined) -> None:
+            self._examined, self._state = examined, state
+            self._show()
+
+        self.work(told, lambda: self.flow.do_check(self.volume, state), ended, self._failed)
+
+    def _failed(self, error: SalvageError) -> None:
+        if self._examined is None:
+            self.leave()
+        self.app.trouble(error)
+
+    def _show(self) -> None:
+        examined = self._examined
+        if examined is None:
+            return
+        checked = examined.checked
+        style = "" if checked.verdict is Verdict.SOUND else "$text-warning"
+        lines = [Content.styled(plain(_done(self._state) + checked.sentence).plain, style)]
+        if examined.differences:
+            lines += [plain(""), plain(examined.differences.summary())]
+            lines += [plain("  " + change.sentence()) for change in examined.differences.first]
+        elif checked.verdict is not Verdict.SOUND:
+            lines += [plain(""), *(plain("  " + line) for line in checked.said)]
+        self.query_one("#told", Static).update(Content("\n").join(lines))
+        self.query_one(Menu).offer(self._choices())
+
+    def _choices(self) -> list[Choice]:
+        content = self.volume.content or ""
+        system, checker = FILE_SYSTEMS.get(content), CHECKERS.get(content)
+        no_journal = "" if system and system.replayed is not None else _("It has no journal.")
+        if not no_journal and not self.volume.pending:
+            no_journal = _("It was unmounted in order: its journal holds nothing more.")
+        choices = [
+            Choice(
+                State.REPLAYED.value,
+                _("Carry out its journal in an overlay, and see which files differ"),
+                _("As the machine itself would have done at its next start."),
+                no_journal,
+            ),
+            Choice(
+                State.REPAIRED.value,
+                _("Repair it in an overlay, and see which files differ"),
+                _("A repair may throw things away. The disk itself stays as it is."),
+                "" if checker and checker.repair else _("No program repairs it."),
+            ),
+            Choice("back", _("Back to the volume")),
+        ]
+        if self._state is not State.LEFT:
+            choices[:0] = [
+                Choice("browse", _("Browse and copy the files in that state")),
+                Choice("sight", _("Mount it at a folder in that state, read only")),
+            ]
+        return choices
+
+    def _browse(self) -> None:
+        self.work(
+            _("Mounting."),
+            lambda: self.flow.do_open(self.volume, "loop", state=self._state),
+            self._opened,
+        )
+
+    def _opened(self, _volume: Volume) -> None:
+        from tui.screens.files import FilesScreen
+
+        self.app.push_screen(FilesScreen())
+
+
+def _done(state: State) -> str:
+    return {
+        State.LEFT: "",
+        State.REPLAYED: _("With its journal carried out:") + " ",
+        State.REPAIRED: _("Repaired:") + " ",
+    }[state]

@@ -1,0 +1,66 @@
+"""What all screens have in common that stand over a step: the keys that count everywhere."""
+
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Static
+
+from core.i18n import N_, _
+
+if TYPE_CHECKING:
+    from tui.app import SalvageApp
+
+R = TypeVar("R")
+
+EVERYWHERE: list[BindingType] = [
+    Binding("question_mark,f1", "app.explain", N_("explain this screen"), show=False),
+    Binding("d", "app.words", N_("the words of the trade"), show=False),
+    Binding("colon,ctrl+p", "app.palette", N_("all keys of this screen"), show=False),
+    Binding("n", "app.brightness", N_("night or day: dark or bright colours"), show=False),
+    Binding("ctrl+l", "app.redraw", N_("draw the screen anew"), show=False),
+    Binding("q", "app.quit", N_("quit"), show=False),
+]
+"""On every screen. A line that one types into takes the letters for itself; F1 and Ctrl+P work there too."""
+
+
+LEAST = (40, 12)
+"""Columns and lines below which nothing sensible can be shown."""
+
+
+class TooSmall(Static):
+    """Covers a screen that has too little room for it, until there is more; the style sheet says when."""
+
+    def __init__(self) -> None:
+        told = _("This terminal is too small. {columns} columns and {lines} lines are needed; q quits.")
+        super().__init__(told.format(columns=LEAST[0], lines=LEAST[1]), markup=False)
+
+
+def concerns(event: events.Event, screen: Screen[R]) -> bool:
+    """Whether the event is for a screen: not one to set it up, if it was closed before it stood there."""
+    setting_up = (events.Mount, events.ScreenResume, events.ScreenSuspend, events.Resize)
+    return screen in screen.app.screen_stack or not isinstance(event, setting_up)
+
+
+class Dialog(ModalScreen[R]):
+    """A screen over a step, which answers with a value when it is closed."""
+
+    app: "SalvageApp"
+    topic: ClassVar[str] = ""
+    """Which explanation F1 opens."""
+    passing: ClassVar[bool] = False
+    """Whether it goes by itself when the step below it goes on: nothing is asked or told only once."""
+    BINDINGS: ClassVar[list[BindingType]] = [*EVERYWHERE]
+
+    async def on_event(self, event: events.Event) -> None:
+        if concerns(event, self):
+            await super().on_event(event)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that come before it stands there are not for it."""
+        return super().check_action(action, parameters) if self.is_mounted else False
+
+    def on_mount(self) -> None:
+        if not self.query(TooSmall):
+            self.mount(TooSmall())

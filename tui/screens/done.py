@@ -1,0 +1,211 @@
+"""What was recovered, where it lies, and taking everything down."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import OptionList, Static
+
+from core.files.outcome import Copied
+from core.i18n import N_, _
+from core.lab import labs, results, telling
+from core.lab.lab import Verdict
+from core.text import duration, grouped, safe, size
+from core.undo.journal import Entry
+from core.undo.stack import Release
+from tui.plain import plain
+from tui.screens.menu import Choice, Menu
+from tui.screens.said import SaidScreen
+from tui.screens.step import Frame, Key
+from tui.widgets.lines import left, middle_cut
+
+UP = 3
+"""Lines of what is up that are shown here; `u` shows all of it."""
+MOST = 50
+"""Lines of what is missing that are shown here; the report has all of them."""
+
+
+class DoneScreen(Frame):
+    """The end of the road, and the ways on from here."""
+
+    topic: ClassVar[str] = "done"
+    step: ClassVar[int] = 6
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("l", "last", N_("undo the last"), show=False),
+        Binding("a", "all", N_("undo all"), show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._solved = False
+
+    def body(self) -> ComposeResult:
+        with VerticalScroll(id="result", can_focus=False):
+            yield Static(id="recovered")
+            yield Static(id="verdict")
+        yield Static(id="up")
+        yield Menu(self._choices())
+
+    def keys(self) -> list[Key]:
+        return [("Enter", _("choose")), ("l", _("undo last")), ("a", _("undo all")), ("Esc", _("files"))]
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one(Menu).focus()
+        self.query_one("#verdict").display = False
+        if self.flow.copied:
+            rows = [_recovered(self.flow.copied)]
+            if self.flow.caution:
+                rows.append(Content.styled(self.flow.caution, "$warning"))
+            self.query_one("#recovered", Static).update(Content("\n").join(rows))
+
+    def refresh_frame(self) -> None:
+        super().refresh_frame()
+        self._tell()
+
+    def _tell(self) -> None:
+        self.query_one("#up", Static).update(_still_up(self.flow.standing, self.room - 1))
+        self.query_one(Menu).offer(self._choices())
+
+    def _choices(self) -> list[Choice]:
+        closed = "" if self.flow.volume_open else _("The volume was taken down; choose the partition again.")
+        task = [Choice("check", _("Check whether the task is solved"))] if self.flow.task() else []
+        if self._solved:
+            task.append(Choice("talk", _("What happened, and how it is done by hand")))
+        return [
+            *task,
+            Choice("files", _("Back to the files"), reason=closed),
+            Choice("partition", _("Another partition")),
+            Choice("disk", _("Another disk")),
+            Choice("leave", _("Take everything down and leave")),
+        ]
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        if event.option.id == "check":
+            self._check()
+        elif event.option.id == "talk":
+            self._talk()
+        elif event.option.id == "files":
+            self.back()
+        elif event.option.id == "partition":
+            self._to_partitions()
+        elif event.option.id == "disk":
+            self._to_disks()
+        else:
+            self.work(_("Taking everything down."), self.flow.do_close, lambda _none: self._quit())
+
+    def _quit(self) -> None:
+        self.app.call_later(self.app.action_quit)
+
+    def _check(self) -> None:
+        task, copied = self.flow.task(), self.flow.copied
+        if task and copied:
+            where, who = copied.manifest.parent, results.login()
+            self.work(_("Checking."), lambda: labs.check(task.lab, self.flow.labs, where, who), self._checked)
+
+    def _checked(self, verdict: Verdict) -> None:
+        styles = {"good": "bold $success", "bad": "$warning", "title": "bold"}
+        rows = [
+            Content.assemble((safe(said.text), styles.get(said.role, "")))
+            for said in telling.verdict(verdict)
+        ]
+        self.query_one("#verdict", Static).update(Content("\n").join(rows))
+        self.query_one("#verdict").display = True
+        self._solved = verdict.solved
+        self.query_one(Menu).offer(self._choices())
+
+    def _talk(self) -> None:
+        task = self.flow.task()
+        if task:
+            title = _(task.lab.title)
+            self.work(
+                _("Telling."),
+                lambda: [*telling.after_talk(task.lab, self.flow.labs)],
+                lambda said: self.app.push_screen(SaidScreen(title, said)),
+            )
+
+    # -- ways on -------------------------------------------------------------------------------
+
+    def _to_partitions(self) -> None:
+        from tui.screens.partitions import PartitionsScreen
+        from tui.screens.protect import ProtectScreen
+
+        if self.flow.view_open:
+            self.work(
+                _("Closing the volume."),
+                self.flow.do_close_volume,
+                lambda _none: self.app.back_to(PartitionsScreen),
+            )
+        else:
+            self.app.back_to(ProtectScreen)
+
+    def _to_disks(self) -> None:
+        from tui.screens.disk import DiskScreen
+
+        self.work(
+            _("Taking everything down."), self.flow.do_close, lambda _none: self.app.back_to(DiskScreen)
+        )
+
+    def back(self) -> None:
+        if self.flow.volume_open:
+            self.app.pop_screen()
+        else:
+            self._to_partitions()
+
+    # -- undo ----------------------------------------------------------------------------------
+
+    def action_last(self) -> None:
+        if self.flow.road_stands:
+            self.work(_("Taking the last thing down."), self.flow.do_undo_last, self._undone)
+
+    def action_all(self) -> None:
+        if self.flow.road_stands:
+            self.work(_("Taking everything down."), self.flow.do_undo_all, self._undone)
+
+    def _undone(self, releases: list[Release]) -> None:
+        self._tell()
+        stuck = [release.note for release in releases if not release.released]
+        self.say(" ".join(stuck or [release.note for release in releases][-2:]))
+
+
+def _still_up(standing: Sequence[Entry], width: int) -> Content:
+    if not standing:
+        return Content(_("Nothing is up: the host is as it was found."))
+    rows = [Content(_("Still up, the last first:"))]
+    for entry in standing[:UP]:
+        rows.append(Content("  " + left(entry.what, 12) + middle_cut(safe(entry.target), width - 14)))
+    if len(standing) > UP:
+        rows.append(Content("  " + _("and {count} more: press u").format(count=len(standing) - UP)))
+    return Content("\n").join(rows)
+
+
+def _recovered(copied: Copied) -> Content:
+    told = _("{files} files, {size}, in {time}").format(
+        files=grouped(copied.files), size=size(copied.bytes), time=duration(copied.seconds)
+    )
+    folder = copied.manifest.parent
+    head = (_("Recovered"), "bold $success") if copied.whole else (_("Recovered in part"), "bold $warning")
+    rows = [
+        Content.assemble(head, f": {told}"),
+        _row(_("Folder"), safe(folder)),
+        _row(
+            _("Checksums"), safe(copied.manifest.name) + "   sha256sum --check " + safe(copied.manifest.name)
+        ),
+        _row(_("Report"), "salvage-report.html, .md, .json"),
+    ]
+    for name, gaps in (
+        (_("Not read"), [f"{safe(gap.path)}: {gap.error}" for gap in copied.unreadable]),
+        (_("Not kept"), [f"{safe(lost.path)}: {lost.what}" for lost in copied.lost_metadata]),
+    ):
+        rows += [_row(name if at == 0 else "", line) for at, line in enumerate(gaps[:MOST])]
+        if len(gaps) > MOST:
+            more = _("and {count} more: see the report").format(count=len(gaps) - MOST)
+            rows.append(_row("", more))
+    return Content("\n").join(rows)
+
+
+def _row(name: str, value: str) -> Content:
+    return Content.assemble((f"  {name:<11}", "$text-muted"), plain(value))

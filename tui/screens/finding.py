@@ -1,0 +1,266 @@
+"""Finding what to copy: a search whose results come as they are found, and what matters first."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from core.errors import Cancelled, SalvageError
+from core.files.estimate import Estimate
+from core.files.finding import Match, find, wanted
+from core.files.matters import Matter, matters
+from core.i18n import N_, _, ngettext
+from core.text import grouped, safe, size
+from tui.plain import plain
+from tui.screens.dialog import Dialog
+from tui.screens.step import KeyLine
+from tui.widgets.lines import middle_cut
+from tui.widgets.text_line import TextLine
+
+if TYPE_CHECKING:
+    from tui.app import SalvageApp
+
+_MOST = 1000
+"""Results that are shown; who has more looks for less."""
+_INTERVAL = 0.2
+
+
+class _Working(Dialog[list[bytes]]):
+    """Work on the operator's thread, whose results are shown while it goes on."""
+
+    app: "SalvageApp"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", N_("back"), show=False)]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._future: Future[object] | None = None
+
+    def begin(self, job: Callable[[], object]) -> None:
+        """Let the operator do `job` after what was begun before is stopped."""
+        self.stop()
+        self._future = future = self.app.flow.operator.submit(job)
+        self.app.follow(future, lambda _result: self.ended(""), self._failed)
+
+    def stop(self) -> None:
+        if self._future and not self._future.done():
+            self._future.cancel()
+            self.app.flow.operator.cancel.cancel()
+        self._future = None
+
+    def ended(self, why: str) -> None:
+        """The work is done, or `why` it is not."""
+
+    def _failed(self, error: SalvageError) -> None:
+        if not isinstance(error, Cancelled) and self.is_mounted:
+            self.ended(error.paragraph())
+
+    def action_close(self) -> None:
+        self.stop()
+        self.dismiss([])
+
+
+class FindScreen(_Working):
+    """Enter in the line searches, Enter on a result goes there, Space marks it, Esc stops and goes back.
+
+    Answers with one path to go to; what was marked goes to `mark`.
+    """
+
+    topic: ClassVar[str] = "find"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "mark", N_("mark"), show=False)]
+
+    def __init__(self, start: bytes, mark: Callable[[bytes], bool]) -> None:
+        super().__init__()
+        self._start, self._mark = start, mark
+        self._found: list[Match] = []
+        self._shown = 0
+        self._at = b""
+        self._errors = 0
+        self._end = ""
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="dialog", classes="wide"):
+            yield Static(_("Find below {path}").format(path=safe(self._start)), classes="title", markup=False)
+            yield TextLine(placeholder="*.conf  letter  size:+1M  after:2024-05-01  owner:ann  text:password")
+            yield Static("", id="state", classes="label")
+            yield OptionList(id="results", compact=True, markup=False)
+            yield KeyLine(id="keys")
+
+    def on_mount(self) -> None:
+        self.query_one(Input).focus()
+        self.set_interval(_INTERVAL, self._show)
+        self.query_one(KeyLine).show(
+            [
+                ("Enter", _("search, go there")),
+                ("Tab", _("results")),
+                ("Space", _("mark")),
+                ("Esc", _("back")),
+            ]
+        )
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        try:
+            what = wanted(event.value.split())
+        except SalvageError as error:
+            self._tell(error.paragraph())
+            return
+        self._found, self._shown, self._errors, self._end = [], 0, 0, ""
+        self.query_one(OptionList).clear_options()
+        found, road = self._found, self.app.flow.road()
+
+        def failed(_path: bytes, _why: str) -> None:
+            self._errors += 1
+
+        def passed(path: bytes) -> None:
+            self._at = path
+
+        def job() -> None:
+            with road.guest() as tree:
+                for match in find(tree, self._start, what, self.app.flow.operator.cancel, failed, passed):
+                    found.append(match)
+                    if len(found) >= _MOST:
+                        return
+
+        self._tell(_("Searching."))
+        self.begin(job)
+
+    def ended(self, why: str) -> None:
+        self._show()
+        count = len(self._found)
+        told = ngettext("{count} found.", "{count} found.", count).format(count=grouped(count))
+        if count >= _MOST:
+            told = _("The first {count}; say more closely what you look for.").format(count=grouped(count))
+        if self._errors:
+            told += " " + _("{count} could not be read.").format(count=grouped(self._errors))
+        self._end = why or told
+        self._tell(self._end)
+        if count and isinstance(self.focused, Input):
+            self.query_one(OptionList).focus()
+            self.query_one(OptionList).highlighted = 0
+
+    def _show(self) -> None:
+        new = self._found[self._shown :]
+        if new:
+            options = self.query_one(OptionList)
+            options.add_options([Option(plain(self._row(match))) for match in new])
+            self._shown += len(new)
+        if self._future and not self._future.done():
+            where = middle_cut(safe(self._at), max(20, self.size.width - 34))
+            self._tell(_("{count} found, now in {path}").format(count=grouped(len(self._found)), path=where))
+
+    def _row(self, match: Match) -> str:
+        width = max(30, self.size.width - 12)
+        entry = match.entry
+        told = f"{size(entry.size) if entry.kind == 'file' else entry.kind:>10}  "
+        if match.number:
+            path = middle_cut(safe(match.path), width // 2)
+            return told + path + f":{match.number}: " + safe(match.line)[: width // 2 - 14]
+        return told + middle_cut(safe(match.path), width - 12)
+
+    def _tell(self, sentence: str) -> None:
+        self.query_one("#state", Static).update(plain(sentence))
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        self.stop()
+        self.dismiss([self._found[event.option_index].path])
+
+    def action_mark(self) -> None:
+        at = self.query_one(OptionList).highlighted
+        if at is not None and at < len(self._found):
+            path = self._found[at].path
+            told = _("Marked: {path}") if self._mark(path) else _("No longer marked: {path}")
+            self._tell(told.format(path=safe(path)))
+
+
+class MattersScreen(_Working):
+    """What matters first on this volume, with sizes; Enter marks all of it, Space one after the other."""
+
+    topic: ClassVar[str] = "matters"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "leave_out", N_("leave out"), show=False),
+        Binding("enter", "take", N_("mark"), priority=True, show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._found: list[Matter] = []
+        self._sizes: dict[bytes, Estimate] = {}
+        self._out: set[bytes] = set()
+        self._looked = self._drawn = False
+        self._known = -1
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="dialog", classes="wide"):
+            yield Static(_("What matters first"), classes="title", markup=False)
+            yield Static(_("Looking."), id="state", classes="label", markup=False)
+            yield OptionList(id="results", compact=True, markup=False)
+            yield KeyLine(id="keys")
+
+    def on_mount(self) -> None:
+        self.query_one(OptionList).focus()
+        self.query_one(KeyLine).show(
+            [("Enter", _("mark all these")), ("Space", _("leave out")), ("Esc", _("back"))]
+        )
+        self.set_interval(_INTERVAL, self._show)
+        road = self.app.flow.road()
+
+        def job() -> None:
+            with road.guest() as tree:
+                self._found = matters(tree)
+            self._looked = True
+            for matter in self._found:
+                self._sizes[matter.path] = road.estimate([matter.path], lambda _sum: None)
+
+        self.begin(job)
+
+    def ended(self, why: str) -> None:
+        self._show()
+        if why:
+            self.query_one("#state", Static).update(plain(why))
+
+    def _show(self) -> None:
+        if not self._looked:
+            return
+        if self._known == len(self._sizes) + len(self._out) * 1000 and self._drawn:
+            return
+        self._known, self._drawn = len(self._sizes) + len(self._out) * 1000, True
+        options = self.query_one(OptionList)
+        at = options.highlighted
+        options.clear_options()
+        options.add_options([Option(plain(self._row(matter))) for matter in self._found])
+        options.highlighted = at if at is not None else (0 if self._found else None)
+        self.query_one("#state", Static).update(plain(self._sum()))
+
+    def _sum(self) -> str:
+        if not self._found:
+            return _("Nothing that is known as such is on this volume: look through it yourself.")
+        taken = [matter for matter in self._found if matter.path not in self._out]
+        known = [self._sizes[matter.path] for matter in taken if matter.path in self._sizes]
+        told = _("{count} places, {files} files, {size}").format(
+            count=grouped(len(taken)),
+            files=grouped(sum(one.files for one in known)),
+            size=size(sum(one.apparent for one in known)),
+        )
+        return told if len(known) == len(taken) else told + " " + _("so far")
+
+    def _row(self, matter: Matter) -> str:
+        mark = "[ ]" if matter.path in self._out else "[x]"
+        counted = self._sizes.get(matter.path)
+        told = size(counted.apparent) if counted else "…"
+        row = f"{mark} {middle_cut(safe(matter.path), 32):<32} {told:>10}  {matter.why}"
+        return middle_cut(row, max(60, min(self.size.width, 120) - 8))
+
+    def action_leave_out(self) -> None:
+        at = self.query_one(OptionList).highlighted
+        if at is not None and at < len(self._found):
+            self._out ^= {self._found[at].path}
+            self._show()
+
+    def action_take(self) -> None:
+        self.stop()
+        self.dismiss([matter.path for matter in self._found if matter.path not in self._out])

@@ -1,0 +1,115 @@
+"""What earlier sessions left up, and taking it down."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import OptionList, Static
+
+from core.i18n import N_, _
+from core.text import date, safe
+from core.undo.stack import Release
+from core.undo.state import Known
+from tui.plain import plain
+from tui.screens.busy import BusyScreen, undoing
+from tui.screens.commit import CommitScreen
+from tui.screens.menu import Choice, Menu
+from tui.screens.step import Frame, Key
+from tui.widgets.stack_list import StackList
+
+
+class LeftoversScreen(Frame):
+    """One line a session; Enter takes it down."""
+
+    topic: ClassVar[str] = "leftovers"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a", "all", N_("take all down"), show=False),
+        Binding("i", "commit", N_("write back"), show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._left: list[Known] = []
+
+    def body(self) -> ComposeResult:
+        yield Static(_("What earlier sessions left up"), classes="question", markup=False)
+        yield Menu([])
+        yield Static(id="none", classes="said")
+        yield StackList()
+
+    def keys(self) -> list[Key]:
+        undo = [("Enter", _("take it down")), ("a", _("all"))] if self._left else []
+        commit = [("i", _("write back into the disk"))] if self._has_overlay() else []
+        return [*undo, *commit, ("Esc", _("back"))]
+
+    def _current(self) -> Known | None:
+        at = self.query_one(Menu).highlighted
+        return self._left[at] if at is not None and at < len(self._left) else None
+
+    def _has_overlay(self) -> bool:
+        current = self._current()
+        return current is not None and any(one.what == "overlay" for one in current.account.standing)
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one(Menu).focus()
+        self._look()
+
+    def _look(self) -> None:
+        self.work(_("Looking what is still up."), self.flow.left, self._found, operator=self.flow.outside)
+
+    def _found(self, left: list[Known]) -> None:
+        self._left = left
+        self.query_one(Menu).offer([_choice(known) for known in left])
+        none = self.query_one("#none", Static)
+        none.update(plain(_("Nothing is up any more.")))
+        none.display = not left
+        self.query_one(StackList).display = bool(left)
+        self.refresh_frame()
+
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        self.query_one(StackList).show(self._left[event.option_index].account.entries)
+        self.refresh_frame()
+
+    def action_commit(self) -> None:
+        """Go where what the session's overlay holds can be written into its disk."""
+        current = self._current()
+        if current and self._has_overlay():
+            self.app.push_screen(CommitScreen(current.account.session))
+        else:
+            self.app.bell()
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        self._undo([self._left[event.option_index].account.session])
+
+    def action_all(self) -> None:
+        self._undo([known.account.session for known in self._left])
+
+    def _undo(self, names: list[str]) -> None:
+        if names:
+            job = lambda: self.flow.do_undo(names)  # noqa: E731
+            then = lambda releases: self._undone(names, releases)  # noqa: E731
+            self.work(_("Taking it down."), job, then, operator=self.flow.outside)
+
+    def _undone(self, names: list[str], releases: list[Release]) -> None:
+        if all(release.released for release in releases):
+            self._told(releases)
+        else:
+            again = undoing(self.flow, names)
+            self.app.push_screen(BusyScreen(releases, again, self.flow.outside), self._told)
+
+    def _told(self, releases: list[Release] | None) -> None:
+        releases = releases or []
+        stuck = [release.note for release in releases if not release.released]
+        self._look()
+        self.say(" ".join(stuck) or _("Taken down: {count}.").format(count=len(releases)))
+
+
+def _choice(known: Known) -> Choice:
+    account = known.account
+    since = date(account.began)
+    why = _("left up on purpose") if account.kept else _("its program died")
+    line = _("since {since}, {why}, {count} things up").format(
+        since=since, why=why, count=len(account.standing)
+    )
+    return Choice(account.session, safe(account.disk), line)

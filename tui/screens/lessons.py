@@ -1,0 +1,408 @@
+"""What each step is, what can go wrong, and what it does by hand."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core.i18n import N_, _
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """The explanation of one step; all marked for translation."""
+
+    title: str
+    what: str
+    wrong: str
+    by_hand: str = ""
+
+    def parts(self) -> list[tuple[str, str]]:
+        """What there is of it, each part with its title, in the language of the person."""
+        named = (
+            (_("What it is"), self.what),
+            (_("What can go wrong"), self.wrong),
+            (_("By hand"), self.by_hand),
+        )
+        return [(title, _(text)) for title, text in named if text]
+
+
+LESSONS: Mapping[str, Lesson] = {
+    "start": Lesson(
+        N_("The start"),
+        N_(
+            "virt-salvage brings files back from the disk of a virtual machine that no longer starts. Seven"
+            " steps lead there: disk, protect, partition, open, files, copy, done. You can go back at each."
+        ),
+        N_(
+            "Nothing on the disk can be spoilt: it is never written to. If the program dies or the host"
+            " crashes, the next start offers to take down what was left up."
+        ),
+    ),
+    "practise": Lesson(
+        N_("Practising"),
+        N_(
+            "A practice disk is built with file systems and a task, as somebody in need would tell it. You"
+            " go the same road as with a real disk; at the end the result can be checked."
+        ),
+        N_("Nothing: it lies in a folder of its own, and can be built again at any time."),
+        N_("virt-salvage lab list, lab start NAME, lab check NAME, lab reset NAME"),
+    ),
+    "quiz": Lesson(
+        N_("A question"),
+        N_("Asked where you are about to decide. Each answer tells why it is right or wrong."),
+        N_("Nothing: a wrong answer costs no points. Esc leaves the question for later."),
+    ),
+    "said": Lesson(
+        N_("To read"),
+        N_(
+            "What is told of a practice disk: hints, a verdict, what happened and how it is done,"
+            " your record."
+        ),
+        N_("What happened, heard before the task is solved, costs all points of that disk."),
+        N_("virt-salvage lab hint NAME, lab check NAME, lab talk NAME, lab record"),
+    ),
+    "byhand": Lesson(
+        N_("By hand"),
+        N_(
+            "The plain commands, one at a time, in the lab's folder. Each is told what it would do before it"
+            " is run; what harms the practice disk is run only when it is given once more."
+        ),
+        N_(
+            "Nothing outside of the lab: what leads there is refused. What you attach and mount"
+            " stays up until"
+            " you take it down, and counts when it is forgotten."
+        ),
+        N_("virt-salvage lab hand NAME"),
+    ),
+    "leftovers": Lesson(
+        N_("What earlier sessions left"),
+        N_(
+            "Everything that is attached or mounted stands in a journal before it is done. Here the journals"
+            " of ended sessions are read backwards, and each thing is taken down, last first."
+        ),
+        N_(
+            "A mount that is in use stays up; the message says who uses it. What is not ours any more is"
+            " recognised and left alone."
+        ),
+        N_("virt-salvage status, then virt-salvage undo SESSION"),
+    ),
+    "disk": Lesson(
+        N_("Choosing the disk"),
+        N_(
+            "An image file (qcow2, raw, vmdk, vdi, vhd, vhdx …) or a block device. Only its header is read"
+            " here, by a small reader of our own; no other program opens it yet."
+        ),
+        N_(
+            "A header can point to other files: a backing file, a data file. If one lies outside the disk's"
+            " own folder, you are asked, because a header made with bad intent could show any file of the"
+            " host. A guest can also write a header to its raw disk; then you say what the disk is."
+        ),
+        N_("qemu-img info --backing-chain DISK   (it opens the files that the header names)"),
+    ),
+    "protect": Lesson(
+        N_("Protecting the disk"),
+        N_(
+            "Read only: nothing is written, and the guest's journal is not replayed. Overlay: a thin"
+            " qcow2 layer takes every write, so that a file system can be repaired or its journal"
+            " replayed, while the disk stays as it is. Backup: a byte copy, read back and compared."
+        ),
+        N_(
+            "A machine that still runs writes to its disk: then nothing is attached, for what is read"
+            " would be neither old nor new. A dying medium gets worse with each read: back it up first."
+        ),
+        N_("qemu-img create -f qcow2 -F FORMAT -b DISK overlay.qcow2   or   cp --sparse=always DISK BACKUP"),
+    ),
+    "backup": Lesson(
+        N_("The backup"),
+        N_(
+            "The disk's own files are copied byte by byte, the whole chain below it too, and the copy is read"
+            " back from the medium and compared. Where the file system shares blocks, that takes an instant."
+            " Cut off, the same backup goes on where it stopped. A conversion is another thing: it keeps what"
+            " the machine saw, and loses what a damaged image still holds."
+        ),
+        N_(
+            "On a failing medium some places cannot be read: the good ones are copied first, the bad ones"
+            " tried again and listed, zeros stand in their place. A backup on the same medium dies with it."
+            " An old backup may be of another disk, or of another day: it is compared before it counts."
+        ),
+        N_(
+            "cp --sparse=always DISK BACKUP; cmp DISK BACKUP   or   ddrescue DISK BACKUP MAP;"
+            " to another format: qemu-img convert -t none -f FORMAT -O FORMAT DISK NEW, then qemu-img compare"
+        ),
+    ),
+    "commit": Lesson(
+        N_("Writing changes back"),
+        N_(
+            "What was written to the mount lies in the overlay; the disk has none of it yet. Here it is shown"
+            " file by file. Only when you type the disk's name is a verified backup made, the overlay written"
+            " into the disk, and the result compared. Esc leaves the disk as it is and keeps the overlay."
+        ),
+        N_(
+            "It is the one act that changes the original. Nobody may have the disk open meanwhile. If it is"
+            " cut off, the disk holds a part: do it again (it goes on), or restore the backup."
+        ),
+        N_("cp DISK BACKUP; qemu-img commit -d OVERLAY; qemu-img compare OVERLAY DISK"),
+    ),
+    "snapshot": Lesson(
+        N_("Snapshots inside the image"),
+        N_(
+            "qcow2 can keep earlier states of a disk inside the same file. Any of them can be opened like the"
+            " disk itself, for reading; what was deleted since is there still."
+        ),
+        N_(
+            "To apply a snapshot with qemu-img throws away everything that came after it. That is never done"
+            " here."
+        ),
+        N_("qemu-img snapshot -l DISK, then qemu-img convert -l NAME -O raw DISK THEN.raw"),
+    ),
+    "partitions": Lesson(
+        N_("The partitions"),
+        N_(
+            "The map shows the disk to scale, dots are gaps. The table counts in sectors; a sector has 512"
+            " bytes on nearly every disk. Where a partition begins in bytes is its first sector times the"
+            " sector size: that is the offset for mount and losetup. An extended partition is a box that"
+            " holds the logical ones, numbered from 5 on. Logical volumes (LVM), arrays (md) and what is"
+            " encrypted (LUKS) stand below the partition that they lie in, and are opened from there."
+        ),
+        N_(
+            "A table can be damaged, cut off, or contradict itself; each such thing is told as a sentence."
+            " Several readers are compared. A partition without a known content may be encrypted, empty or"
+            " damaged. Where the table is lost, s searches the disk; w then writes what was found to an"
+            " overlay or a copy, o goes back to the disk's own table."
+        ),
+        N_("sfdisk --list DISK, then start × 512, then mount -o ro,loop,offset=…"),
+    ),
+    "passphrase": Lesson(
+        N_("The passphrase"),
+        N_(
+            "What lies in a LUKS volume can only be read with one of its passphrases or keys. cryptsetup gets"
+            " the passphrase and a copy of the header, and tells the key of the data; the kernel decrypts"
+            " with it, read only. The device bears this session's name, and what is in it is hidden from the"
+            " host: nothing there activates a volume group that lies inside."
+        ),
+        N_(
+            "A wrong passphrase does no harm; try the keyboard layout of the machine that it comes from."
+            " Trying one takes seconds and memory, on purpose. A damaged header of LUKS2 has a second copy,"
+            " which is used where it is whole; without any header nobody can decrypt the data."
+        ),
+        N_("losetup --find --show --read-only …, then cryptsetup open --readonly /dev/loopN NAME"),
+    ),
+    "search": Lesson(
+        N_("The search for lost partitions"),
+        N_(
+            "The whole disk is read, holes left out, and every sector looked at for the superblocks of file"
+            " systems, LVM, LUKS, RAID and swap, the copies of them included. Each says where it begins and"
+            " how long it is; at the end what fits together is shown as a table. Enter on one of them ends"
+            " the search and opens it read only."
+        ),
+        N_(
+            "A disk remembers: file systems that were made anew, and images that lay in files, leave"
+            " superblocks too. What loses is set aside with the reason, and can be opened all the same. A"
+            " dying medium gets worse with each read: back it up first, and search the backup."
+        ),
+        N_("testdisk DISK   or   virt-salvage inspect --scan DISK"),
+    ),
+    "volume": Lesson(
+        N_("Opening the partition"),
+        N_(
+            "A loop device shows the bytes from the offset on as a disk of its own, with a limit at the"
+            " partition's end. It is mounted read only, with nosuid, nodev and noexec, without replaying the"
+            " journal, at a place that only this program sees."
+        ),
+        N_(
+            "A damaged file system may refuse to be mounted: the disk was only read, and a backup is the"
+            " next thing to make. Mounted in sight, other programs can keep it busy; then it cannot be"
+            " taken down until they end."
+        ),
+        N_(
+            "losetup --find --show --read-only --offset N --sizelimit M DISK, then"
+            " mount -o ro,noload /dev/loopX DIR"
+        ),
+    ),
+    "check": Lesson(
+        N_("Is the file system sound?"),
+        N_(
+            "After a crash the last changes stand in the journal and not yet in their places: that is no"
+            " damage. The machine would carry the journal out at its next start; here that is done in an"
+            " overlay, and the files before and after are compared. A check only reads. A repair makes the"
+            " records fit together again, at times by throwing away what does not fit."
+        ),
+        N_(
+            "A check without the journal finds faults that are none. A repair can lose files that could"
+            " still be read before: so it is made in an overlay, and what it takes is shown. Copy out what"
+            " can be read first."
+        ),
+        N_(
+            "e2fsck -n -f /dev/loopX, xfs_repair -n, btrfs check --readonly; over an overlay: mount -o ro"
+            " (carries the journal out), e2fsck -y -f"
+        ),
+    ),
+    "subvolumes": Lesson(
+        N_("Subvolumes and snapshots"),
+        N_(
+            "A btrfs holds several trees of files: subvolumes. Distributions keep the root and /home in one"
+            " each. A snapshot is a subvolume as another one was at some time: older versions of files are"
+            " often there."
+        ),
+        N_("Nothing: whichever is opened, it is only read. Number 5, the top, shows all of them as folders."),
+        N_("mount -o ro,rescue=nologreplay,subvolid=N /dev/loopX DIR, then btrfs subvolume list DIR"),
+    ),
+    "files": Lesson(
+        N_("The files"),
+        N_(
+            "Space marks what shall be copied, in as many folders as you like. The line below says how"
+            " much it is and where it goes. `f` finds by name, size, time, owner and content, `w` marks what"
+            " matters first. Links are followed inside the guest's tree only."
+        ),
+        N_(
+            "Names may hold anything: what cannot be shown stands there as \\x1b or the like. Files that"
+            " cannot be read are listed in the report and do not stop the rest."
+        ),
+        N_("cp --archive --sparse=always /MOUNT/home TARGET; sha256sum"),
+    ),
+    "progress": Lesson(
+        N_("The work is going on"),
+        N_(
+            "The upper bar is the whole, the lower one the current file. The time left is a guess from the"
+            " rate of the last seconds."
+        ),
+        N_("Esc stops. What is complete by then stays; the same copy started again goes on from there."),
+    ),
+    "done": Lesson(
+        N_("Done"),
+        N_(
+            "SHA256SUMS holds the checksum of each file as it was read; the report tells the disk, the"
+            " volume, every command, what was not read and what could not be kept."
+        ),
+        N_("What is still up is taken down here: the last thing, or all. The disk is as it was before."),
+        N_("cd TARGET && sha256sum --check SHA256SUMS; umount; losetup --detach"),
+    ),
+    "shown": Lesson(
+        N_("Mounted in sight"),
+        N_("The volume is at a folder of this host for every program. It stays when the wizard ends."),
+        N_("It cannot be taken down while something uses it; the message says what."),
+        N_("virt-salvage undo SESSION"),
+    ),
+    "commands": Lesson(
+        N_("The commands"),
+        N_(
+            "What this step is about to run, from the very objects that will be run, and what was run so far:"
+            " each command with why it is run and how it is undone. Nothing is run by looking."
+        ),
+        N_("A number such as that of a loop device is known only once it is run; it stands there as a name."),
+        N_("virt-salvage --dry-run prints the same; --explain tells each while it runs."),
+    ),
+    "stack": Lesson(
+        N_("The undo stack"),
+        N_(
+            "What virt-salvage has put up on this host, the last first. Each thing rests on those below it,"
+            " so"
+            " the last is taken down first: one by one, down to a number, or all."
+        ),
+        N_("What somebody uses stays up; then it is told who, and what can be done."),
+        N_("umount; losetup --detach; kill of the export: in that order. Or: virt-salvage undo --all"),
+    ),
+    "busy": Lesson(
+        N_("Something holds it"),
+        N_(
+            "A program has a file open there, stands in a folder there, or something is mounted on top."
+            " Until it"
+            " ends, the kernel does not let go."
+        ),
+        N_(
+            "A program that is ended loses what it has not saved. Taken out of sight, a mount is used on"
+            " until"
+            " its last user ends, and what it rests on stays up as long."
+        ),
+        N_("fuser --verbose --mount DIR; lsof +f -- DIR; then umount DIR"),
+    ),
+    "ask": Lesson(
+        N_("A path on this host"),
+        N_("Type it, or press Tab to complete what you began. ~ stands for your home folder."),
+        N_("Nothing is made before Enter; what cannot be right is told below the line."),
+    ),
+    "preview": Lesson(
+        N_("Looking into a file"),
+        N_("The file as it is on the guest's disk. What is no text stands there in hexadecimal."),
+        N_("Nothing in it can act on your terminal: what cannot be shown stands there as \\x1b or the like."),
+        N_("less FILE"),
+    ),
+    "trouble": Lesson(
+        N_("Something did not work"),
+        N_(
+            "What happened, what it means for the data, and what can be done. The choices below do it; the"
+            " last"
+            " one always goes back."
+        ),
+        N_("The disk is never written to, so trying another way spoils nothing."),
+    ),
+    "confirm": Lesson(
+        N_("A question"),
+        N_("What is to be known before it is answered stands above the choices."),
+        N_("Going back is always the last choice, and Esc."),
+    ),
+    "quit": Lesson(
+        N_("Leaving"),
+        N_("What is still up belongs to this program: it takes it down before it ends."),
+        N_("What is mounted in sight may be left up; the next start, or virt-salvage undo, takes it down."),
+        N_("virt-salvage status; virt-salvage undo --all"),
+    ),
+    "steps": Lesson(
+        N_("Back to a step"),
+        N_(
+            "Every step that was gone can be gone again with another choice. What hangs below is taken down"
+            " first."
+        ),
+        N_("Files that are copied already stay where they are."),
+    ),
+    "how": Lesson(
+        N_("How to copy"),
+        N_(
+            "What becomes of files that are at the target already, whether programs of the guest may keep"
+            " their"
+            " special rights, and how much of the copy is read back and compared."
+        ),
+        N_(
+            "A file that lends the rights of its owner is as dangerous on this host as in the guest: leave"
+            " that"
+            " out unless the tree goes back into a machine."
+        ),
+        N_("cp --archive --backup=numbered; rsync --ignore-existing; sha256sum --check SHA256SUMS"),
+    ),
+    "clash": Lesson(
+        N_("Something of that name is there"),
+        N_("The copy waits for your answer: leave what is there, keep both, or replace it with the guest's."),
+        N_("What is replaced is gone. What was left out stands in the report."),
+    ),
+    "find": Lesson(
+        N_("Finding files"),
+        N_(
+            "Looks below the folder for names, sizes, times, owners or text, and shows what it finds while it"
+            " looks on. Space marks a result for the copy, Enter goes there."
+        ),
+        N_("Folders that cannot be read are counted; what is in them is not found."),
+        N_("find DIR -name '*.conf' -size +1M -newermt 2024-05-01; grep -rl TEXT DIR"),
+    ),
+    "matters": Lesson(
+        N_("What matters first"),
+        N_(
+            "Where on machines of this kind lies what people miss most, as far as it is there, with its size."
+        ),
+        N_("What a machine kept elsewhere is not in this list: look through the folders as well."),
+    ),
+    "palette": Lesson(
+        N_("All keys of a screen"),
+        N_(
+            "Type a word of what you want to do, choose with the arrows, press Enter: it is done as by its"
+            " key."
+        ),
+        N_("Only what the screen below can do now is listed."),
+    ),
+    "words": Lesson(
+        N_("The words of the trade"),
+        N_(
+            "Each word with what it means. Those that the screen below speaks of come first; type to find"
+            " others."
+        ),
+        N_("A word of another trade may mean something else there: here it means what stands here."),
+    ),
+}

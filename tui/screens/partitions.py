@@ -1,0 +1,326 @@
+"""The disk's map and table: which partition shall be opened."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from core.disks.convert import WRITTEN
+from core.errors import NeedsPassphrase, SalvageError
+from core.i18n import N_, _
+from core.rebuilding import Rebuilt
+from core.secrets import Secret
+from core.session import Session
+from core.tables.lost.candidate import Candidate
+from core.tables.lost.search import seconds_about
+from core.tables.model import Partition
+from core.tables.notes import told
+from core.text import duration, grouped, safe, size
+from core.volumes.filesystems import known
+from core.volumes.model import Inspection, Volume
+from core.volumes.searched import Searched
+from tui.plain import plain
+from tui.screens.ask import AskPath
+from tui.screens.confirm import ConfirmScreen
+from tui.screens.menu import Choice
+from tui.screens.passphrase import AskPassphrase
+from tui.screens.progress import ProgressScreen
+from tui.screens.search import SearchScreen
+from tui.screens.step import Frame, Key
+from tui.screens.volume import VolumeScreen
+from tui.widgets.disk_map import DiskMap
+from tui.widgets.partition_table import VolumeRow, VolumeTable
+from tui.widgets.rows import Rows
+
+
+class PartitionsScreen(Frame):
+    """A partition that cannot be opened can be looked at; the line below the table says why.
+
+    `s` searches the disk for lost partitions, which then stand in the place of its table.
+    """
+
+    topic: ClassVar[str] = "partitions"
+    step: ClassVar[int] = 2
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "search", N_("search for lost partitions"), show=False),
+        Binding("w", "write", N_("write the table that was found"), show=False),
+        Binding("o", "own", N_("the disk's own table"), show=False),
+    ]
+
+    @property
+    def inspection(self) -> Inspection:
+        if self.flow.inspection is None:
+            raise SalvageError(_("The disk is not attached any more."))
+        return self.flow.inspection
+
+    def body(self) -> ComposeResult:
+        yield DiskMap()
+        yield Static(id="sum")
+        yield Static(id="about")
+        yield Static(id="offer")
+        yield VolumeTable()
+        with VerticalScroll(id="problems", can_focus=False):
+            yield Static(id="findings")
+        yield Static(id="notes")
+
+    def keys(self) -> list[Key]:
+        keys = [("↑↓", _("partition")), ("Enter", _("open it"))]
+        if isinstance(self.flow.inspection, Searched):
+            return [*keys, ("w", _("write this table")), ("o", _("own table")), ("Esc", _("back"))]
+        return [*keys, ("s", _("search")), ("Esc", _("back to protection"))]
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self._show()
+        self.query_one(VolumeTable).focus()
+
+    def _show(self) -> None:
+        """Show what the table or the search says now."""
+        inspection = self.inspection
+        names = {one.id: one.content or "" for one in inspection.volumes}
+        self.query_one(DiskMap).show(inspection.table, names)
+        offer = self._offer()
+        self.query_one("#offer", Static).update(plain(offer))
+        self.query_one("#offer").display = bool(offer)
+        refused = {
+            one.id: _short(one, inspection) for one in _openable(inspection) if _hindrance(one, inspection)
+        }
+        self.query_one(VolumeTable).show(inspection, refused)
+        problems = _problems(inspection)
+        lines = [Content.assemble(("! ", "$warning"), plain(problem)) for problem in problems]
+        self.query_one("#findings", Static).update(Content("\n").join(lines))
+        self.query_one("#problems").display = bool(problems)
+        notes = filter(None, (*inspection.table.notes, told(inspection.table.sources)))
+        self.query_one("#notes", Static).update(Content("\n").join(plain(note) for note in notes))
+        self.refresh_frame()
+
+    def _offer(self) -> str:
+        """That the disk can be searched, where its table does not lead to anything."""
+        inspection, disk = self.inspection, self.flow.disk
+        if isinstance(inspection, Searched) or disk is None:
+            return ""
+        if any(volume.content or volume.candidates for volume in inspection.volumes):
+            return ""
+        return _(
+            "Nothing that can be opened is where the table says. Press s to search the whole disk for lost"
+            " partitions: about {time}; it is only read."
+        ).format(time=duration(seconds_about(disk.actual_size)))
+
+    def on_rows_highlighted(self, _event: Rows.Highlighted) -> None:
+        row = self.query_one(VolumeTable).current
+        if row is None or self.flow.inspection is None:  # taken down while the cursor moved
+            return
+        part = row.partition
+        self.query_one(DiskMap).highlight(part.number if part else None)
+        self.query_one("#sum", Static).update(_sum(part) if part else Content(""))
+        self.query_one("#about", Static).update(_about(row, self.inspection))
+
+    def on_rows_chosen(self, _event: Rows.Chosen) -> None:
+        row = self.query_one(VolumeTable).current
+        if row and row.volume and row.volume.locked:
+            self._ask_passphrase(row.volume)
+        elif row and row.volume:
+            self.app.push_screen(VolumeScreen(row.volume))
+
+    def on_volume_table_refused(self, event: VolumeTable.Refused) -> None:
+        self.say(_("That cannot be opened; the line below the sum says why."))
+
+    # -- encrypted volumes ---------------------------------------------------------------------
+
+    def _ask_passphrase(self, volume: Volume, wrong: str = "") -> None:
+        def answered(secret: Secret | None) -> None:
+            if secret:
+                told = _("Opening the encrypted volume; that takes a while on purpose.")
+                job = lambda: self.flow.do_unlock(volume, secret)  # noqa: E731
+                self.work(told, job, lambda _seen: self._unlocked(volume), refused)
+
+        def refused(error: SalvageError) -> None:
+            if isinstance(error, NeedsPassphrase):
+                self._ask_passphrase(volume, error.what)
+            else:
+                self.app.trouble(error)
+
+        title = _("The passphrase of {volume}").format(volume=volume.title)
+        self.app.push_screen(AskPassphrase(title, wrong), answered)
+
+    def _unlocked(self, volume: Volume) -> None:
+        """Show what was inside, and go on where that is all there is."""
+        self._show()
+        table = self.query_one(VolumeTable)
+        table.go_to(volume.id)
+        inside = [one for one in self.inspection.volumes if one.inside == volume.id]
+        if inside:
+            table.go_to(inside[0].id)
+        opened = self.inspection.volume(volume.id)
+        if not _hindrance(opened, self.inspection):
+            self.app.push_screen(VolumeScreen(opened))
+
+    # -- lost partitions -----------------------------------------------------------------------
+
+    def action_search(self) -> None:
+        if self.busy:
+            self.app.bell()
+        else:
+            self.app.push_screen(SearchScreen(self._searched))
+
+    def _searched(self, wanted: Candidate | None) -> None:
+        """Show what was found; go on to what was chosen while the search went on."""
+        inspection = self.inspection
+        if not _openable(inspection) or all(one.content is None for one in _openable(inspection)):
+            told = _("The search found nothing that could be opened. The disk was only read.")
+            if isinstance(inspection, Searched) and not inspection.found.complete:
+                told = _("The search was stopped before it found anything. The disk was only read.")
+            self.work(
+                _("Reading the disk's own table."),
+                self.flow.do_own_table,
+                lambda _own: self._nothing_found(told),
+            )
+            return
+        self._show()
+        found = [one for one in _openable(inspection) if wanted and one.offset == wanted.start]
+        if found:
+            self.query_one(VolumeTable).go_to(found[0].id)
+            if not _hindrance(found[0], inspection):
+                self.app.push_screen(VolumeScreen(found[0]))
+
+    def _nothing_found(self, told: str) -> None:
+        self._show()
+        self.say(told)
+
+    def action_own(self) -> None:
+        if isinstance(self.inspection, Searched):
+            self.work(_("Reading the disk's own table."), self.flow.do_own_table, lambda _own: self._show())
+
+    def action_write(self) -> None:
+        inspection = self.inspection
+        if not isinstance(inspection, Searched) or not inspection.sfdisk:
+            self.say(_("There is no table to write: search for lost partitions first (s)."))
+            return
+        told = plain(_("The disk itself is not written to. Where shall the table that was found be written?"))
+        choices = [
+            Choice(
+                "qcow2-over",
+                _("To an overlay over the disk"),
+                _("A small qcow2 file: other programs see the disk with its table, and can write to it."),
+            ),
+            Choice("raw", _("To a copy of the disk, raw"), _("Every byte of it; it needs no other file.")),
+            Choice("qcow2", _("To a copy of the disk, qcow2"), _("The same, without the empty parts.")),
+        ]
+
+        def answered(answer: str | None) -> None:
+            if answer:
+                self._ask_target(None if answer == "qcow2-over" else answer)
+
+        self.app.push_screen(ConfirmScreen(_("Write this table"), [told], choices), answered)
+
+    def _ask_target(self, to: str | None) -> None:
+        disk = self.flow.disk
+        stem = disk.path.stem if disk else "disk"
+        start = Path.cwd() / f"{stem}-table{WRITTEN[to or 'qcow2']}"
+
+        def answered(dest: Path | None) -> None:
+            if dest:
+                title = _("Writing {path}").format(path=safe(dest))
+                self.app.push_screen(
+                    ProgressScreen(
+                        title, lambda hear: self.flow.do_rebuild(dest, to, hear), self._written, step=2
+                    )
+                )
+
+        line = _("A new file; it gets its name when all of it is written.")
+        self.app.push_screen(AskPath(_("Where shall it lie?"), line, start), answered)
+
+    def _written(self, made: Rebuilt) -> None:
+        self.app.pop_screen()
+        self.app.push_screen(ConfirmScreen(_("The table is written"), [plain(made.sentence())], []))
+
+    def plan(self) -> Callable[[Session], None]:
+        row = self.query_one(VolumeTable).current
+        if row is None or row.volume is None or row.refused or row.volume.seen_when_opened:
+            return self.flow.plan_view(self.flow.protection)
+        return self.flow.plan_open(row.volume)
+
+    def plan_told(self) -> str:
+        return _("From the disk to the highlighted partition, from the start:")
+
+    def back(self) -> None:
+        self.work(_("Letting go of the disk."), self.flow.do_close_view, lambda _none: self.leave())
+
+
+def _sum(part: Partition) -> Content:
+    """The sum that one does by hand for ``mount -o offset=``."""
+    return Content.assemble(
+        (_("Offset = start × sector size =") + " ", "$text-muted"),
+        (f"{part.start} × {part.sector_size} = {part.offset}", "bold"),
+        ("; " + _("{count} sectors").format(count=grouped(part.sectors)), "$text-muted"),
+    )
+
+
+def _about(row: VolumeRow, inspection: Inspection) -> Content:
+    reason = _why_not(row, inspection)
+    if reason:
+        return Content.assemble(("× ", "$warning"), plain(reason))
+    volume = row.volume
+    if volume is None:
+        return Content("")
+    if volume.locked:
+        told = _("Enter asks for the passphrase of {volume}, {size}.")
+        return plain(told.format(volume=volume.title, size=size(volume.size)))
+    unknown = _("seen when it is opened") if volume.seen_when_opened else ""
+    told = _("Enter opens {volume}: {content}, {size}").format(
+        volume=volume.title, content=safe(volume.content or unknown), size=size(volume.size)
+    )
+    if isinstance(inspection, Searched):
+        aside = [one.reason for one in inspection.aside if one.volume is volume]
+        told = " ".join([*aside, told])
+    return plain(told)
+
+
+def _why_not(row: VolumeRow, inspection: Inspection) -> str:
+    """Why it cannot be opened, in a sentence; empty if it can."""
+    if row.partition and row.partition.kind == "extended":
+        return _("An extended partition is only the box around the logical ones: choose one of those.")
+    if row.volume is None:
+        return _("It lies beyond the end of this disk: there is nothing to read.")
+    return _hindrance(row.volume, inspection)
+
+
+def _hindrance(volume: Volume, inspection: Inspection) -> str:
+    if volume.locked or volume.seen_when_opened:
+        return ""
+    if _holds(volume, inspection):
+        return _("What lies in it stands below it in the table: choose there.")
+    try:
+        known(volume.content, volume.title)
+    except SalvageError as error:
+        return f"{error.what} {error.meaning}"
+    return ""
+
+
+def _openable(inspection: Inspection) -> list[Volume]:
+    """The volumes, and those that a search set aside."""
+    aside = [one.volume for one in inspection.aside] if isinstance(inspection, Searched) else []
+    return [*inspection.volumes, *aside]
+
+
+def _holds(volume: Volume, inspection: Inspection) -> bool:
+    return any(one.inside == volume.id for one in inspection.volumes)
+
+
+def _short(volume: Volume, inspection: Inspection) -> str:
+    """The reason in the few words that fit into the table."""
+    if _holds(volume, inspection):
+        return _("see below")
+    return _("cannot be opened") if volume.content else _("nothing recognised")
+
+
+def _problems(inspection: Inspection) -> list[str]:
+    found = list(inspection.table.problems)
+    for volume in inspection.volumes:
+        found += [f"{volume.title}: {problem}" for problem in volume.problems]
+    return found

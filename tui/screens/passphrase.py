@@ -1,0 +1,53 @@
+"""A question for the passphrase of an encrypted volume."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.widgets import Input, Static
+
+from core.errors import WrongUsage
+from core.i18n import N_, _
+from core.secrets import Secret
+from tui.plain import plain
+from tui.screens.dialog import Dialog
+from tui.screens.step import KeyLine
+
+
+class AskPassphrase(Dialog[Secret]):
+    """Asks for a passphrase, which is not shown. `wrong` is what was wrong with the one before."""
+
+    topic: ClassVar[str] = "passphrase"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", N_("back"), show=False)]
+
+    def __init__(self, title: str, wrong: str = "") -> None:
+        super().__init__()
+        self._title, self._wrong = title, wrong
+
+    def compose(self) -> ComposeResult:
+        told = _("It is handed on through a pipe and written down nowhere. What is typed is not shown.")
+        with Vertical(id="dialog"):
+            yield Static(plain(self._title), classes="title")
+            yield Static(plain(told), classes="said")
+            yield Input(password=True, compact=True)
+            yield Static(plain(self._wrong), id="wrong", classes="warning")
+            yield KeyLine(id="keys")
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one(Input).focus()
+        self.query_one(KeyLine).show([("Enter", _("open it")), ("Esc", _("back")), ("F1", _("help"))])
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        try:
+            secret = Secret.typed(event.value)
+        except WrongUsage as error:
+            self.query_one("#wrong", Static).update(plain(error.what))
+            return
+        event.input.clear()
+        self.dismiss(secret)
+
+    def action_close(self) -> None:
+        self.app.pop_screen()

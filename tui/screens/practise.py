@@ -1,0 +1,270 @@
+"""Practice disks: choose one, have it built, read the ticket, choose how to work on it."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.widgets import OptionList, Static
+
+from core.errors import SalvageError
+from core.i18n import N_, _
+from core.lab import catalogue, labs, results, telling
+from core.lab.lab import Lab, Verdict
+from core.lab.needs import hindrance
+from core.lab.stopping import REASONS
+from core.lab.telling import Said
+from core.runner import SystemRunner
+from tui.flow import Exercise, Wish
+from tui.plain import plain
+from tui.screens.byhand import ByHandScreen
+from tui.screens.disk import DiskScreen
+from tui.screens.leftovers import LeftoversScreen
+from tui.screens.menu import Choice, Menu
+from tui.screens.said import SaidScreen
+from tui.screens.step import Frame, Key
+
+Row = tuple[Lab, str, str]
+"""A lab, where it stands, and why it cannot be done here."""
+
+
+class PractiseScreen(Frame):
+    """The practice disks that there are, from easy to hard."""
+
+    topic: ClassVar[str] = "practise"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("r", "record", N_("record"), show=False)]
+
+    def body(self) -> ComposeResult:
+        yield Static(
+            _("Choose a practice disk; it is built in seconds. From easy to hard:"),
+            classes="question",
+            markup=False,
+        )
+        yield Menu([])
+
+    def keys(self) -> list[Key]:
+        return [("↑↓", _("move")), ("Enter", _("build it")), ("r", _("your record")), ("Esc", _("back"))]
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one(Menu).focus()
+        self._look()
+
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        if not self.busy:
+            self._look()
+
+    def _look(self) -> None:
+        self.work(_("Looking what was built before."), self._rows, self._found)
+
+    def _rows(self) -> list[Row]:
+        there = catalogue.labs(self.flow.labs)
+        return [(lab, labs.state(self.flow.labs, lab), hindrance(lab.needs)) for lab in there]
+
+    def _found(self, rows: list[Row]) -> None:
+        told = {"new": "", "started": ", " + _("begun"), "solved": ", " + _("solved")}
+        self.query_one(Menu).offer(
+            [
+                Choice(lab.name, f"{_(lab.title)}  ({_level(lab)}{told[state]})", reason=reason)
+                for lab, state, reason in rows
+            ]
+        )
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        lab = catalogue.named(event.option.id or "", self.flow.labs)
+        build(self, lab)
+
+    def action_record(self) -> None:
+        def told() -> list[Said]:
+            path = results.file_of(self.flow.labs, results.login())
+            if not path.exists():
+                return [Said("text", _("Nothing yet: a task that is checked is written down."))]
+            lines = telling.certificate(results.read(path), catalogue.labs(self.flow.labs))
+            return [Said("text", line) for line in lines]
+
+        self.work(
+            _("Reading your record."),
+            told,
+            lambda said: self.app.push_screen(SaidScreen(_("Your record"), said)),
+        )
+
+
+def build(screen: Frame, lab: Lab) -> None:
+    """Build a lab's disk, or find it, and show its ticket."""
+    runner = SystemRunner(screen.flow.outside.cancel)
+    screen.work(
+        _("Building the disk."),
+        lambda: labs.start(lab, screen.flow.labs, runner),
+        lambda disk: screen.app.push_screen(TicketScreen(Exercise(lab, disk))),
+        operator=screen.flow.outside,
+    )
+
+
+def _level(lab: Lab) -> str:
+    return _("level {level}").format(level=lab.level)
+
+
+class TicketScreen(Frame):
+    """The task of a practice disk, as somebody would ask for it, and all that can be done about it."""
+
+    topic: ClassVar[str] = "practise"
+
+    def __init__(self, exercise: Exercise) -> None:
+        super().__init__()
+        self.lab, self.disk = exercise.lab, exercise.disk
+
+    def body(self) -> ComposeResult:
+        yield Static(_("Your task"), classes="question", markup=False)
+        with VerticalScroll(id="ticket", can_focus=False):
+            for paragraph in labs.ticket(self.lab, self.flow.labs).split("\n"):
+                yield Static(plain(paragraph))
+        yield Menu(self._choices())
+
+    def subtitle(self) -> str:
+        return _(self.lab.title)
+
+    def _choices(self) -> list[Choice]:
+        ways = {
+            "guided": (
+                _("Guided: the wizard, with a coach"),
+                _("What to look at, why, what next; with questions."),
+            ),
+            "own": (_("On your own: the wizard alone"), ""),
+            "hand": (_("By hand: a prompt for the plain commands"), _("It tells what a command would do.")),
+        }
+        chosen = [Choice(way, *ways[way]) for way in self.lab.ways]
+        try:
+            cost = labs.next_cost(self.lab, self.flow.labs)
+            solved = labs.state(self.flow.labs, self.lab) == "solved"
+        except SalvageError:  # it was taken away from another terminal: only to build it anew is left
+            return [Choice("new", _("Build a new disk"))]
+        none = _("All hints are told.") if cost is None else ""
+        return [
+            *chosen,
+            Choice("hint", _("A hint, for {cost} points").format(cost=cost or 0), reason=none),
+            Choice("stop", _("Hand the ticket back"), _("Where it would be wrong to go on.")),
+            Choice("check", _("Check whether the task is solved")),
+            Choice(
+                "talk", _("What happened, and how it is done"), "" if solved else _("No points after that.")
+            ),
+            Choice("new", _("Start over with a new disk")),
+        ]
+
+    def keys(self) -> list[Key]:
+        return [("Enter", _("choose")), ("Esc", _("back"))]
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one(Menu).focus()
+
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        self.query_one(Menu).offer(self._choices())
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        chosen = event.option.id or ""
+        if chosen in self.lab.ways:
+            self.work(
+                _("Beginning."),
+                lambda: labs.choose_way(self.lab, self.flow.labs, chosen),
+                lambda _none: self._go(chosen),
+            )
+        else:
+            {
+                "hint": self._hint,
+                "stop": self._stop,
+                "check": self._check,
+                "talk": self._after_talk,
+                "new": self._anew,
+            }[chosen]()
+
+    def _go(self, way: str) -> None:
+        if way == "hand":
+            self.app.push_screen(ByHandScreen(self.lab))
+            return
+        self.flow.exercise = Exercise(self.lab, self.disk, way == "guided")
+        if self.lab.goal.kind == "clean":
+            self.app.push_screen(LeftoversScreen())
+        else:
+            self.app.push_screen(DiskScreen(Wish(str(self.disk))))
+
+    def _hint(self) -> None:
+        def taken() -> list[Said]:
+            labs.hint(self.lab, self.flow.labs)
+            return [
+                Said("text" if at else "title", text)
+                for hint in labs.hints(self.lab, self.flow.labs)
+                for at, text in enumerate((_("Hint"), hint))
+            ]
+
+        self.work(_("Asking."), taken, lambda said: self.app.push_screen(SaidScreen(_("Hints"), said)))
+
+    def _stop(self) -> None:
+        self.app.push_screen(HandBackScreen(self.lab))
+
+    def _check(self) -> None:
+        self.work(
+            _("Checking."),
+            lambda: labs.check(self.lab, self.flow.labs, learner=results.login()),
+            self._checked,
+            operator=self.flow.outside,
+        )
+
+    def _checked(self, verdict: Verdict) -> None:
+        said = [*telling.verdict(verdict)]
+        if verdict.solved:
+            said += [Said("title", _("The after-talk stands in the list now.")), Said("text", "")]
+        self.app.push_screen(SaidScreen(_("The task"), said))
+
+    def _after_talk(self) -> None:
+        def told() -> list[Said]:
+            labs.give_up(self.lab, self.flow.labs)
+            return [*telling.after_talk(self.lab, self.flow.labs)]
+
+        self.work(_("Telling."), told, lambda said: self.app.push_screen(SaidScreen(_(self.lab.title), said)))
+
+    def _anew(self) -> None:
+        runner = SystemRunner(self.flow.outside.cancel)
+
+        def again() -> None:
+            labs.reset(self.lab, self.flow.labs, runner)
+            labs.start(self.lab, self.flow.labs, runner)
+
+        def built(_none: None) -> None:
+            screen = TicketScreen(Exercise(self.lab, labs.disk(self.lab, self.flow.labs) or self.disk))
+            self.app.switch_screen(screen)
+
+        self.work(_("Building a new disk."), again, built, operator=self.flow.outside)
+
+
+class HandBackScreen(Frame):
+    """Why a ticket is handed back instead of being worked on."""
+
+    topic: ClassVar[str] = "practise"
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__()
+        self.lab = lab
+
+    def body(self) -> ComposeResult:
+        yield Static(_("Why do you hand the ticket back?"), classes="question", markup=False)
+        yield Menu([Choice(name, _(told)) for name, told in REASONS.items()])
+
+    def subtitle(self) -> str:
+        return _(self.lab.title)
+
+    def keys(self) -> list[Key]:
+        return [("↑↓", _("move")), ("Enter", _("hand it back")), ("Esc", _("back"))]
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one(Menu).focus()
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        reason = event.option.id or ""
+        self.work(
+            _("Handing it back."),
+            lambda: labs.hand_back(self.lab, self.flow.labs, reason),
+            lambda _none: self.leave(),
+        )

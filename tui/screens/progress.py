@@ -1,0 +1,98 @@
+"""Long work: how far it is, how fast, how long it will still take, and what went wrong so far."""
+
+import time
+from collections.abc import Callable
+from typing import ClassVar, Generic, TypeVar
+
+from textual.app import ComposeResult
+from textual.widgets import Static
+
+from core.errors import Cancelled, SalvageError
+from core.files.progress import Progress
+from core.i18n import _
+from core.operator import Operator
+from core.text import duration
+from tui.plain import plain
+from tui.screens.step import Frame, Key
+from tui.screens.trouble import TroubleScreen
+from tui.widgets.progress_panel import ProgressPanel
+
+R = TypeVar("R")
+
+INTERVAL = 0.2
+"""Seconds between two looks at the newest report: slow lines shall keep up."""
+SILENT = 10.0
+"""Seconds without a report after which it is said that nothing moves."""
+
+
+class ProgressScreen(Frame, Generic[R]):
+    """Runs `job` with a listener and hands its result to `then`, which closes this screen."""
+
+    topic: ClassVar[str] = "progress"
+
+    def __init__(
+        self,
+        title: str,
+        job: Callable[[Callable[[Progress], None]], R],
+        then: Callable[[R], object],
+        step: int,
+        operator: Operator | None = None,
+    ) -> None:
+        self.step = step  # type: ignore[misc]
+        super().__init__()
+        self._operator = operator
+        self._title, self._job, self._then = title, job, then
+        self._newest: Progress | None = None
+        self._shown: Progress | None = None
+        self._heard = time.monotonic()
+        self._silent = False
+
+    def body(self) -> ComposeResult:
+        yield Static(plain(self._title), classes="question")
+        yield ProgressPanel()
+
+    def keys(self) -> list[Key]:
+        return [("Esc", _("stop"))]
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.set_interval(INTERVAL, self._show)
+        self.work(
+            _("Working."), lambda: self._job(self._hear), self._done, self._failed, operator=self._operator
+        )
+
+    def _hear(self, progress: Progress) -> None:
+        """Called on the operator's thread: only keeps the newest report."""
+        self._newest = progress
+
+    def _show(self) -> None:
+        if self.app.screen is not self:  # what stands over it is answered the sooner
+            return
+        if self._newest is not self._shown and self._newest:
+            self._shown = self._newest
+            self._heard = time.monotonic()
+            self.query_one(ProgressPanel).show(self._newest)
+        silence = time.monotonic() - self._heard
+        if (self._silent or silence > SILENT) and self.busy and self.is_mounted:
+            self._silent = silence > SILENT
+            self._tell_silence(silence) if self._silent else self._sign()
+
+    def _tell_silence(self, seconds: float) -> None:
+        """A target over a network that is gone keeps a write for as long as it likes; only that is known."""
+        told = _("Nothing moves for {time}: the disk or the target does not answer, or writes out. {work}")
+        self.say(told.format(time=duration(seconds), work=self.busy))
+
+    def _done(self, result: R) -> None:
+        self.to_top()
+        self._then(result)
+
+    def _failed(self, error: SalvageError) -> None:
+        self.leave()
+        if isinstance(error, Cancelled):
+            told = error.meaning or _("What was copied so far stays at the target; the disk is untouched.")
+            self.app.push_screen(TroubleScreen(Cancelled(_("Stopped as asked."), told, error.remedy)))
+        else:
+            self.app.trouble(error)
+
+    def back(self) -> None:
+        """The work decides when this screen closes."""

@@ -1,0 +1,263 @@
+"""What the disk is, and how it is kept from harm."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+from rich.cells import cell_len
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import OptionList, Static
+
+from core.disks.model import Disk, Holder, Link
+from core.disks.overlay import OverlayRoom
+from core.disks.snapshots import described
+from core.disks.ways_out import InUse
+from core.errors import Refused, SalvageError
+from core.i18n import N_, _
+from core.session import Session
+from core.text import grouped, safe, size
+from core.volumes.model import Inspection
+from tui.flow import Protection, Wish
+from tui.screens.ask import AskPath
+from tui.screens.backup import BackupScreen
+from tui.screens.existing import ExistingScreen
+from tui.screens.menu import Choice, Menu
+from tui.screens.partitions import PartitionsScreen
+from tui.screens.snapshot import SnapshotScreen
+from tui.screens.step import Frame, Key
+from tui.screens.trouble import Remedy, TroubleScreen
+from tui.widgets.lines import left, wrapped
+
+
+class ProtectScreen(Frame):
+    """Nothing is attached before a choice is made here; writing is offered with an overlay only."""
+
+    topic: ClassVar[str] = "protect"
+    step: ClassVar[int] = 1
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "read_on", N_("read on"), show=False)]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._room: OverlayRoom | None = None
+
+    def body(self) -> ComposeResult:
+        with VerticalScroll(id="facts", can_focus=False):
+            yield Static(id="disk-facts")
+        yield Static(_("How shall the disk be protected?"), classes="question", markup=False)
+        yield Menu(self._choices())
+
+    def keys(self) -> list[Key]:
+        long = self.is_mounted and self.query_one("#facts", VerticalScroll).max_scroll_y > 0
+        more = [("Space", _("read on"))] if long else []
+        return [("↑↓", _("move")), ("Enter", _("choose")), *more, ("Esc", _("another disk"))]
+
+    def action_read_on(self) -> None:
+        """Turn a page of the facts; after the last one comes the first."""
+        facts = self.query_one("#facts", VerticalScroll)
+        if facts.scroll_y >= facts.max_scroll_y:
+            facts.scroll_home(animate=False)
+        else:
+            facts.scroll_relative(y=max(1, facts.size.height - 1), animate=False)
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one(Menu).focus()
+        self.app.follow(self.flow.outside.submit(self.flow.do_room), self._know_room, self.app.trouble)
+
+    def refresh_frame(self) -> None:
+        super().refresh_frame()
+        self._draw()
+
+    def _know_room(self, room: OverlayRoom) -> None:
+        self._room = room
+        self._draw()
+
+    def _draw(self) -> None:
+        disk = self.flow.disk
+        if disk and self.query(Menu):
+            self.query_one("#disk-facts", Static).update(_facts(disk, self.flow.backup, self.room - 1))
+            self.query_one(Menu).offer(self._choices())
+
+    def _choices(self) -> list[Choice]:
+        disk = self.flow.disk
+        reason = _hindrance(disk) if disk else ""
+        overlay = _("A throw-away layer takes every write: safe for repairs and replays.")
+        if self._room:
+            overlay = _("A throw-away layer takes every write; {free} are free for it in {path}.").format(
+                free=size(self._room.free), path=safe(self._room.path)
+            )
+            if self._room.free < self._room.largest:
+                overlay += " " + _("When that is full, writes fail; the disk is not touched.")
+        ways = []
+        if disk and disk.writers:
+            line = _("It is in use: what can be done, each way with its commands.")
+            ways = [Choice("ways", _("See who writes to it, and the ways out"), line)]
+        return [
+            *ways,
+            *(_other_states(disk) if disk else ()),
+            Choice(
+                "read",
+                _("Read only (recommended)"),
+                _("Nothing is written; not even the guest's journal is replayed."),
+                reason,
+            ),
+            Choice(
+                "overlay",
+                _("Overlay"),
+                overlay,
+                reason,
+            ),
+            Choice(
+                "backup",
+                _("Backup first"),
+                _("Make one, or check one that exists: safe from a dying medium and mistakes."),
+            ),
+        ]
+
+    def plan(self) -> Callable[[Session], None]:
+        chosen = self.query_one(Menu).highlighted_option
+        overlay = chosen is not None and chosen.id == "overlay"
+        return self.flow.plan_view(Protection.OVERLAY if overlay else Protection.READ)
+
+    def plan_told(self) -> str:
+        return _("To reach the raw bytes of the disk, protected as highlighted:")
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        if event.option.id == "backup":
+            self.app.push_screen(BackupScreen())
+        elif event.option.id == "snapshot":
+            self.app.push_screen(SnapshotScreen())
+        elif event.option.id == "backing":
+            self._ask_backing()
+        elif event.option.id == "ways":
+            if self.flow.disk:
+                self._refused(InUse(self.flow.disk, self.flow.disk.writers))
+        else:
+            self._go_on(Protection(event.option.id))
+
+    def _ask_backing(self) -> None:
+        """Ask for the file that stands in for the missing one; the header stays as it is."""
+        disk, wish = self.flow.disk, self.flow.wish
+        missing = _missing(disk) if disk else None
+        if missing is None or wish is None:
+            return
+        title = _("Which file stands in for {name}?").format(name=safe(missing.path.name))
+        line = _("It is only read. A wrong one shows wrong files without an error: be sure whose it is.")
+        self.app.push_screen(
+            AskPath(title, line, missing.path.parent),
+            lambda path: self._again(replace(wish, backing=(*wish.backing, path))) if path else None,
+        )
+
+    def _again(self, wish: Wish) -> None:
+        self.work(_("Reading the header of the disk."), lambda: self.flow.do_select(wish), self._looked)
+
+    def _go_on(self, protection: Protection) -> None:
+        self.work(
+            _("Attaching the disk and reading its table."),
+            lambda: self.flow.do_inspect(protection),
+            self._attached,
+            self._refused,
+        )
+
+    def _attached(self, _inspection: Inspection) -> None:
+        self.app.push_screen(PartitionsScreen())
+
+    def _refused(self, error: SalvageError) -> None:
+        if isinstance(error, Refused):
+            remedies = [Remedy(_("Look again who holds it"), self._look_again)]
+            if isinstance(error, InUse):
+                line = _("While the machine runs on: one that it made itself, or an older one.")
+                remedies.append(Remedy(_("Look at a backup instead"), self._another, line))
+            self.app.push_screen(TroubleScreen(error, remedies))
+        else:
+            self.app.trouble(error)
+
+    def _look_again(self) -> None:
+        wish = self.flow.wish
+        if wish:
+            self.work(_("Looking who holds the disk."), lambda: self.flow.do_select(wish), self._looked)
+
+    def _another(self) -> None:
+        self.app.push_screen(ExistingScreen())
+
+    def _looked(self, _disk: Disk) -> None:
+        self._draw()
+
+    # -- back ----------------------------------------------------------------------------------
+
+    def back(self) -> None:
+        self.work(_("Letting go of the disk."), self.flow.do_close, lambda _none: self.leave())
+
+
+def _other_states(disk: Disk) -> list[Choice]:
+    """What can be chosen of how the disk is seen: a snapshot inside of it, a file for a missing one."""
+    choices = []
+    if missing := _missing(disk):
+        line = _("{path} is missing; the header says so.").format(path=safe(missing.path))
+        choices.append(Choice("backing", _("Name a file for the missing backing file"), line))
+    if disk.snapshots:
+        now = described(disk.snapshot) if disk.snapshot else _("the present state")
+        line = _("Shown is: {state}").format(state=now)
+        choices.append(Choice("snapshot", _("Choose a snapshot, or the present state"), line))
+    return choices
+
+
+def _missing(disk: Disk) -> Link | None:
+    return next((link for link in disk.chain if not link.exists), None)
+
+
+def _hindrance(disk: Disk) -> str:
+    if disk.blocked:
+        return disk.blocked
+    if disk.writers:
+        return _("{who} writes to it. Shut that down first.").format(who=_holder(disk.writers[0]))
+    return ""
+
+
+def _holder(holder: Holder) -> str:
+    who = safe(holder.vm) if holder.vm else safe(holder.program)
+    through = f" ({safe(holder.through)})" if holder.through else ""
+    return f"{who}{through}" + (_(", pid {pid}").format(pid=holder.pid) if holder.pid else "")
+
+
+def _facts(disk: Disk, backup: Path | None, width: int) -> Content:
+    rows = [(_("Disk"), disk.title), (_("Format"), disk.format), (_("Size"), _size(disk))]
+    home = disk.path.parent
+    if len(disk.chain) > 1:
+        below = " ← ".join(f"{_short(link.path, home)} ({link.format})" for link in disk.chain[1:])
+        rows.append((_("Built on"), below))
+    rows += [(_("Data in"), _short(part.path, home)) for link in disk.chain for part in link.parts]
+    if disk.snapshots:
+        names = ", ".join(f"{safe(shot.name)} ({shot.date:%Y-%m-%d})" for shot in disk.snapshots)
+        rows.append((_("Snapshots"), names))
+    modes = {"read": _("reads"), "write": _("writes")}
+    held = "; ".join(f"{_holder(holder)} {modes[holder.mode]}" for holder in disk.held_by)
+    rows.append((_("Held by"), held or _("nobody")))
+    if backup:
+        rows.append((_("Backup"), _("{path}, verified").format(path=safe(backup))))
+    rows += [(_("Note"), problem) for problem in disk.problems]
+    rows += [(_("Remedy"), disk.way_out)] if disk.way_out else []
+    wide = max(cell_len(name) for name, _value in rows) + 2
+    lines: list[Content] = []
+    for name, value in rows:
+        first, *more = wrapped(value, max(20, width - wide))
+        lines.append(Content.assemble((left(name, wide), "$text-muted"), first))
+        lines += [Content(" " * wide + line) for line in more]
+    return Content("\n").join(lines)
+
+
+def _short(path: Path, home: Path) -> str:
+    """A file by its name where it lies beside the disk, else by its path."""
+    return safe(path.name if path.parent == home else path)
+
+
+def _size(disk: Disk) -> str:
+    return _("{size} for the machine ({sectors} sectors), {here} on this host").format(
+        size=size(disk.virtual_size),
+        sectors=grouped(disk.virtual_size // disk.sector_size),
+        here=size(disk.actual_size),
+    )

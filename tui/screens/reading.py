@@ -1,0 +1,73 @@
+"""A dialog with text that may be longer than its room, and a menu below it."""
+
+from typing import ClassVar, TypeVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+
+from core.i18n import N_, _
+from tui.screens.dialog import Dialog
+from tui.screens.menu import Menu
+from tui.screens.step import Key, KeyLine
+
+A = TypeVar("A")
+
+_FRAME = 7
+"""Lines of a dialog that are neither text nor menu: border, title, keys, and the lines between."""
+_LEAST = 4
+"""Lines of text that are shown however long the menu is."""
+
+
+class Reading(Dialog[A]):
+    """The menu has the focus; Space and `b` turn the pages of the text where it is long."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "close", N_("back"), show=False),
+        Binding("space", "scroll(1)", N_("read on"), show=False),
+        Binding("b", "scroll(-1)", N_("back up"), show=False),
+    ]
+
+    _heights = (0, 0)
+
+    def keys(self) -> list[Key]:
+        """The keys that count, the most important first."""
+        return [("Enter", _("choose")), ("Esc", _("back"))]
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one(Menu).focus()
+        self.call_after_refresh(self._fit)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        """Give the text what the menu leaves, and the menu what a few lines of text leave.
+
+        Their own lines depend on the width that they are given, so it is done until nothing changes.
+        """
+        room = self.app.size.height - _FRAME
+        text, menu = self.query_one(VerticalScroll), self.query_one(Menu)
+        heights = (
+            max(2, room - min(text.virtual_size.height, _LEAST)),
+            max(_LEAST, room - menu.lines),
+        )
+        if heights != self._heights:
+            self._heights = heights
+            menu.styles.max_height, text.styles.max_height = heights
+            self.call_after_refresh(self._fit)
+        else:
+            self._name_keys()
+
+    def _name_keys(self) -> None:
+        keys = self.keys()
+        if self.query_one(VerticalScroll).max_scroll_y:
+            keys.insert(1, ("Space b", _("read on, back up")))
+        self.query_one(KeyLine).show(keys)
+
+    def action_scroll(self, pages: int) -> None:
+        text = self.query_one(VerticalScroll)
+        text.scroll_relative(y=pages * max(1, text.size.height - 1), animate=False)
+
+    def action_close(self) -> None:
+        self.app.pop_screen()

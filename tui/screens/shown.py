@@ -1,0 +1,77 @@
+"""A volume that is mounted in everybody's sight: where, and how it is taken down."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.widgets import OptionList, Static
+
+from core.i18n import _
+from core.text import safe
+from core.undo.stack import Release
+from tui.flow import InSight
+from tui.plain import plain
+from tui.screens.commit import CommitScreen
+from tui.screens.menu import Choice, Menu
+from tui.screens.step import Frame, Key
+
+
+class ShownScreen(Frame):
+    """Leave it up and go on, or take it down."""
+
+    topic: ClassVar[str] = "shown"
+    step: ClassVar[int] = 6
+
+    def __init__(self, shown: InSight) -> None:
+        super().__init__()
+        self.shown = shown
+
+    def body(self) -> ComposeResult:
+        shown = self.shown
+        yield Static(_("Mounted"), classes="question", markup=False)
+        told = _("{volume} is at {path}, for reading only.")
+        if shown.writable:
+            told = _("{volume} is at {path}; what is written there lands in an overlay.")
+        yield Static(
+            plain(told.format(volume=shown.title[:1].upper() + shown.title[1:], path=safe(shown.point))),
+            classes="said",
+        )
+        later = _("It stays when this program ends. Later: virt-salvage undo {session}")
+        yield Static(plain(later.format(session=shown.session)), classes="said")
+        choices = [
+            Choice("stay", _("Leave it up and go back to the volume")),
+            Choice("down", _("Take it down now"), _("End first what uses it: shells, editors, viewers.")),
+        ]
+        if shown.writable:
+            line = _("Shows what changed, backs the disk up, asks for its name, writes, verifies.")
+            choices.append(Choice("commit", _("Write the changes back into the disk"), line))
+        yield Menu(choices)
+
+    def keys(self) -> list[Key]:
+        return [("Enter", _("choose")), ("Esc", _("take it down"))]
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one(Menu).focus()
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        if event.option.id == "down":
+            self.back()
+        elif event.option.id == "commit":
+            self.app.push_screen(
+                CommitScreen(self.shown.session, self.flow.wish.allow if self.flow.wish else ())
+            )
+        else:
+            self.leave()
+
+    def back(self) -> None:
+        names = [self.shown.session]
+        self.work(
+            _("Taking it down."), lambda: self.flow.do_undo(names), self._undone, operator=self.flow.outside
+        )
+
+    def _undone(self, releases: list[Release]) -> None:
+        stuck = [release.note for release in releases if not release.released]
+        if stuck:
+            self.say(" ".join(stuck))
+        else:
+            self.leave()

@@ -1,0 +1,42 @@
+"""Mounting a volume in everybody's sight: asks where, mounts it there, and shows it."""
+
+from pathlib import Path
+
+from core.i18n import _
+from core.text import safe
+from core.volumes.model import Volume
+from core.volumes.state import State
+from tui.flow import InSight
+from tui.screens.ask import AskPath
+from tui.screens.shown import ShownScreen
+from tui.screens.step import Frame
+
+USUAL = Path("/mnt/salvage")
+"""Where a volume is mounted if the operator names no other place."""
+
+
+class SightFrame(Frame):
+    """A step that can mount its volume in sight; the place asked for is remembered."""
+
+    point = USUAL
+
+    def ask_point(self, volume: Volume, *, writable: bool = False, state: State = State.LEFT) -> None:
+        """Ask for a folder and mount the volume there, in that state of its file system."""
+        line = _("An empty folder; it is made if it is missing.")
+
+        def answered(point: Path | None) -> None:
+            if point:
+                self.point = point
+                self.work(
+                    _("Mounting at {path}.").format(path=safe(point)),
+                    lambda: self.flow.do_show(volume, point, writable, state),
+                    self._mounted,
+                    operator=self.flow.outside,
+                )
+
+        self.app.push_screen(
+            AskPath(_("Where shall it be mounted?"), line, self.point, folders_only=True), answered
+        )
+
+    def _mounted(self, shown: InSight) -> None:
+        self.app.push_screen(ShownScreen(shown))

@@ -1,0 +1,45 @@
+"""Which state of the disk is worked on: the present one, or one that is kept inside the image."""
+
+from dataclasses import replace
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.widgets import OptionList, Static
+
+from core.disks.snapshots import described
+from core.i18n import _
+from tui.screens.menu import Choice, Menu
+from tui.screens.step import Frame, Key
+
+_NOW = "now"
+
+
+class SnapshotScreen(Frame):
+    """A snapshot is read, never applied: the present state stays what it is."""
+
+    topic: ClassVar[str] = "snapshot"
+    step: ClassVar[int] = 1
+
+    def body(self) -> ComposeResult:
+        yield Static(_("Which state of the disk shall be seen?"), classes="question", markup=False)
+        yield Menu(self._choices())
+
+    def _choices(self) -> list[Choice]:
+        disk = self.flow.disk
+        line = _("A snapshot is only read; what was written since stays.")
+        kept = [Choice(f"s{shot.id}", described(shot)) for shot in (disk.snapshots if disk else ())]
+        return [Choice(_NOW, _("The present state"), line), *kept]
+
+    def keys(self) -> list[Key]:
+        return [("↑↓", _("move")), ("Enter", _("choose")), ("Esc", _("back"))]
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one(Menu).focus()
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        chosen, wish = event.option.id or _NOW, self.flow.wish
+        if wish:
+            other = replace(wish, snapshot=None if chosen == _NOW else chosen.removeprefix("s"))
+            told = _("Reading the header of the disk.")
+            self.work(told, lambda: self.flow.do_select(other), lambda _disk: self.leave())

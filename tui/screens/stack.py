@@ -1,0 +1,134 @@
+"""The undo stack: what is up, since when, and how it is undone."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.widgets import Static
+
+from core.i18n import N_, _
+from core.undo.journal import Entry
+from core.undo.stack import Release
+from tui.flow import Standing
+from tui.plain import plain
+from tui.screens.busy import BusyScreen, undoing
+from tui.screens.dialog import Dialog
+from tui.screens.step import Frame, KeyLine
+from tui.widgets.stack_list import StackList
+
+
+class StackScreen(Dialog[None]):
+    """What is up on this host by us, the last first."""
+
+    topic: ClassVar[str] = "stack"
+    passing: ClassVar[bool] = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,u,enter", "close", N_("back"), show=False),
+        Binding("l", "last", N_("undo the last"), show=False),
+        Binding("a", "all", N_("undo all"), show=False),
+        *(Binding(str(n), f"to({n})", N_("undo to that number"), show=False) for n in range(1, 10)),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._standing: list[Standing] = []
+        self._busy = False
+        self._undone: list[Entry] = []
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="dialog", classes="wide"):
+            yield Static(_("The undo stack: what is up, the last first"), classes="title", markup=False)
+            yield Static(id="note", classes="said")
+            yield StackList()
+            yield KeyLine(id="keys")
+
+    def on_mount(self) -> None:
+        self.query_one(StackList).focus()
+        self._look("")
+
+    def _look(self, note: str) -> None:
+        flow = self.app.flow
+
+        def found(standing: list[Standing]) -> None:
+            self._standing = standing
+            self._show(note)
+
+        self._busy = True
+        self.app.follow(flow.operator.submit(flow.do_standing), found, self.app.trouble)
+
+    def _show(self, note: str) -> None:
+        self._busy = False
+        if self not in self.app.screen_stack:  # closed before it came
+            return
+        entries = [entry for one in self._standing for entry in one.entries]
+        self.query_one(StackList).show(entries[::-1])
+        self.query_one("#note", Static).update(plain(note))
+        self.query_one("#note").display = bool(note)
+        undo = [("l", _("undo last")), ("1-9", _("undo to there")), ("a", _("undo all"))] if entries else []
+        self.query_one(KeyLine).show([*undo, ("Esc", _("back"))])
+
+    def action_last(self) -> None:
+        if self._standing and not self._standing[0].ours:
+            self._show(_("What is mounted in sight comes down as a whole: press a."))
+        elif self._standing:
+            self._undo(self._standing[0], self._standing[0].entries[:1], self.app.flow.do_undo_last)
+
+    def action_to(self, number: int) -> None:
+        """Take down the thing of that number and what was put up after it."""
+        road = next((one for one in self._standing if one.ours), None)
+        above = [entry for entry in road.entries if entry.number >= number] if road else []
+        if road and any(entry.number == number for entry in above):
+            self._undo(road, above, partial(self.app.flow.do_undo_to, number))
+
+    def action_all(self) -> None:
+        if self._standing:
+            first = self._standing[0]
+            self._undo(first, first.entries, self.app.flow.do_undo_all, goes_on=True)
+
+    def _undo(
+        self,
+        standing: Standing,
+        entries: Sequence[Entry],
+        work: Callable[[], list[Release]],
+        *,
+        goes_on: bool = False,
+    ) -> None:
+        if self._busy:
+            return
+        self._busy = True
+        flow = self.app.flow
+        self._undone = list(entries)
+        if standing.ours:
+            future = flow.operator.submit(work)
+        else:
+            future = flow.outside.submit(flow.do_undo, [standing.session])
+        goes_on = goes_on and len(self._standing) > 1
+
+        def done(releases: list[Release]) -> None:
+            self._busy = False
+            stuck = [release.note for release in releases if not release.released]
+            if goes_on and not stuck:
+                self._standing = self._standing[1:]
+                self.action_all()
+                return
+            if stuck:
+                again = (lambda _lazy: work()) if standing.ours else undoing(flow, [standing.session])
+                operator = flow.operator if standing.ours else flow.outside
+                self.app.push_screen(BusyScreen(releases, again, operator, lazily=not standing.ours), told)
+            else:
+                told(releases)
+
+        def told(releases: list[Release] | None) -> None:
+            stuck = [release.note for release in releases or () if not release.released]
+            self._look(" ".join(stuck or [release.note for release in releases or ()]))
+
+        self.app.follow(future, done, self.app.trouble)
+
+    def action_close(self) -> None:
+        """Back to the step; the wizard falls back to where what is up still carries it."""
+        self.app.pop_screen()
+        if self._undone and isinstance(self.app.screen, Frame):
+            self.app.fall_back()

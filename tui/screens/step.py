@@ -1,0 +1,290 @@
+"""What all screens of the road have in common: the frame, the work on the host, the keys everywhere."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+from rich.cells import cell_len
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Input, Static
+
+from core.errors import SalvageError
+from core.i18n import N_, _
+from core.operator import Operator
+from core.session import Session
+from tui import coaching
+from tui.flow import Flow, Protection
+from tui.plain import plain
+from tui.screens.dialog import EVERYWHERE, TooSmall, concerns
+from tui.screens.lessons import LESSONS
+from tui.widgets.coach import Coach
+from tui.widgets.rail import Rail
+from tui.widgets.side import Side
+
+if TYPE_CHECKING:
+    from tui.app import SalvageApp
+
+T = TypeVar("T")
+Key = tuple[str, str]
+"""A key as it is named on the last line, and what it does."""
+
+WIDE = 140
+"""Columns of the screen from which on panels stand beside the step."""
+SIDE = 50
+"""Columns that they take."""
+
+
+class KeyLine(Static):
+    """The last line: the keys that count now, as many as fit."""
+
+    def show(self, keys: list[Key], always: Key | None = None) -> None:
+        """Show the first keys that fit; `always` stands at the end whatever else fits."""
+        room = max(20, self.app.size.width - 2) - (_width(always) if always else 0)
+        shown: list[Key] = []
+        for key in keys:
+            if _width(key) <= room:
+                room -= _width(key)
+                shown.append(key)
+        parts: list[Content | tuple[str, str] | str] = []
+        for name, does in [*shown, always] if always else shown:
+            parts += [("  " if parts else ""), (name, "bold"), " ", (does, "$text-muted")]
+        self.update(Content.assemble(*parts))
+
+
+def _width(key: Key) -> int:
+    return cell_len(key[0]) + cell_len(key[1]) + 3
+
+
+class Frame(Screen[None]):
+    """A screen with a head, a body, a line that says what is going on, and the keys."""
+
+    app: "SalvageApp"
+    topic: ClassVar[str] = ""
+    """Which explanation F1 opens."""
+    step: ClassVar[int] = -1
+    """Which of the seven steps it is; -1 for none."""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *EVERYWHERE,
+        Binding("c", "commands", N_("commands"), show=False),
+        Binding("u", "stack", N_("undo stack"), show=False),
+        Binding("b", "steps", N_("back to a step"), show=False),
+        Binding("escape", "back", N_("one step back"), show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.busy = ""
+        self.operator: Operator | None = None
+
+    @property
+    def flow(self) -> Flow:
+        return self.app.flow
+
+    # -- the frame -----------------------------------------------------------------------------
+
+    async def on_event(self, event: events.Event) -> None:
+        if concerns(event, self):
+            await super().on_event(event)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that come before the step stands there are not for it."""
+        return super().check_action(action, parameters) if self.is_mounted else False
+
+    def compose(self) -> ComposeResult:
+        yield Rail() if self.step >= 0 else Static(id="head")
+        with Horizontal(id="middle"):
+            with Vertical(id="body"):
+                yield from self.body()
+            yield Side()
+        yield Coach()
+        yield Static(id="status")
+        yield KeyLine(id="keys")
+        yield TooSmall()
+
+    def body(self) -> ComposeResult:
+        """The widgets of the step."""
+        yield from ()
+
+    def keys(self) -> list[Key]:
+        """The keys that count on this step, the most important first."""
+        return []
+
+    def on_mount(self) -> None:
+        self.refresh_frame()
+        self.call_after_refresh(coaching.ask, self)
+
+    def on_screen_resume(self) -> None:
+        self.refresh_frame()
+
+    def on_resize(self) -> None:
+        self.refresh_frame()
+
+    def refresh_frame(self) -> None:
+        """Draw the head and the keys anew from what is true now."""
+        if self.step >= 0:
+            self.query_one(Rail).show(self.step, self._chosen())
+        else:
+            head = Content.assemble(("virt-salvage", "bold"), ("  " + self.subtitle(), "$text-muted"))
+            self.query_one("#head", Static).update(head)
+        self._refresh_side()
+        everywhere = [
+            ("c", _("commands")),
+            ("u", _("undo")),
+            *([("b", _("steps"))] if self.step > 0 else []),
+            ("d", _("words")),
+            ("q", _("quit")),
+        ]
+        if isinstance(self.focused, Input):
+            self.query_one(KeyLine).show(self.keys(), ("F1", _("help")))
+        else:
+            self.query_one(KeyLine).show(self.keys() + everywhere, ("?", _("help")))
+
+    def _refresh_side(self) -> None:
+        """What stands beside the step where there is room for it."""
+        width, height = self.app.size
+        said = coaching.advice(self.flow, self.topic)
+        self.query_one(Coach).show(() if width >= WIDE else said, width, height)
+        if width >= WIDE and self.topic:
+            self.query_one(Side).show(said or LESSONS[self.topic].parts(), self.flow.standing)
+
+    @property
+    def room(self) -> int:
+        """Columns that a line of the step may take."""
+        width = self.app.size.width
+        return max(20, width - 4 - (SIDE if width >= WIDE else 0))
+
+    def subtitle(self) -> str:
+        """What stands beside the program's name where there is no rail."""
+        return ""
+
+    def _chosen(self) -> dict[int, str]:
+        """What was chosen so far, by the step at which it was."""
+        flow = self.flow
+        chosen: dict[int, str] = {}
+        if flow.disk and self.step > 0:
+            chosen[0] = flow.disk.name
+        if flow.inspection and self.step > 1:
+            chosen[1] = _("overlay") if flow.protection is Protection.OVERLAY else _("read only")
+        if flow.volume and self.step > 3:
+            chosen[2] = f"{flow.volume.title} ({flow.volume.content})"
+        if flow.target and self.step > 4:
+            chosen[5] = _("to {path}").format(path=flow.target)
+        return chosen
+
+    def say(self, text: str) -> None:
+        """One line above the keys: what is going on, or what was just done."""
+        self.query_one("#status", Static).update(plain(text))
+
+    # -- work ----------------------------------------------------------------------------------
+
+    def work(
+        self,
+        told: str,
+        job: Callable[[], T],
+        then: Callable[[T], object],
+        failed: Callable[[SalvageError], object] | None = None,
+        operator: Operator | None = None,
+    ) -> None:
+        """Let the operator do `job` and hand its result to `then`; errors go to `failed`.
+
+        Only one piece of work goes on at a time: Esc stops it, other keys that start one are not heard.
+        """
+        if self.busy:
+            self.app.bell()
+            return
+        self.busy = told
+        self.operator = operator or self.flow.operator
+        self.set_timer(0.1, self._sign)
+        future = self.operator.submit(job)
+        self.app.follow(future, self._ended(then), self._ended(failed or self.app.trouble))
+
+    def _ended(self, goes_on: Callable[[T], object]) -> Callable[[T], None]:
+        def ended(value: T) -> None:
+            self.busy = ""
+            self.operator = None
+            if self in self.app.screen_stack:
+                self.say("")
+            goes_on(value)
+
+        return ended
+
+    def _sign(self) -> None:
+        if self.busy and self in self.app.screen_stack:
+            stopping = self.operator is not None and self.operator.cancel.cancelled
+            self.say(self.busy if stopping else _("{work} Esc stops it.").format(work=self.busy))
+
+    def stop(self) -> bool:
+        """Ask the work to stop; whether there is any."""
+        if not self.operator:
+            return False
+        self.busy = _("Stopping…")
+        self.say(self.busy)
+        self.operator.cancel.cancel()
+        return True
+
+    # -- keys everywhere -----------------------------------------------------------------------
+
+    def action_back(self) -> None:
+        if not self.stop():
+            self.back()
+
+    def back(self) -> None:
+        """One step back; what hangs below is taken down."""
+        self.leave()
+
+    def to_top(self) -> None:
+        """Close what was opened over this step meanwhile."""
+        while self in self.app.screen_stack and self.app.screen is not self:
+            self.app.pop_screen()
+
+    def leave(self) -> None:
+        """Close this step, and what stands over it meanwhile."""
+        while self in self.app.screen_stack:
+            self.app.pop_screen()
+
+    def plan(self) -> Callable[[Session], None] | None:
+        """What this step would do to the host; None when nothing."""
+        return None
+
+    def plan_told(self) -> str:
+        """A sentence on what the plan is for."""
+        return ""
+
+    def action_commands(self) -> None:
+        from tui.screens.commands import CommandsScreen
+
+        self.app.push_screen(CommandsScreen(self.plan(), self.plan_told()))
+
+    def action_stack(self) -> None:
+        from tui.screens.stack import StackScreen
+
+        self.app.push_screen(StackScreen())
+
+    # -- back to a step ------------------------------------------------------------------------
+
+    def action_steps(self) -> None:
+        from tui.screens.steps import StepsScreen
+
+        def picked(step: int | None) -> None:
+            if step is not None:
+                self.go_to(step)
+
+        if self.step > 0:
+            self.app.push_screen(StepsScreen(self.step, self._chosen(), self.busy), picked)
+
+    def on_rail_went(self, event: Rail.Went) -> None:
+        self.go_to(event.step)
+
+    def go_to(self, step: int) -> None:
+        """Back to a step that was gone already; what hangs below it is taken down first."""
+        flow = self.flow
+        closing = (flow.do_close, flow.do_close_view, flow.do_close_volume, flow.do_close_volume)
+        if step < len(closing):
+            told = _("Taking down what hangs below that step.")
+            self.work(told, closing[step], lambda _none: self.app.back_to_step(step))
+        else:
+            self.app.back_to_step(step)

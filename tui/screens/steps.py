@@ -1,0 +1,62 @@
+"""Back to a step that was gone already."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.widgets import OptionList, Static
+
+from core.i18n import N_, _
+from core.text import safe
+from tui.screens.dialog import Dialog
+from tui.screens.menu import Choice, Menu
+from tui.screens.step import KeyLine
+from tui.widgets.rail import STEPS
+
+_BELOW = (
+    N_("Everything that is up for this disk is taken down."),
+    N_("The disk is let go."),
+    N_("The volume is closed; the disk stays attached."),
+    N_("The volume is closed; the disk stays attached."),
+    N_("Nothing is taken down."),
+)
+"""What going back to each step takes down."""
+
+
+class StepsScreen(Dialog[int]):
+    """The steps gone so far with what was chosen at each; answers with the one to go back to."""
+
+    topic: ClassVar[str] = "steps"
+    passing: ClassVar[bool] = True
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,b", "close", N_("stay here"), show=False)]
+
+    def __init__(self, current: int, chosen: Mapping[int, str], busy: str) -> None:
+        super().__init__()
+        self._current, self._chosen, self._busy = current, chosen, busy
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="dialog"):
+            yield Static(_("Back to which step?"), classes="title", markup=False)
+            yield Menu([self._choice(step) for step in range(min(self._current, len(_BELOW)))])
+            yield KeyLine(id="keys")
+
+    def _choice(self, step: int) -> Choice:
+        chosen = self._chosen.get(step, "")
+        title = f"{_(STEPS[step])}: {safe(chosen)}" if chosen else _(STEPS[step])
+        return Choice(
+            str(step), title, _(_BELOW[step]), _("Stop first what is going on: Esc.") if self._busy else ""
+        )
+
+    def on_mount(self) -> None:
+        menu = self.query_one(Menu)
+        menu.focus()
+        menu.action_last()
+        self.query_one(KeyLine).show([("Enter", _("go back there")), ("Esc", _("stay here"))])
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(int(event.option.id or 0))
+
+    def action_close(self) -> None:
+        self.app.pop_screen()

@@ -1,0 +1,73 @@
+"""The subvolumes and snapshots of a btrfs, one of which is opened."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.widgets import OptionList, Static
+
+from core.errors import SalvageError
+from core.i18n import _
+from core.text import date, safe
+from core.volumes.model import Volume
+from core.volumes.subvolumes import TOP, Subvolume
+from tui.screens.menu import Choice, Menu
+from tui.screens.step import Frame, Key
+
+
+class SubvolumesScreen(Frame):
+    """Lists them and opens the chosen one."""
+
+    topic: ClassVar[str] = "subvolumes"
+    step: ClassVar[int] = 3
+
+    def __init__(self, volume: Volume) -> None:
+        super().__init__()
+        self.volume = volume
+
+    def body(self) -> ComposeResult:
+        yield Static(_("Which subvolume or snapshot?"), classes="question", markup=False)
+        yield Menu([], numbered=False)
+
+    def keys(self) -> list[Key]:
+        return [("↑↓", _("move")), ("Enter", _("open")), ("Esc", _("back"))]
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one(Menu).focus()
+        self.work(
+            _("Looking for subvolumes."),
+            lambda: self.flow.do_subvolumes(self.volume),
+            self._show,
+            self._failed,
+        )
+
+    def _failed(self, error: SalvageError) -> None:
+        self.app.pop_screen()
+        self.app.trouble(error)
+
+    def _show(self, found: list[Subvolume]) -> None:
+        self.query_one(Menu).offer([Choice(str(one.id), safe(one.path), _line(one)) for one in found])
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        chosen = str(event.option.id)
+        self.work(
+            _("Mounting."),
+            lambda: self.flow.do_open(self.volume, "loop", subvolume=chosen),
+            self._opened,
+        )
+
+    def _opened(self, _volume: Volume) -> None:
+        from tui.screens.files import FilesScreen
+
+        self.app.push_screen(FilesScreen())
+
+
+def _line(one: Subvolume) -> str:
+    words = [
+        _("the top: all others lie in it") if one.id == TOP else "",
+        _("snapshot") if one.snapshot else "",
+        _("read-only") if one.read_only else "",
+        _("what a mount shows by itself") if one.default else "",
+        _("made {date}").format(date=date(one.created)) if one.created else "",
+    ]
+    return ", ".join(filter(None, words))

@@ -1,0 +1,179 @@
+"""How the chosen volume is opened: only for this program, or mounted in everybody's sight."""
+
+import os
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.widgets import OptionList, Static
+
+from core.errors import Refused, SalvageError
+from core.i18n import _
+from core.session import Session
+from core.text import safe, size
+from core.volumes import kpartx
+from core.volumes.filesystems import FILE_SYSTEMS
+from core.volumes.model import Volume
+from core.volumes.mounting import Way
+from core.volumes.state import State
+from tui.flow import Protection
+from tui.plain import plain
+from tui.screens.check import CheckScreen
+from tui.screens.files import FilesScreen
+from tui.screens.menu import Choice, Menu
+from tui.screens.sight import SightFrame
+from tui.screens.step import Key
+from tui.screens.subvolumes import SubvolumesScreen
+from tui.screens.trouble import Remedy, TroubleScreen
+
+
+class VolumeScreen(SightFrame):
+    """Browse and copy, or mount at a folder."""
+
+    topic: ClassVar[str] = "volume"
+    step: ClassVar[int] = 3
+
+    def __init__(self, volume: Volume) -> None:
+        super().__init__()
+        self.volume = volume
+
+    def body(self) -> ComposeResult:
+        volume = self.volume
+        told = _("{title}: {content}, {size}, begins at byte {offset}")
+        if volume.apart:
+            told = _("{title}: {content}, {size}, put together first")
+        told = told.format(
+            title=volume.title[:1].upper() + volume.title[1:],
+            content=safe(volume.content or _("seen when it is opened")),
+            size=size(volume.size),
+            offset=volume.offset,
+        )
+        yield Static(plain(told), classes="said")
+        if volume.pending:
+            left = _("It was not unmounted, as after a crash: its last changes may be in its journal only.")
+            yield Static(plain(left), classes="warning")
+        yield Static(_("What shall be done with it?"), classes="question", markup=False)
+        yield Menu(self._choices())
+
+    def _choices(self) -> list[Choice]:
+        no_root = "" if os.geteuid() == 0 else _("Mounting needs root: start again with sudo.")
+        overlay = self.flow.protection is Protection.OVERLAY
+        wants_overlay = _("Only with an overlay: go back to Protect and choose it.")
+        table = self.flow.inspection.table if self.flow.inspection else None
+        no_kpartx = (kpartx.problem(table) if table else None) or no_root
+        if self.volume.partition is None:
+            no_kpartx = _("kpartx maps partitions, and this is none.")
+        replayed = Choice(
+            "replayed",
+            _("Browse and copy files, with its journal carried out (after a crash)"),
+            _("In a throw-away overlay: what was only in the journal is seen too."),
+            no_root or self._no_journal(),
+        )
+        inside = Choice(
+            "subvolume",
+            _("A subvolume or snapshot of it"),
+            _("Lists what this btrfs holds, and opens one."),
+            no_root,
+        )
+        return [
+            Choice(
+                "loop",
+                _("Browse and copy files (the usual way)"),
+                _("A loop device with offset, mounted where only this program sees it."),
+                no_root,
+            ),
+            replayed,
+            *([inside] if self.volume.content == "btrfs" else ()),
+            Choice(
+                "kpartx",
+                _("Browse and copy files, by kpartx"),
+                _("All partitions are mapped at once, as /dev/mapper/loop0p5."),
+                no_kpartx,
+            ),
+            Choice(
+                "sight",
+                _("Mount it at a folder, read only"),
+                _("For other tools: everybody sees it, and it stays when this program ends."),
+                no_root,
+            ),
+            Choice(
+                "writable",
+                _("Mount it at a folder, for writing"),
+                _("Every write lands in an overlay, never in the disk."),
+                no_root or ("" if overlay else wants_overlay),
+            ),
+            Choice(
+                "check",
+                _("Check whether it is sound"),
+                _("Without writing to the disk. A repair is made in an overlay only."),
+                no_root,
+            ),
+        ]
+
+    def _no_journal(self) -> str:
+        """Why there is no journal to carry out; empty when there is one."""
+        system = FILE_SYSTEMS.get(self.volume.content or "")
+        if system is None or system.replayed is None:
+            return _("It has no journal that this host could carry out.")
+        return "" if self.volume.pending else _("It was unmounted in order: nothing is left in its journal.")
+
+    def keys(self) -> list[Key]:
+        return [("↑↓", _("move")), ("Enter", _("choose")), ("Esc", _("another partition"))]
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one(Menu).focus()
+
+    def plan(self) -> Callable[[Session], None]:
+        chosen = self.query_one(Menu).highlighted_option
+        picked = chosen.id if chosen else "loop"
+        if picked in ("sight", "writable"):
+            point = self.point
+            return self.flow.plan_open(self.volume, point, writable=picked == "writable")
+        if picked == "check":
+            return self.flow.plan_check(self.volume, State.LEFT)
+        state = State.REPLAYED if picked == "replayed" else State.LEFT
+        return self.flow.plan_open(self.volume, way="kpartx" if picked == "kpartx" else "loop", state=state)
+
+    def plan_told(self) -> str:
+        return _("For what is highlighted, from the start:")
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        if event.option.id in ("sight", "writable"):
+            self.ask_point(self.volume, writable=event.option.id == "writable")
+        elif event.option.id == "check":
+            self.app.push_screen(CheckScreen(self.volume))
+        elif event.option.id == "subvolume":
+            self.app.push_screen(SubvolumesScreen(self.volume))
+        elif event.option.id == "replayed":
+            self._open("loop", State.REPLAYED)
+        else:
+            self._open("kpartx" if event.option.id == "kpartx" else "loop")
+
+    # -- only for this program -----------------------------------------------------------------
+
+    def _open(self, way: Way, state: State = State.LEFT) -> None:
+        self.work(
+            _("Mounting."),
+            lambda: self.flow.do_open(self.volume, way, state=state),
+            self._opened,
+            self._not_opened,
+        )
+
+    def _opened(self, _volume: Volume) -> None:
+        self.app.push_screen(FilesScreen())
+
+    def _not_opened(self, error: SalvageError) -> None:
+        overlay = self.flow.protection is Protection.OVERLAY
+        if isinstance(error, Refused) and overlay:
+            again = Remedy(_("Open the disk read only instead"), self._read_only)
+            self.app.push_screen(TroubleScreen(error, [again]))
+        else:
+            self.app.trouble(error)
+
+    def _read_only(self) -> None:
+        self.work(
+            _("Attaching the disk read only."),
+            lambda: self.flow.do_inspect(Protection.READ),
+            lambda _inspection: self._open("loop"),
+        )

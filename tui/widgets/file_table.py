@@ -1,0 +1,305 @@
+"""The files of one folder of a guest."""
+
+import stat
+from collections.abc import Collection, Iterable, Sequence
+from operator import attrgetter
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.timer import Timer
+
+from core.files.entry import Entry, iso_time
+from core.i18n import N_, _
+from core.text import grouped, safe, size
+from tui.widgets.lines import Line, Piece, cut, left, right
+from tui.widgets.rows import Rows
+
+_TYPE = {
+    "file": stat.S_IFREG,
+    "dir": stat.S_IFDIR,
+    "symlink": stat.S_IFLNK,
+    "fifo": stat.S_IFIFO,
+    "socket": stat.S_IFSOCK,
+    "char": stat.S_IFCHR,
+    "block": stat.S_IFBLK,
+}
+_SUFFIX = {"dir": "/", "fifo": "|", "socket": "="}
+"""As `ls --classify` marks them."""
+
+_SIZE, _OWNER = 10, 11
+_VERY_MANY, _REST = 50_000, 0.2
+"""Entries from which on a filter waits until the keys rest, for so many seconds."""
+_ROOMY = 94
+"""Columns from which on the mode is spelled out and the time of day is shown."""
+
+
+class FileTable(Rows):
+    """Folders first, then the rest by name; Space marks, Enter opens, `/` filters as one types.
+
+    Takes a million entries: nothing is done for a row before it comes into sight.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space,m", "mark", N_("mark")),
+        Binding("enter", "choose", N_("open")),
+        Binding("slash", "filter", N_("filter"), key_display="/"),
+    ]
+
+    class Opened(Message):
+        """Enter was pressed on an entry."""
+
+        def __init__(self, table: "FileTable", entry: Entry) -> None:
+            super().__init__()
+            self.table = table
+            self.entry = entry
+
+        @property
+        def control(self) -> "FileTable":
+            return self.table
+
+    class MarkToggled(Message):
+        """An entry was marked, or its mark taken away."""
+
+        def __init__(self, table: "FileTable", entry: Entry, marked: bool) -> None:
+            super().__init__()
+            self.table = table
+            self.entry = entry
+            self.marked = marked
+
+        @property
+        def control(self) -> "FileTable":
+            return self.table
+
+    def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(name=name, id=id, classes=classes)
+        self._all: Sequence[Entry] = ()
+        self._shown: Sequence[Entry] = ()
+        self._marked: set[bytes] = set()
+        self._needle = self._typed = ""
+        """What the rows were narrowed by, and what is typed of it so far."""
+        self._soon: Timer | None = None
+        self._filtering = False
+        self._more = False
+
+    # -- what it shows ----------------------------------------------------------------------------
+
+    def show(
+        self,
+        entries: Iterable[Entry],
+        marked: Collection[bytes] = (),
+        at: bytes | None = None,
+        *,
+        more: bool = False,
+    ) -> None:
+        """Show a folder's entries; `marked` are the names with a mark, `at` the one under the cursor.
+
+        Let another thread call `arranged` first where there may be very many. With `more`, others follow.
+        """
+        self._more = more
+        self._all = entries if isinstance(entries, Arranged) else arranged(entries)
+        self._shown = self._all
+        self._marked = set(marked)
+        self._needle = self._typed = ""
+        self._filtering = False
+        place = next((index for index, entry in enumerate(self._all) if entry.name == at), 0) if at else 0
+        self.renew(place)
+
+    def show_marks(self, marked: Collection[bytes]) -> None:
+        """Show other marks on the same entries."""
+        self._marked = set(marked)
+        self.refresh()
+
+    @property
+    def current(self) -> Entry | None:
+        """The entry under the cursor."""
+        return self._shown[self.cursor] if self._shown else None
+
+    @property
+    def filtering(self) -> bool:
+        """Whether keys go into the filter."""
+        return self._filtering
+
+    def row_count(self) -> int:
+        return len(self._shown)
+
+    def empty_text(self) -> str:
+        return _("Nothing here has that name.") if self._needle else _("This folder is empty.")
+
+    def heading(self, width: int) -> Line:
+        if self._filtering or self._needle:
+            return filter_line(self._typed, len(self._shown), len(self._all), width, typing=self._filtering)
+        return heading(width, more=self._more)
+
+    def row(self, index: int, width: int) -> Line:
+        entry = self._shown[index]
+        return row_of(entry, width, marked=entry.name in self._marked)
+
+    # -- what it does -----------------------------------------------------------------------------
+
+    def action_choose(self) -> None:
+        if self.current:
+            self.post_message(self.Opened(self, self.current))
+
+    def action_mark(self) -> None:
+        entry = self.current
+        if entry is None:
+            return
+        self._marked ^= {entry.name}
+        self.refresh_line(self.cursor + 1)
+        self.post_message(self.MarkToggled(self, entry, entry.name in self._marked))
+        self.cursor += 1
+
+    def action_filter(self) -> None:
+        self._filtering = True
+        self.refresh_line(self.scroll_offset.y)
+
+    def clear_filter(self) -> bool:
+        """Show everything again; False when there was no filter."""
+        if not (self._filtering or self._needle):
+            return False
+        self._filtering = False
+        self._look_for("")
+        return True
+
+    async def on_key(self, event: events.Key) -> None:
+        """While a filter is typed, the letters go into it; the arrows still move."""
+        if event.key == "slash" and not self._filtering:
+            self.action_filter()  # here and now: the letters that follow must not be taken for commands
+            event.stop()
+            event.prevent_default()
+            return
+        if not self._filtering:
+            if event.key == "escape" and self.clear_filter():
+                event.stop()
+            return
+        if event.key == "escape":
+            self.clear_filter()
+        elif event.key == "enter":
+            self._filtering = False
+            self.refresh()
+        elif event.key == "backspace":
+            self._look_for(self._typed[:-1])
+        elif event.is_printable and event.character:
+            self._look_for(self._typed + event.character)
+        else:
+            return
+        event.stop()
+        event.prevent_default()
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        """While a filter is typed, the footer does not promise what letters would do."""
+        return self._filtering and character is not None and character.isprintable()
+
+    def _look_for(self, needle: str) -> None:
+        """Narrow at once; among very many, once the keys rest, so that typing is not held up."""
+        if self._soon:
+            self._soon.stop()
+            self._soon = None
+        if len(self._all) > _VERY_MANY and needle:
+            self._typed = needle
+            self.refresh_line(self.scroll_offset.y)
+            self._soon = self.set_timer(_REST, lambda: self._narrow(needle))
+        else:
+            self._narrow(needle)
+
+    def _narrow(self, needle: str) -> None:
+        here = self.current
+        longer = needle.startswith(self._needle)
+        self._needle = self._typed = needle
+        self._shown = matching(self._shown if longer else self._all, needle)
+        self.renew(self._shown.index(here) if here in self._shown[:1000] and here else 0)
+        self.refresh()
+
+
+class Arranged(list[Entry]):
+    """Entries in the order in which they are shown."""
+
+
+def arranged(entries: Iterable[Entry]) -> Arranged:
+    """Folders first, each group by name, byte by byte."""
+    by_name = sorted(entries, key=attrgetter("name"))
+    whole = Arranged(entry for entry in by_name if entry.kind == "dir")
+    whole += [entry for entry in by_name if entry.kind != "dir"]
+    return whole
+
+
+def matching(entries: Sequence[Entry], needle: str) -> list[Entry]:
+    """The entries whose name holds `needle`; small and capital letters of ASCII are the same."""
+    wanted = needle.encode("utf-8", "surrogateescape").lower()
+    return [entry for entry in entries if wanted in entry.name.lower()]
+
+
+def filter_line(needle: str, found: int, whole: int, width: int, *, typing: bool) -> Line:
+    """The heading while a filter is on."""
+    told = _("{found} of {whole}").format(found=grouped(found), whole=grouped(whole))
+    text = "/" + safe(needle) + ("_" if typing else "")
+    return (Piece(left(text, width - len(told) - 1) + " " + told, "rows--mark"),)
+
+
+def heading(width: int, *, more: bool = False) -> Line:
+    """The names of the columns; with a sign that more will follow."""
+    modified = _("Modified, UTC") if width >= _ROOMY else _("Modified")
+    return (
+        Piece(
+            _columns("", _("Name") + ("…" if more else ""), _("Size"), _("Mode"), _("Owner"), modified, width)
+        ),
+    )
+
+
+def row_of(entry: Entry, width: int, *, marked: bool) -> Line:
+    """One entry in `width` columns."""
+    told = entry.error or (size(entry.size) if entry.kind == "file" else _kind(entry))
+    if entry.error:
+        line = left("[x]" if marked else "[ ]", 4) + cut(safe(entry.name), width // 2) + "  " + safe(told)
+        return (Piece(cut(line, width), "rows--bad"),)
+    mode = stat.filemode(_TYPE[entry.kind] | entry.mode) if width >= _ROOMY else f"{entry.mode:04o}"
+    text = _columns(
+        "[x]" if marked else "[ ]",
+        shown_name(entry),
+        told,
+        mode,
+        f"{entry.uid}:{entry.gid}",
+        _time(entry.mtime_ns, width),
+        width,
+    )
+    return (Piece(text[:3], "rows--mark" if marked else "rows--muted"), Piece(text[3:]))
+
+
+def shown_name(entry: Entry) -> str:
+    """The name as a line of safe text, with a sign for its kind and a link's target behind it."""
+    name = safe(entry.name)
+    if entry.kind == "symlink":
+        return f"{name} -> {safe(entry.target or b'?')}"
+    if entry.kind == "file" and entry.mode & 0o111:
+        return name + "*"
+    return name + _SUFFIX.get(entry.kind, "")
+
+
+def _kind(entry: Entry) -> str:
+    names = {
+        "dir": _("folder"),
+        "symlink": _("link"),
+        "fifo": _("pipe"),
+        "socket": _("socket"),
+        "char": _("device"),
+        "block": _("device"),
+    }
+    return names[entry.kind]
+
+
+def _time(nanoseconds: int, width: int) -> str:
+    day, _letter, clock = iso_time(nanoseconds).partition("T")
+    return f"{day} {clock[:5]}" if width >= _ROOMY else day
+
+
+def _columns(mark: str, name: str, told: str, mode: str, owner: str, modified: str, width: int) -> str:
+    """The columns beside each other. What is long is cut, the name last."""
+    roomy = width >= _ROOMY
+    modes, times = (10, 16) if roomy else (5, 10)
+    fixed = 4 + 1 + _SIZE + 1 + modes + 1 + _OWNER + 1 + times
+    if width - fixed < 16:  # a very narrow screen: name and size are what counts
+        return f"{left(mark, 4)}{left(name, max(1, width - 5 - _SIZE))} {right(told, _SIZE)}"
+    parts = (right(told, _SIZE), right(mode, modes), right(owner, _OWNER), left(modified, times))
+    return left(mark, 4) + left(name, width - fixed) + " " + " ".join(parts)

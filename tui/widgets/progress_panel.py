@@ -1,0 +1,202 @@
+"""How far a copy or a backup has come."""
+
+import time
+from dataclasses import replace
+from typing import ClassVar
+
+from rich.cells import cell_len
+from textual.content import Content
+from textual.widgets import Static
+
+from core.files.progress import Progress
+from core.i18n import _, ngettext
+from core.text import duration, grouped, size
+from tui.widgets.lines import Line, Piece, content_of, left, middle_cut
+
+_FULL, _EMPTY = "█", "░"
+_FOLLOWS, _MAY_BE_WRONG = 15.0, 5.0
+"""Seconds over which estimates of the time left are smoothed, and that it may be wrong by at any time."""
+
+
+class ProgressPanel(Static):
+    """A bar for the whole, a bar for the current file, counts, rate, time left and errors so far."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "progress-panel--bar",
+        "progress-panel--rest",
+        "progress-panel--muted",
+        "progress-panel--bad",
+    }
+    DEFAULT_CSS = """
+    ProgressPanel { height: 7; }
+    ProgressPanel > .progress-panel--bar { color: $primary; }
+    ProgressPanel > .progress-panel--rest { color: $text-disabled; }
+    ProgressPanel > .progress-panel--muted { color: $text-muted; }
+    ProgressPanel > .progress-panel--bad { color: $text-error; text-style: bold; }
+    """
+
+    def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(markup=False, name=name, id=id, classes=classes)
+        self._progress: Progress | None = None
+        self._left = TimeLeft()
+        self._heard = 0.0
+
+    def begin(self) -> None:
+        """Start again from nothing: a new piece of work begins."""
+        self._progress, self._left = None, TimeLeft()
+        self.refresh()
+
+    def show(self, progress: Progress) -> None:
+        """Show a report; what it says less of than the one before does not go back."""
+        now = forward(self._progress, progress)
+        moment = time.monotonic()
+        now = replace(now, seconds_left=self._left.tell(now.seconds_left, moment - self._heard))
+        self._heard = moment
+        if now != self._progress:
+            self._progress = now
+            self.refresh()
+
+    def render(self) -> Content:
+        """The panel for the width at hand."""
+        if self._progress is None:
+            return Content(_("Starting…"))
+        return content_of(self, drawn(self._progress, self.content_region.width))
+
+
+class Gauge(Static):
+    """One bar, and under it a line that tells the same in numbers."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"progress-panel--bar", "progress-panel--rest", "gauge--muted"}
+    DEFAULT_CSS = """
+    Gauge { height: 2; margin: 1 1; }
+    Gauge > .progress-panel--bar { color: $primary; }
+    Gauge > .progress-panel--rest { color: $text-disabled; }
+    Gauge > .gauge--muted { color: $text-muted; }
+    """
+
+    def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(markup=False, name=name, id=id, classes=classes)
+        self._fraction: float | None = None
+        self._line: Line = ()
+
+    def show(self, fraction: float, line: Line) -> None:
+        """Show how much is done (0 to 1), and the numbers."""
+        self._fraction, self._line = fraction, line
+        self.refresh()
+
+    def render(self) -> Content:
+        """The two lines for the width at hand."""
+        return content_of(self, [bar(self._fraction, self.content_region.width), self._line])
+
+
+class TimeLeft:
+    """The time left as it is told: it runs down by itself, and is corrected when it was wrong for long."""
+
+    def __init__(self) -> None:
+        self._smooth: float | None = None
+        self._told = 0.0
+
+    def tell(self, estimate: float | None, passed: float) -> float | None:
+        """What to tell, `passed` seconds after the last time; one estimate counts little by itself."""
+        if estimate is None or self._smooth is None:
+            self._smooth, self._told = estimate, estimate or 0.0
+            return estimate
+        before = self._smooth - passed
+        self._smooth = before + (estimate - before) * min(1.0, passed / _FOLLOWS)
+        self._told = max(0.0, self._told - passed)
+        if abs(self._smooth - self._told) > max(_MAY_BE_WRONG, self._told / 5):
+            self._told = self._smooth
+        return self._told
+
+
+def forward(before: Progress | None, now: Progress) -> Progress:
+    """`now`, but in nothing behind `before`: a bar that goes backwards is not believed any more."""
+    if before is None:
+        return now
+    same = before.current == now.current and before.current_size == now.current_size
+    return replace(
+        now,
+        files_done=max(before.files_done, now.files_done),
+        bytes_done=max(before.bytes_done, now.bytes_done),
+        current_done=max(before.current_done, now.current_done) if same else now.current_done,
+        errors=max(before.errors, now.errors),
+    )
+
+
+def drawn(progress: Progress, width: int) -> list[Line]:
+    """The panel in at most `width` columns."""
+    titles = (_("In all"), _("Now"))
+    column = max(cell_len(title) for title in titles) + 2
+    room = max(10, width - column)
+    whole = _fraction(progress.bytes_done, progress.bytes_total)
+    if progress.bytes_total == 0:
+        whole = _fraction(progress.files_done, progress.files_total)
+    now = _fraction(progress.current_done, progress.current_size) if progress.current_size else None
+    indent = Piece(" " * column)
+    return [
+        (Piece(left(titles[0], column)), *bar(whole, room)),
+        (indent, Piece(_counts(progress))),
+        (),
+        (Piece(left(titles[1], column)), *bar(now, room)),
+        (indent, Piece(middle_cut(progress.current, room), "progress-panel--muted")),
+        (),
+        (indent, Piece(_speed(progress)), *_errors(progress.errors)),
+    ]
+
+
+def bar(fraction: float | None, width: int) -> Line:
+    """A bar with its percentage; 100 % is shown only when nothing is missing. None: not known."""
+    cells = max(1, width - 6)
+    if fraction is None:
+        return (Piece(_EMPTY * cells, "progress-panel--rest"), Piece("   -- "))
+    full = int(fraction * cells)
+    return (
+        Piece(_FULL * full, "progress-panel--bar"),
+        Piece(_EMPTY * (cells - full), "progress-panel--rest"),
+        Piece(f" {int(fraction * 100):>3} %"),
+    )
+
+
+def _fraction(done: int, total: int | None) -> float | None:
+    if total is None:
+        return None
+    return min(1.0, max(0.0, done / total)) if total > 0 else 1.0
+
+
+def _counts(progress: Progress) -> str:
+    done, files = size(progress.bytes_done), grouped(progress.files_done)
+    if progress.bytes_total is not None:
+        done = _("{done} of {total}").format(done=done, total=size(progress.bytes_total))
+    if progress.files_total is None:
+        return done + ", " + ngettext("{done} file", "{done} files", progress.files_done).format(done=files)
+    told = ngettext("{done} of {total} file", "{done} of {total} files", progress.files_total)
+    return done + ", " + told.format(done=files, total=grouped(progress.files_total))
+
+
+def _speed(progress: Progress) -> str:
+    rate = _("{size} a second").format(size=size(int(progress.rate)))
+    if progress.seconds_left is None:
+        return rate
+    return rate + ", " + about(progress.seconds_left)
+
+
+def about(seconds: float) -> str:
+    """A time left as it is honest to tell it: the longer, the rounder."""
+    if seconds < 10:
+        return _("a few seconds left")
+    if seconds < 60:
+        rounded = -(-seconds // 10) * 10
+    elif seconds < 600:
+        rounded = -(-seconds // 30) * 30
+    elif seconds < 3600:
+        rounded = -(-seconds // 60) * 60
+    else:
+        rounded = -(-seconds // 300) * 300
+    return _("about {time} left").format(time=duration(rounded))
+
+
+def _errors(count: int) -> Line:
+    if not count:
+        return (Piece(", " + _("no errors"), "progress-panel--muted"),)
+    told = ngettext("{count} ERROR so far", "{count} ERRORS so far", count).format(count=grouped(count))
+    return (Piece(", "), Piece(told, "progress-panel--bad"))

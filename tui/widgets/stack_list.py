@@ -1,0 +1,65 @@
+"""What is up on the host now, the last on top."""
+
+import time
+from collections.abc import Sequence
+
+from core.i18n import _
+from core.text import safe
+from core.undo.journal import Entry
+from tui.widgets.lines import Line, Piece, wrapped
+from tui.widgets.pager import Pager
+
+_INDENT = "     "
+
+
+class StackList(Pager):
+    """The undo stack: number, what it is, where, since when, and the commands that take it down."""
+
+    def show(self, entries: Sequence[Entry]) -> None:
+        """Show what may still stand among `entries`, given in the order in which it was put up."""
+        standing = [entry for entry in reversed(entries) if entry.stands]
+        self.draw_with(lambda width: drawn(standing, width))
+
+
+def drawn(entries: Sequence[Entry], width: int) -> list[Line]:
+    """The entries in the order given, in lines of at most `width` columns."""
+    if not entries:
+        return [(Piece(text),) for text in wrapped(_("Nothing is up: there is nothing to undo."), width)]
+    lines: list[Line] = []
+    for entry in entries:
+        lines += _lines_of(entry, width)
+    return lines
+
+
+def _lines_of(entry: Entry, width: int) -> list[Line]:
+    names = {
+        "intended": _("may have been put up"),
+        "held": _("is up"),
+        "failed": _("could not be taken down"),
+    }
+    title = _("{number:>3}  {what}, since {time}: {state}").format(
+        number=entry.number,
+        what=safe(entry.what),
+        time=time.strftime("%H:%M:%S", time.localtime(entry.since)),
+        state=names.get(entry.state, safe(entry.state)),
+    )
+    role = "pager--title" if entry.state == "held" else "pager--bad"
+    lines = _block(title, "", _INDENT, width, role)
+    if entry.target:
+        lines += _block(safe(entry.target), _INDENT, _INDENT, width, "")
+    lines += _block(safe(entry.why), _INDENT, _INDENT, width, "pager--muted")
+    for command in entry.undo:
+        lines += _block(
+            _("undone by: {command}").format(command=safe(command)),
+            _INDENT,
+            _INDENT + "  ",
+            width,
+            "pager--command",
+        )
+    if entry.error:
+        lines += _block(safe(entry.error), _INDENT + "! ", _INDENT + "  ", width, "pager--bad")
+    return [*lines, ()]
+
+
+def _block(text: str, first: str, rest: str, width: int, role: str) -> list[Line]:
+    return [(Piece(line, role),) for line in wrapped(first + text, width, rest)]
