@@ -1,0 +1,104 @@
+"""What all tests share: the host must end as it was found, and the original must not change."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from core.hoststate import HostState, differences
+
+PATIENCE = 30.0
+"""Seconds that other programs of a busy host, or their mount namespaces, may keep what a test let go of."""
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="attaches and mounts, which needs root")
+
+
+def _fingerprint(path: Path) -> tuple[str, int, int]:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    at = path.stat()
+    return digest.hexdigest(), at.st_mtime_ns, at.st_size
+
+
+@dataclass
+class Guard:
+    """Remembers originals and the host; at the end of the test both must be what they were.
+
+    Other programs of a busy host mount and unmount while the tests run; what they do elsewhere is not
+    looked at. Tests work below `base` and, by mistake only, in the state folder of the host.
+    """
+
+    base: Path
+    before: HostState = field(default_factory=HostState.now)
+    originals: dict[Path, tuple[str, int, int]] = field(default_factory=dict)
+
+    def watch(self, *paths: Path) -> None:
+        for path in paths:
+            self.originals[path] = _fingerprint(path)
+
+    def left_behind(self) -> list[str]:
+        """What differs on the host and can be the work of a test."""
+        # "/" is what a loop device says of a backing file whose mount is gone
+        places = (f"{self.base}/", "/var/lib/virt-salvage", " / (file")
+        lines = [str(one) for one in differences(self.before, HostState.now())]
+        return [line for line in lines if any(place in line for place in places)]
+
+    def check(self) -> None:
+        for path, before in self.originals.items():
+            assert _fingerprint(path) == before, f"the original {path} changed"
+        # somebody who only looks at a loop device keeps it for that long
+        deadline = time.monotonic() + PATIENCE
+        while self.left_behind() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert self.left_behind() == []
+
+
+@pytest.fixture
+def guard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guard]:
+    """The original's SHA-256 and modification time and the host's state, before and after."""
+    guard = Guard(tmp_path_factory.getbasetemp())
+    yield guard
+    guard.check()
+
+
+@dataclass(frozen=True)
+class Called:
+    """How a call of the real program ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+Program = Callable[..., Called]
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def program(state_dir: Path) -> Program:
+    """Calls the real program in a process of its own, with a state folder of this test."""
+
+    def call(*arguments: str | Path, env: dict[str, str] | None = None) -> Called:
+        done = subprocess.run(
+            [sys.executable, "-m", "tui.main", "--state-dir", str(state_dir), *map(str, arguments)],
+            capture_output=True,
+            env={**os.environ, **(env or {})},
+            timeout=120,
+        )
+        out, err = (os.fsdecode(stream) for stream in (done.stdout, done.stderr))
+        assert "Traceback" not in err, err
+        return Called(done.returncode, out, err)
+
+    return call

@@ -1,0 +1,85 @@
+"""Files are asked for before their turn, in the order of the walk, and nothing stays behind."""
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from core import namespace
+from core.files import prefetch as module
+from core.files.prefetch import Prefetch
+from core.files.trail import LIST
+from core.files.walk import Step, Walk
+from core.runner import SystemRunner
+from tests.core.files.copying import run
+
+
+def test_a_walk_has_its_files_asked_for_in_its_own_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("a", "a/b", "c"):
+        (tmp_path / folder).mkdir()
+        for number in range(150):
+            (tmp_path / folder / f"f{number}").write_text("x")
+    asked: list[bytes] = []
+    real = os.posix_fadvise
+
+    def advise(fd: int, *rest: int) -> None:
+        asked.append(os.fsencode(os.readlink(f"/proc/self/fd/{fd}")))
+        real(fd, *rest)
+
+    monkeypatch.setattr(os, "posix_fadvise", advise)
+    before = (len(os.listdir("/proc/self/fd")), threading.active_count())
+    read: list[bytes] = []
+    most = 0
+    with Prefetch() as prefetch:
+        walk = Walk(os.open(tmp_path, LIST), os.fsencode(tmp_path), lambda *_why: None, None, prefetch)
+        for step, name, _status in walk.steps():
+            if step is Step.FILE:
+                if len(read) % 40 == 0:
+                    time.sleep(0.02)
+                most = max(most, len(set(asked) - set(read)))
+                read.append(walk.prefix + name)
+        walk.close()
+    assert len(read) == 450
+    assert most <= module._AHEAD + 1
+    assert len(asked) > 200 and set(asked) <= set(read)
+    assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == before
+
+
+def test_what_cannot_be_opened_is_left_to_who_reads_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    folder = os.open(tmp_path, LIST)
+    with Prefetch() as prefetch:
+        prefetch.enter(folder, [b"missing", b"pipe", b"."])
+        for _file in range(3):
+            prefetch.read()
+        prefetch.leave()
+    os.close(folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="enters a mount namespace, which needs root")
+def test_the_thread_that_copies_can_leave_its_namespace_afterwards(tmp_path: Path) -> None:
+    """The kernel lets a thread go back only while it shares its root with no other thread."""
+    (tmp_path / "guest").mkdir()
+    (tmp_path / "guest/big").write_bytes(os.urandom(5 << 20))
+    (tmp_path / "guest/small").write_text("x")
+    problems: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            host = os.readlink("/proc/thread-self/ns/mnt")
+            namespace.enter(SystemRunner())
+            assert os.readlink("/proc/thread-self/ns/mnt") != host
+            run(tmp_path / "guest", tmp_path / "dest")
+            namespace.leave()
+            assert os.readlink("/proc/thread-self/ns/mnt") == host
+        except (AssertionError, OSError) as error:
+            problems.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert problems == []

@@ -1,0 +1,188 @@
+"""Logical and encrypted volumes on a host without the device mapper, by the real program."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from core.volumes.lvm.label import checksum
+from tests.conftest import Guard, Program, needs_root
+from tests.core.volumes.layer_disks import DATA, LETTER, MIB, SECTOR, Run, area, luks_disk, lvm_disk, metadata
+
+PASSPHRASE = "correct horse battery staple"
+WHOLE = [Run(0, 2, 10)]
+PIECES = [Run(0, 14, 4), Run(1, 1, 3), Run(0, 20, 3)]
+
+
+def _lvm(tmp_path: Path) -> Path:
+    return lvm_disk(tmp_path / "disk.raw", {"root": WHOLE, "home": PIECES}, [24, 8])
+
+
+def test_inspect_tells_logical_volumes(tmp_path: Path, guard: Guard, program: Program) -> None:
+    disk = _lvm(tmp_path)
+    guard.watch(disk)
+    seen = json.loads(program("--json", "--format", "raw", "inspect", disk).out)["volumes"]
+    assert [(one["id"], one["kind"], one["content"]) for one in seen] == [
+        ("1", "partition", "LVM2_member"),
+        ("2", "partition", "LVM2_member"),
+        ("vg/root", "lv", "ext4"),
+        ("vg/home", "lv", "ext4"),
+    ]
+    assert [one["size"] for one in seen[2:]] == [10 * MIB, 10 * MIB]
+    assert seen[2]["inside"] == "1"
+
+
+@needs_root
+def test_a_volume_in_one_piece_is_opened_by_offset(tmp_path: Path, guard: Guard, program: Program) -> None:
+    disk = _lvm(tmp_path)
+    guard.watch(disk)
+    shown = program("--format", "raw", "cat", disk, "vg/root", "/home/letter")
+    assert (shown.status, shown.out) == (0, LETTER), shown.err
+    plan = program("--format", "raw", "--dry-run", "ls", disk, "vg/root").out
+    assert f"--offset {MIB + DATA + 2 * MIB} --sizelimit {10 * MIB}" in plan
+
+
+@needs_root
+def test_a_volume_in_pieces_is_put_together(tmp_path: Path, guard: Guard, program: Program) -> None:
+    disk = _lvm(tmp_path)
+    guard.watch(disk)
+    copied = program("--format", "raw", "copy", disk, "vg/home", "/home", tmp_path / "out")
+    assert copied.status == 0, copied.err
+    assert (tmp_path / "out/home/letter").read_text() == LETTER
+    assert (tmp_path / "out/home/long").read_bytes() == bytes(range(256)) * 9000
+
+
+def test_a_volume_that_is_missing_is_told(tmp_path: Path, program: Program) -> None:
+    told = program("--format", "raw", "ls", _lvm(tmp_path), "vg/none")
+    assert told.status == 2
+    assert "vg/root, vg/home" in told.err
+
+
+def test_a_lost_member_is_told_and_the_rest_is_read(tmp_path: Path, program: Program) -> None:
+    disk = _lvm(tmp_path)
+    with open(disk, "r+b") as file:
+        file.seek(MIB + DATA + 25 * MIB + SECTOR)
+        file.write(bytes(SECTOR))
+    told = program("--format", "raw", "inspect", disk)
+    assert "1 of the 2 physical volumes of the group vg is not on this disk: /dev/vdc" in told.out
+    missing = program("--format", "raw", "ls", disk, "vg/home")
+    assert missing.status == 1 or os.geteuid()
+    assert "vg/root" in told.out
+
+
+@needs_root
+def test_damaged_metadata_are_looked_for_in_their_ring(
+    tmp_path: Path, guard: Guard, program: Program
+) -> None:
+    disk = lvm_disk(tmp_path / "disk.raw", {"root": WHOLE}, [24])
+    text = metadata({"root": WHOLE}, [24], number=7)
+    damaged = bytearray(area(text, at=8192, before=metadata({"root": WHOLE}, [24], number=6)))
+    damaged[8192 + 40 : 8192 + 60] = b"\xff" * 20
+    with open(disk, "r+b") as file:
+        file.seek(MIB + 4096)
+        file.write(damaged)
+    guard.watch(disk)
+    told = program("--format", "raw", "inspect", disk).out
+    assert "the metadata in it are damaged" in told and "change 6" in told
+    assert program("--format", "raw", "cat", disk, "vg/root", "/home/letter").out == LETTER
+
+
+def test_the_checksum_is_that_of_lvm() -> None:
+    # a header as lvm2 2.03.16 wrote it: "LABELONE" over one physical volume of 64 MiB
+    assert checksum(b"") == 0xF597A6CF
+
+
+def _luks(tmp_path: Path) -> tuple[Path, Path]:
+    key = tmp_path / "passphrase"
+    disk = luks_disk(tmp_path / "disk.raw", PASSPHRASE)
+    key.write_text(PASSPHRASE + "\n")
+    return disk, key
+
+
+@needs_root
+def test_an_encrypted_volume_is_read_with_its_passphrase(
+    tmp_path: Path, guard: Guard, program: Program
+) -> None:
+    disk, key = _luks(tmp_path)
+    guard.watch(disk)
+    seen = json.loads(program("--json", "--format", "raw", "inspect", disk).out)["volumes"]
+    assert [(one["id"], one["kind"], one.get("locked")) for one in seen] == [
+        ("1", "partition", None),
+        ("1/luks", "luks", True),
+    ]
+    shown = program("--format", "raw", "cat", "--passphrase-file", key, disk, "1/luks", "/home/letter")
+    assert (shown.status, shown.out) == (0, LETTER), shown.err
+
+
+@needs_root
+def test_a_wrong_passphrase_is_a_sentence(tmp_path: Path, guard: Guard, program: Program) -> None:
+    disk, key = _luks(tmp_path)
+    guard.watch(disk)
+    key.write_text("something else")
+    told = program("--format", "raw", "ls", "--passphrase-file", key, disk, "1/luks")
+    assert told.status == 3
+    assert "The passphrase does not open partition 1" in told.err
+    without = program("--format", "raw", "ls", disk, "1/luks")
+    assert without.status == 3 and "was not given" in without.err
+
+
+@needs_root
+def test_the_passphrase_stands_nowhere(
+    tmp_path: Path, guard: Guard, program: Program, state_dir: Path
+) -> None:
+    disk, key = _luks(tmp_path)
+    guard.watch(disk)
+    point = tmp_path / "m"
+    given = ("--format", "raw", "--explain", "mount", "--passphrase-file", key)
+    mounted = program(*given, disk, "1/luks", point)
+    assert mounted.status == 0, mounted.err
+    try:
+        said = mounted.out + mounted.err
+        written = b"".join(path.read_bytes() for path in state_dir.rglob("*.j*") if path.is_file())
+        running = b""
+        for process in Path("/proc").glob("[0-9]*"):
+            for name in ("cmdline", "environ"):
+                try:
+                    running += (process / name).read_bytes()
+                except OSError:
+                    continue
+        assert b"luks" in written
+        for place in (said.encode(), written, running):
+            assert PASSPHRASE.encode() not in place
+            assert PASSPHRASE.encode().hex().encode() not in place
+    finally:
+        assert program("undo", "--all").status == 0
+
+
+def _two(tmp_path: Path) -> tuple[Path, Path]:
+    """A group over two disks: each half of the disk of `_lvm` with its own table."""
+    whole = _lvm(tmp_path)
+    first, second = tmp_path / "vda.raw", tmp_path / "vdb.qcow2"
+    cut = MIB + DATA + 25 * MIB
+    data = whole.read_bytes()
+    half = tmp_path / "half.raw"
+    for path, begin, size in ((first, MIB, cut - MIB), (half, cut, len(data) - cut - MIB)):
+        path.write_bytes(bytes(MIB) + data[begin : begin + size] + bytes(MIB))
+        table = f"label: dos\n{MIB // SECTOR},{size // SECTOR},8e\n"
+        subprocess.run(["sfdisk", "-q", path], input=table.encode(), check=True)
+    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", half, second], check=True)
+    return first, second
+
+
+@needs_root
+def test_a_group_over_two_disks_is_whole_when_both_are_given(
+    tmp_path: Path, guard: Guard, program: Program
+) -> None:
+    first, second = _two(tmp_path)
+    guard.watch(first, second)
+    alone = program("inspect", first)
+    assert "DISK,DISK2" in alone.out, alone.err
+    both = f"{first},{second}"
+    seen = json.loads(program("--json", "inspect", both).out)["volumes"]
+    assert [one["id"] for one in seen] == ["1", "2:1", "vg/root", "vg/home"]
+    assert all(not one["problems"] for one in seen)
+    for volume in ("vg/root", "vg/home"):
+        shown = program("cat", both, volume, "/home/letter")
+        assert (shown.status, shown.out) == (0, LETTER), shown.err
+    refused = program("mount", "--writable", both, "vg/root", tmp_path / "m")
+    assert refused.status == 3 and "for reading only" in refused.err

@@ -1,0 +1,158 @@
+"""All faults at all points of all pipelines: `python -m tests.faults.sweep [--sample] [--only WORD]`.
+
+Prints a table of pipelines and faults and ends with 1 if anything was left behind.
+"""
+
+import argparse
+import multiprocessing
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+from tests.faults.pipelines import PIPELINES, Pipeline, Place
+from tests.faults.points import FAULTS, Point, faults_at
+from tests.faults.trial import Bench, Outcome, Trial, die_with_parent
+
+_FORK = multiprocessing.get_context("fork")
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What came of a sweep."""
+
+    outcomes: tuple[Outcome, ...]
+    seconds: float
+
+    @property
+    def bad(self) -> list[Outcome]:
+        return [one for one in self.outcomes if one.findings]
+
+    def summary(self) -> str:
+        missed = sum(not one.hit for one in self.outcomes)
+        told = (
+            f"{len(self.outcomes) - missed} faults, {len(self.bad)} left behind, {self.seconds:.0f} seconds"
+        )
+        return told + (f" ({missed} more came to nothing: the kernel was faster)" if missed else "")
+
+    def table(self) -> str:
+        """Pipelines down, faults across: how many there were, and how many left something."""
+        count = Counter((one.trial.pipeline.name, one.trial.fault) for one in self.outcomes if one.hit)
+        bad = Counter((one.trial.pipeline.name, one.trial.fault) for one in self.bad)
+        names = [pipeline.name for pipeline in PIPELINES]
+        rows = [["", *FAULTS]]
+        for name in names:
+            cells = [(count[name, fault], bad[name, fault]) for fault in FAULTS]
+            rows.append([name, *(f"{n}" + (f" ({b} bad)" if b else "") if n else "" for n, b in cells)])
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        lines = (zip(row, widths, strict=True) for row in rows)
+        return "\n".join("  ".join(cell.rjust(width) for cell, width in line) for line in lines)
+
+
+def trials(base: Path, only: str = "") -> list[Trial]:
+    """Every fault that can hit, at every point of every pipeline whose name contains `only`."""
+    with Bench(Place(base / "points", 0)) as bench:
+        return [
+            Trial(pipeline, point, fault)
+            for pipeline in PIPELINES
+            if only in pipeline.name
+            for point in bench.points(pipeline)
+            for fault in faults_at(point)
+        ]
+
+
+def sampled(every: Sequence[Trial], seed: int = 0) -> list[Trial]:
+    """One fault for each point; which one changes from point to point and from pipeline to pipeline."""
+    places: dict[tuple[Pipeline, Point], list[Trial]] = {}
+    for trial in every:
+        places.setdefault((trial.pipeline, trial.point), []).append(trial)
+    return [
+        those[(seed + number + 5 * PIPELINES.index(pipeline)) % len(those)]
+        for number, ((pipeline, _point), those) in enumerate(places.items())
+    ]
+
+
+def sweep(base: Path, chosen: Sequence[Trial], workers: int) -> Iterator[Outcome]:
+    """Run the trials, `workers` at a time, each in its own place below `base`."""
+    connections: list[Connection] = []
+    processes = []
+    for number in range(workers):
+        ours, theirs = _FORK.Pipe(duplex=False)
+        place = Place(base / f"w{number}", number + 1)
+        process = _FORK.Process(target=_work, args=(place, chosen[number::workers], theirs))
+        process.start()
+        theirs.close()
+        connections.append(ours)
+        processes.append(process)
+    try:
+        while connections:
+            for ready in wait(connections):
+                assert isinstance(ready, Connection)
+                try:
+                    yield ready.recv()
+                except EOFError:
+                    connections.remove(ready)
+    finally:
+        for process in processes:
+            if connections:
+                process.terminate()
+            process.join()
+    assert all(process.exitcode == 0 for process in processes), "a sweeper died"
+
+
+def _stop(*_of: object) -> None:
+    """Ends after clearing away, which a second SIGTERM must not stop."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(1)
+
+
+def _work(place: Place, chosen: Sequence[Trial], told: Connection) -> None:
+    signal.signal(signal.SIGTERM, _stop)
+    die_with_parent(signal.SIGTERM)
+    with Bench(place) as bench:
+        for trial in chosen:
+            told.send(bench.run(trial))
+    told.close()
+
+
+def swept(base: Path, *, sample: bool, workers: int, only: str = "", quiet: bool = True) -> Swept:
+    """Sweep all, or a sample that covers every point."""
+    began = time.monotonic()
+    every = trials(base, only)
+    chosen = sampled(every) if sample else every
+    outcomes = []
+    for outcome in sweep(base, chosen, workers):
+        outcomes.append(outcome)
+        for finding in outcome.findings:
+            print(f"{outcome.trial}: {finding}", flush=True)
+        if not quiet and len(outcomes) % 100 == 0:
+            print(f"{len(outcomes)} of {len(chosen)}", file=sys.stderr, flush=True)
+    return Swept(tuple(outcomes), time.monotonic() - began)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.sweep")
+    parser.add_argument("--sample", action="store_true", help="one fault for each point")
+    parser.add_argument("--only", default="", metavar="WORD", help="pipelines whose name contains WORD")
+    parser.add_argument("--workers", type=int, default=min(4, os.cpu_count() or 1))
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, _stop)
+    with tempfile.TemporaryDirectory(prefix="virt-salvage-faults-") as folder:
+        done = swept(
+            Path(folder), sample=options.sample, workers=options.workers, only=options.only, quiet=False
+        )
+    print(done.table())
+    slowest = max(done.outcomes, key=lambda one: one.undo_seconds)
+    print(f"slowest undo: {slowest.undo_seconds:.2f} seconds ({slowest.trial})")
+    print(done.summary())
+    return 1 if done.bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

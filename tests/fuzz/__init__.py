@@ -1,0 +1,1 @@
+"""Fuzzing: damaged headers, tables and superblocks, seeded; see README.md beside this."""

@@ -1,0 +1,53 @@
+"""Translations: complete, of nothing that is gone, filling in the same things, and compiled."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from wcwidth import wcswidth
+
+from tests import messages
+from tests.conftest import Program
+
+
+@pytest.fixture(params=messages.LANGUAGES)
+def code(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_every_message_of_the_sources_is_translated(code: str) -> None:
+    assert messages.missing(code) == [], "python -m tests.messages renew"
+
+
+def test_no_translation_is_of_a_message_that_is_gone(code: str) -> None:
+    assert messages.unused(code) == [], "python -m tests.messages renew"
+
+
+def test_what_is_filled_in_is_the_same(code: str) -> None:
+    assert messages.differing(code) == []
+
+
+def test_what_gettext_reads_is_what_was_translated(code: str) -> None:
+    assert messages.path(code, "mo").read_bytes() == messages.compiled(code)
+
+
+def test_the_help_speaks_the_language_that_is_asked_for(program: Program) -> None:
+    assert "磁盘" in program("--lang", "zh_CN", "--help").out
+    assert "磁盘" in program("--lang=zh_CN", "--help").out
+    assert "磁盘" in program("--help", env={"LC_ALL": "zh_CN.UTF-8", "LANGUAGE": "zh_CN"}).out
+    assert "disk" in program("--lang", "xx", "--help").out
+
+
+def test_columns_of_wide_characters_stay_columns(program: Program, tmp_path: Path) -> None:
+    disk = tmp_path / "disk.raw"
+    with open(disk, "wb") as file:
+        file.truncate(64 << 20)
+    subprocess.run(["sfdisk", "-q", disk], input=b"label: gpt\nsize=20M, type=swap\nsize=20M\n", check=True)
+    lines = program("--lang", "zh_CN", "inspect", disk).out.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("ID") and "内容" in line)
+    head, rows = lines[at], lines[at + 1 : at + 3]
+    edge = wcswidth(head[: head.index("类型")])
+    assert len(rows) == 2
+    for row in rows:
+        start = next(cut for cut in range(len(row)) if wcswidth(row[:cut]) == edge)
+        assert row[start - 2 : start] == "  " and row[start] != " "

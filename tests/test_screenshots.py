@@ -1,0 +1,51 @@
+"""The pictures in screenshots/ show the program as it is: drawn anew, they are the same."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import needs_root
+from tests.screenshots import LOOKS
+
+KEPT = Path(__file__).parents[1] / "screenshots"
+
+
+def told(drawing: str) -> list[str]:
+    """The words of a picture; a process number may have a digit more or less, and work takes its time."""
+    words = re.findall(r">([^<\n]+)</text>", drawing)
+    return [re.sub(r"^\d\.\d$", "0.4", word.replace("47110", "4711")) for word in words]
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.screenshots", str(folder)],
+        cwd=KEPT.parent,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def names(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+@needs_root
+def test_there_is_every_picture_and_no_other(drawn: Path) -> None:
+    assert names(KEPT) == names(drawn), "stale: make screenshots"
+
+
+@needs_root
+@pytest.mark.parametrize("look", ["", *(look.folder for look in LOOKS)], ids=lambda name: name or "usual")
+def test_the_pictures_show_the_program_as_it_is(drawn: Path, look: str) -> None:
+    for path in sorted((drawn / look).glob("*.svg")):
+        kept = KEPT / path.relative_to(drawn)
+        assert kept.is_file(), f"stale, {kept.name} is missing: make screenshots"
+        assert told(kept.read_text()) == told(path.read_text()), f"stale, {kept}: make screenshots"

@@ -1,0 +1,83 @@
+"""What is understood on the command line, before anything is done."""
+
+import subprocess
+import sys
+
+import pytest
+
+from core.errors import WrongUsage
+from tests.conftest import Program
+from tui.main import parse
+
+
+def test_without_anything_the_wizard_opens() -> None:
+    options = parse([])
+    assert (options.verb, options.disk) == (None, None)
+
+
+def test_a_disk_alone_opens_the_wizard_at_it() -> None:
+    options = parse(["--plain", "--state-dir", "/s", "web01.qcow2"])
+    assert (options.verb, options.disk, options.plain, str(options.state_dir)) == (
+        None,
+        "web01.qcow2",
+        True,
+        "/s",
+    )
+
+
+@pytest.mark.parametrize(
+    "words", [["--json", "inspect", "d"], ["inspect", "--json", "d"], ["inspect", "d", "--json"]]
+)
+def test_options_stand_before_or_after_the_verb(words: list[str]) -> None:
+    options = parse(words)
+    assert (options.verb, options.disk, options.json, options.dry_run) == ("inspect", "d", True, False)
+
+
+def test_allow_may_be_given_several_times() -> None:
+    options = parse(["inspect", "--allow", "/a", "d", "--allow", "/b"])
+    assert [str(path) for path in options.allow] == ["/a", "/b"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["inspect"],
+        ["copy", "d", "5", "/home"],
+        ["frobnicate", "x"],
+        ["ls", "d"],
+        ["inspect", "d", "--nonsense"],
+    ],
+)
+def test_what_does_not_fit_is_wrong_usage(words: list[str]) -> None:
+    with pytest.raises(WrongUsage):
+        parse(words)
+
+
+def test_wrong_usage_is_a_sentence_and_status_2(program: Program) -> None:
+    called = program("inspect", "disk", "--nonsense")
+    assert called.status == 2
+    assert called.err.startswith("virt-salvage: ")
+    assert "--help" in called.err
+
+
+def test_version_and_help(program: Program) -> None:
+    assert program("--version").out.startswith("virt-salvage ")
+    helped = program("--help")
+    assert helped.status == 0
+    for verb in ("list", "inspect", "ls", "cat", "copy", "mount", "backup", "status", "undo", "lab"):
+        assert verb in helped.out
+
+
+def test_the_wizard_wants_a_terminal(program: Program) -> None:
+    called = program()
+    assert called.status == 2
+    assert "virt-salvage --help" in called.err
+
+
+def test_the_command_line_does_without_the_screen_library() -> None:
+    script = (
+        "import sys, tui.main, tui.cli.files, tui.cli.mounting;"
+        "print({name.split('.')[0] for name in sys.modules} & {'textual', 'rich', 'parted'})"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,114 @@
+"""The wizard line by line, in the real process: the whole road, and how it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.lab import catalogue, labs
+from core.runner import SystemRunner
+from tests.conftest import Guard, needs_root
+from tests.tui.terminal import Terminal
+
+COMMANDS = ("losetup --find --show --read-only", "undone by: umount")
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return labs.start(catalogue.built_in()[0], tmp_path_factory.mktemp("lab"), SystemRunner(), seed=1)
+
+
+def talk(state: Path, answers: list[str], *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tui.main", "--linear", "--state-dir", str(state), *map(str, arguments)],
+        input="".join(f"{line}\n" for line in answers),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
+    )
+
+
+@needs_root
+def test_the_whole_road(disk: Path, state_dir: Path, guard: Guard, tmp_path: Path) -> None:
+    guard.watch(disk)
+    out = tmp_path / "out"
+    # protect: help, read only; partition 5; its commands, browse; mark the first; copy; leave
+    answers = ["?", "1", "3", "c", "1", "m 1", "y", str(out), "yes", "4"]
+    called = talk(state_dir, answers, disk)
+    assert (called.returncode, called.stderr) == (0, "")
+    for said in ("What can go wrong", "starts at 92413440 bytes", *COMMANDS, "Recovered: ", "Host as found"):
+        assert said in called.stdout, said
+    check = subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=out, check=False)
+    assert check.returncode == 0
+    assert json.loads((out / "salvage-report.json").read_text())["copied"]["files"] > 5
+    assert (out / "home").is_dir()
+
+
+@needs_root
+def test_back_goes_step_by_step_and_nonsense_is_asked_again(
+    disk: Path, state_dir: Path, guard: Guard
+) -> None:
+    guard.watch(disk)
+    called = talk(state_dir, ["1", "3", "1", "99", "", "b", "b", "b", "zzz", "3"], disk)
+    assert called.returncode == 0, called
+    assert called.stdout.count("That is none of the answers.") == 3
+    assert called.stdout.count("Which volume?") == 2
+    assert "What shall be done?" in called.stdout
+    assert "Host as found" in called.stdout
+
+
+def test_an_error_is_told_and_the_walk_goes_on(state_dir: Path, tmp_path: Path) -> None:
+    nothing = tmp_path / "nothing.qcow2"
+    called = talk(state_dir, ["3"], nothing)
+    assert called.returncode == 0, called
+    assert str(nothing) in called.stdout
+    assert "What shall be done?" in called.stdout
+    assert called.stderr == ""
+
+
+@needs_root
+def test_mounted_for_other_tools(disk: Path, state_dir: Path, guard: Guard, tmp_path: Path) -> None:
+    guard.watch(disk)
+    point = tmp_path / "m"
+    called = talk(state_dir, ["1", "3", "2", str(point), "q"], disk)
+    try:
+        assert "stays mounted" in called.stdout, called
+        assert (point / "home").is_dir()
+        again = talk(state_dir, ["3", "1", "3"])  # finish what is left: it is the only one
+        assert not point.exists(), again
+    finally:
+        subprocess.run(
+            [sys.executable, "-m", "tui.main", "--state-dir", str(state_dir), "undo", "--all"], check=True
+        )
+
+
+@needs_root
+@pytest.mark.parametrize("ending", ["signal", "terminal"])
+def test_on_a_terminal_nothing_is_drawn_and_an_end_takes_all_down(
+    disk: Path, state_dir: Path, guard: Guard, ending: str
+) -> None:
+    guard.watch(disk)
+    with_disk = Terminal(state_dir, "--linear", str(disk), environ={"TERM": "dumb", "LC_ALL": "C"})
+    for answer, comes in (("1", b"Which volume?"), ("3", b"What shall be done"), ("1", b"3: srv")):
+        with_disk.read(30, quiet=2)
+        os.write(with_disk.master, answer.encode() + b"\n")
+        for _turn in range(30):
+            if comes in with_disk.seen:
+                break
+            with_disk.read(1)
+        assert comes in with_disk.seen, with_disk.seen
+    if ending == "signal":
+        with_disk.process.send_signal(signal.SIGINT)
+        with_disk.read(30)
+        assert b"Host as found" in with_disk.seen
+    else:
+        os.close(with_disk.master)
+    assert with_disk.process.wait(60) == 130
+    assert b"\x1b" not in with_disk.seen
+    assert max(with_disk.seen) < 0x80

@@ -1,0 +1,118 @@
+"""The wizard after a crash: told, checked, the journal carried out, browsed; subvolumes chosen."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from textual.widgets import Input
+
+from tests.conftest import Guard, needs_root
+from tests.hostile.test_filesystems import dirty
+from tests.hostile.volumes import by_hand, filled
+from tests.tui.wizard import Wizard, choose, on, refused, shown, until, wizard
+from tui.screens.ask import AskPath
+from tui.screens.check import CheckScreen
+from tui.screens.files import FilesScreen
+from tui.screens.help import HelpScreen
+from tui.screens.partitions import PartitionsScreen
+from tui.screens.protect import ProtectScreen
+from tui.screens.shown import ShownScreen
+from tui.screens.subvolumes import SubvolumesScreen
+from tui.screens.volume import VolumeScreen
+
+pytestmark = needs_root
+
+
+@pytest.fixture
+def crashed(tmp_path: Path) -> Path:
+    (tmp_path / "crash").mkdir()
+    return dirty("ext4", tmp_path / "crash").rename(tmp_path / "disk.raw")
+
+
+async def to_volume(pilot: Wizard) -> None:
+    await on(pilot, ProtectScreen)
+    await choose(pilot, "read")
+    await on(pilot, PartitionsScreen)
+    await pilot.press("enter")
+    await on(pilot, VolumeScreen)
+
+
+async def test_a_crash_is_told_checked_and_its_journal_browsed(
+    crashed: Path, tmp_path: Path, guard: Guard
+) -> None:
+    guard.watch(crashed)
+    async with wizard(tmp_path / "state", crashed) as pilot:
+        await to_volume(pilot)
+        assert "It was not unmounted, as after a crash" in shown(pilot)
+        await choose(pilot, "check")
+        await on(pilot, CheckScreen)
+        await until(pilot, lambda: "found nothing wrong" in shown(pilot))
+        await choose(pilot, "replayed")
+        await until(pilot, lambda: "20 more, 0 fewer" in shown(pilot))
+        await pilot.press("question_mark")
+        await on(pilot, HelpScreen)
+        assert "Is the file system sound?" in shown(pilot)
+        await pilot.press("escape")
+        await on(pilot, CheckScreen)
+        await choose(pilot, "browse")
+        await on(pilot, FilesScreen)
+        await until(pilot, lambda: "file19" in shown(pilot))
+        assert "was not unmounted" not in shown(pilot)
+
+
+async def test_without_its_journal_that_is_said_above_the_files(
+    crashed: Path, tmp_path: Path, guard: Guard
+) -> None:
+    guard.watch(crashed)
+    async with wizard(tmp_path / "state", crashed) as pilot:
+        await to_volume(pilot)
+        await choose(pilot, "loop")
+        await on(pilot, FilesScreen)
+        await until(pilot, lambda: "This ext4 was not unmounted" in shown(pilot))
+        assert "file19" not in shown(pilot)
+        await pilot.press("escape")
+        await on(pilot, VolumeScreen)
+        await choose(pilot, "replayed")
+        await on(pilot, FilesScreen)
+        await until(pilot, lambda: "file19" in shown(pilot))
+
+
+async def test_a_repair_shows_what_it_brings_back(tmp_path: Path, guard: Guard) -> None:
+    disk = filled(tmp_path / "disk.raw")
+    subprocess.run(["debugfs", "-w", "-R", "unlink letter", disk], check=True, capture_output=True)
+    guard.watch(disk)
+    async with wizard(tmp_path / "state", disk) as pilot:
+        await to_volume(pilot)
+        assert refused(pilot, "replayed")
+        await choose(pilot, "check")
+        await on(pilot, CheckScreen)
+        await until(pilot, lambda: "The file system is damaged" in shown(pilot))
+        await choose(pilot, "repaired")
+        await until(pilot, lambda: "added: /lost+found/#" in shown(pilot))
+        assert "Repaired: e2fsck found nothing wrong." in shown(pilot)
+        await choose(pilot, "sight")
+        await on(pilot, AskPath)
+        pilot.app.screen.query_one(Input).value = str(tmp_path / "m")
+        await pilot.press("enter")
+        await on(pilot, ShownScreen)
+        assert [path.read_text() for path in (tmp_path / "m/lost+found").iterdir()] == ["rescued\n"]
+        await choose(pilot, "down")
+        await on(pilot, CheckScreen)
+    assert not (tmp_path / "m/lost+found").exists()
+
+
+async def test_a_subvolume_is_chosen(tmp_path: Path, guard: Guard) -> None:
+    disk = filled(tmp_path / "disk.raw", "btrfs")
+    with by_hand(disk, tmp_path / "by-hand", "rw") as point:
+        for name in ("@", "@home"):
+            subprocess.run(["btrfs", "subvolume", "create", point / name], check=True, capture_output=True)
+        (point / "@home/letter").write_text("rescued\n")
+    guard.watch(disk)
+    async with wizard(tmp_path / "state", disk) as pilot:
+        await to_volume(pilot)
+        await choose(pilot, "subvolume")
+        await on(pilot, SubvolumesScreen)
+        await until(pilot, lambda: "/@home" in shown(pilot))
+        await pilot.press("down", "down", "enter")
+        await on(pilot, FilesScreen)
+        await until(pilot, lambda: "letter" in shown(pilot))

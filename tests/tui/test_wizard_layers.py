@@ -1,0 +1,68 @@
+"""Logical and encrypted volumes in the wizard: they stand below their partition; it asks for passphrases."""
+
+import subprocess
+from pathlib import Path
+
+from textual.widgets import Input
+
+from tests.conftest import Guard, needs_root
+from tests.core.volumes.layer_disks import Run, luks_disk, lvm_disk
+from tests.tui.wizard import choose, on, reads, shown, wizard
+from tui.screens.files import FilesScreen
+from tui.screens.partitions import PartitionsScreen
+from tui.screens.passphrase import AskPassphrase
+from tui.screens.protect import ProtectScreen
+from tui.screens.volume import VolumeScreen
+
+pytestmark = needs_root
+
+PASSPHRASE = "Tr0ub4dor"
+
+
+def _image(raw: Path) -> Path:
+    image = raw.with_suffix(".qcow2")
+    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, image], check=True)
+    return image
+
+
+async def test_logical_volumes_stand_below_their_partition(tmp_path: Path, guard: Guard) -> None:
+    pieces = [Run(0, 14, 4), Run(0, 20, 4)]
+    disk = _image(lvm_disk(tmp_path / "disk.raw", {"root": [Run(0, 2, 10)], "home": pieces}, [26]))
+    guard.watch(disk)
+    async with wizard(tmp_path / "state", disk) as pilot:
+        await on(pilot, ProtectScreen)
+        await choose(pilot, "read")
+        await on(pilot, PartitionsScreen)
+        lines = [line for line in shown(pilot).splitlines() if "vg/" in line and "opens" not in line]
+        assert [line.lstrip("> ").split()[:2] for line in lines] == [["├", "vg/root"], ["└", "vg/home"]]
+        assert "below" in shown(pilot)
+        await pilot.press("down", "enter")
+        await on(pilot, VolumeScreen)
+        await choose(pilot, "loop")
+        await on(pilot, FilesScreen)
+        assert "home" in shown(pilot)
+
+
+async def test_an_encrypted_volume_asks_until_it_opens(tmp_path: Path, guard: Guard) -> None:
+    disk = _image(luks_disk(tmp_path / "disk.raw", PASSPHRASE))
+    guard.watch(disk)
+    async with wizard(tmp_path / "state", disk) as pilot:
+        await on(pilot, ProtectScreen)
+        await choose(pilot, "read")
+        await on(pilot, PartitionsScreen)
+        assert "locked" in shown(pilot)
+        await pilot.press("enter")
+        await on(pilot, AskPassphrase)
+        await pilot.press(*"wrong", "enter")
+        await on(pilot, AskPassphrase)
+        assert "does not open" in reads(pilot, "#wrong")
+        pilot.app.screen.query_one(Input).value = PASSPHRASE
+        assert PASSPHRASE not in shown(pilot)
+        await pilot.press("enter")
+        await on(pilot, VolumeScreen)
+        await choose(pilot, "loop")
+        await on(pilot, FilesScreen)
+        assert "home" in shown(pilot)
+        await pilot.press("c")
+        await pilot.pause(1)
+        assert PASSPHRASE not in shown(pilot)

@@ -1,0 +1,378 @@
+"""The whole road through the wizard, on a real practice disk, by keys alone."""
+
+import filecmp
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from textual.widgets import Input
+
+from core.lab import catalogue, labs
+from core.runner import SystemRunner
+from tests.conftest import Guard, needs_root
+from tests.tui.wizard import Wizard, choose, on, reads, refused, shown, until, wizard
+from tui.app import SalvageApp
+from tui.flow import Flow
+from tui.screens.ask import AskPath
+from tui.screens.commands import CommandsScreen
+from tui.screens.disk import DiskScreen
+from tui.screens.done import DoneScreen
+from tui.screens.files import FilesScreen
+from tui.screens.help import HelpScreen
+from tui.screens.leftovers import LeftoversScreen
+from tui.screens.partitions import PartitionsScreen
+from tui.screens.practise import PractiseScreen, TicketScreen
+from tui.screens.protect import ProtectScreen
+from tui.screens.quitting import QuitScreen
+from tui.screens.shown import ShownScreen
+from tui.screens.stack import StackScreen
+from tui.screens.start import StartScreen
+from tui.screens.volume import VolumeScreen
+from tui.widgets.file_table import FileTable
+from tui.widgets.path_field import PathField
+
+pytestmark = needs_root
+
+SEED = 7
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return labs.start(catalogue.built_in()[0], tmp_path_factory.mktemp("labs"), SystemRunner(), SEED)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+def flow_of(pilot: Wizard) -> Flow:
+    app = pilot.app
+    assert isinstance(app, SalvageApp)
+    return app.flow
+
+
+def up(pilot: Wizard) -> list[str]:
+    return [entry.what for entry in flow_of(pilot).standing]
+
+
+def sessions(state: Path) -> list[str]:
+    return os.listdir(state / "sessions") if (state / "sessions").exists() else []
+
+
+async def to_partitions(pilot: Wizard, protection: str = "read") -> None:
+    await on(pilot, ProtectScreen)
+    await choose(pilot, protection)
+    await on(pilot, PartitionsScreen)
+
+
+async def to_volume(pilot: Wizard, number: int = 5) -> None:
+    rows = {2: 0, 5: 2, 6: 3, 7: 4}[number]
+    await pilot.press(*["down"] * rows, "enter")
+    await on(pilot, VolumeScreen)
+
+
+async def to_files(pilot: Wizard, protection: str = "read") -> None:
+    await to_partitions(pilot, protection)
+    await to_volume(pilot)
+    await choose(pilot, "loop")
+    await on(pilot, FilesScreen)
+    await until(pilot, lambda: pilot.app.screen.query_one(FileTable).row_count())
+
+
+async def type_path(pilot: Wizard, path: Path) -> None:
+    await on(pilot, AskPath)
+    await until(pilot, lambda: isinstance(pilot.app.focused, Input), "the line to type in")
+    field = pilot.app.screen.query_one(PathField)
+    field.value = str(path)
+    await pilot.press("enter")
+
+
+async def test_practise_to_solved(state: Path, guard: Guard) -> None:
+    """Practise → ticket → overlay → partition 5 → /home → done → checked → left; the host as found."""
+    async with wizard(state) as pilot:
+        await on(pilot, StartScreen)
+        await pilot.press("1")
+        await on(pilot, PractiseScreen)
+        await pilot.press("enter")
+        await on(pilot, TicketScreen)
+        await until(pilot, lambda: "partition 5" in shown(pilot))
+        task = pilot.app.screen
+        assert isinstance(task, TicketScreen)
+        guard.watch(task.disk)
+        await choose(pilot, "own")
+        await to_files(pilot, "overlay")
+        table = pilot.app.screen.query_one(FileTable)
+        assert table.current and table.current.name == b"home"
+        await pilot.press("space")
+        await until(pilot, lambda: "files" in reads(pilot, "#basket"), "the size of what is marked")
+        await pilot.press("y")
+        await on(pilot, DoneScreen)
+        assert {"mount", "loop", "overlay", "fuse-export"} <= set(up(pilot))
+        await choose(pilot, "check")
+        await until(pilot, lambda: "solved" in reads(pilot, "#verdict"))
+        assert "The task is solved" in reads(pilot, "#verdict")
+        await choose(pilot, "leave")
+        await until(pilot, lambda: pilot.app.return_code is not None)
+    assert pilot.app.return_code == 0
+    assert sessions(state) == []
+
+
+async def test_copy_is_the_same_tree(disk: Path, state: Path, tmp_path: Path, guard: Guard) -> None:
+    """What the wizard copies is what debugfs, an independent reader, takes out of the same partition."""
+    guard.watch(disk)
+    target = tmp_path / "out"
+    async with wizard(state, disk) as pilot:
+        await to_files(pilot)
+        flow_of(pilot).target = target
+        await pilot.press("space", "y")
+        await on(pilot, DoneScreen)
+        assert "Recovered" in reads(pilot, "#recovered")
+    raw, wanted = tmp_path / "raw", tmp_path / "wanted"
+    wanted.mkdir()
+    subprocess.run(["qemu-img", "convert", "-O", "raw", disk, raw], check=True)
+    part = tmp_path / "part"
+    with open(raw, "rb") as whole, open(part, "wb") as one:
+        whole.seek(180495 * 512)
+        one.write(whole.read(271089 * 512))
+    subprocess.run(["debugfs", "-R", f"rdump /home {wanted}", part], check=True, capture_output=True)
+    names = {path.relative_to(wanted) for path in wanted.rglob("*")}
+    assert len(names) > 20
+    assert {path.relative_to(target) for path in (target / "home").rglob("*")} | {Path("home")} == names
+    for name in names:
+        if (wanted / name).is_file() and not (wanted / name).is_symlink():
+            assert filecmp.cmp(wanted / name, target / name, shallow=False), name
+    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=target, check=True)
+    assert (target / "salvage-report.md").exists()
+    assert sessions(state) == []
+
+
+async def test_sum_of_the_highlighted_row(disk: Path, state: Path) -> None:
+    async with wizard(state, disk) as pilot:
+        await to_partitions(pilot)
+        await until(pilot, lambda: "7056 × 512 = 3612672" in reads(pilot, "#sum"))
+        await pilot.press("down", "down")
+        await until(pilot, lambda: "180495 × 512 = 92413440" in reads(pilot, "#sum"))
+        assert "271\u202f089 sectors" in reads(pilot, "#sum")
+
+
+async def test_extended_and_empty_cannot_be_opened(disk: Path, state: Path) -> None:
+    async with wizard(state, disk) as pilot:
+        await to_partitions(pilot)
+        await pilot.press("down")
+        await until(pilot, lambda: "extended" in reads(pilot, "#about").lower())
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, PartitionsScreen)
+        await pilot.press("home")
+        await until(pilot, lambda: "Nothing that can be mounted" in reads(pilot, "#about"))
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, PartitionsScreen)
+
+
+async def test_back_takes_down_what_hangs_below(disk: Path, state: Path, guard: Guard) -> None:
+    async with wizard(state, disk) as pilot:
+        await to_files(pilot, "overlay")
+        assert "mount" in up(pilot)
+        await pilot.press("escape")
+        await on(pilot, VolumeScreen)
+        assert set(up(pilot)) == {"fuse-export", "overlay"}
+        await pilot.press("escape")
+        await on(pilot, PartitionsScreen)
+        await pilot.press("escape")
+        await on(pilot, ProtectScreen)
+        assert up(pilot) == []
+        await pilot.press("escape")
+        await on(pilot, DiskScreen)
+        assert sessions(state) == []
+        await pilot.press("escape")
+        await on(pilot, StartScreen)
+
+
+async def test_commands_are_the_plan_of_the_highlighted_choice(disk: Path, state: Path) -> None:
+    async with wizard(state, disk) as pilot:
+        await on(pilot, ProtectScreen)
+        await pilot.press("down", "c")
+        await on(pilot, CommandsScreen)
+        screen = pilot.app.screen
+        assert isinstance(screen, CommandsScreen)
+        await until(pilot, lambda: screen._planned, "the plan")
+        lines = [ran.command.shell() for ran in screen._planned]
+        assert any(line.startswith("qemu-img create") for line in lines)
+        assert all(ran.result is None for ran in screen._planned if ran.command.changes)
+        assert up(pilot) == []
+        assert sessions(state) == []
+        await pilot.press("escape")
+        await on(pilot, ProtectScreen)
+        await pilot.press("1")
+        await on(pilot, PartitionsScreen)
+        await pilot.press("down", "down", "c")
+        await on(pilot, CommandsScreen)
+        later = pilot.app.screen
+        assert isinstance(later, CommandsScreen)
+        await until(pilot, lambda: later._planned, "the plan")
+        assert any("--offset 92413440" in ran.command.shell() for ran in later._planned)
+        await pilot.press("tab")
+        await until(pilot, lambda: "run so far" in reads(pilot, "#commands-title"))
+
+
+async def test_undo_last_falls_back_to_the_step_that_still_stands(disk: Path, state: Path) -> None:
+    async with wizard(state, disk) as pilot:
+        await to_files(pilot)
+        await pilot.press("u")
+        await on(pilot, StackScreen)
+        await until(pilot, lambda: "loop" in shown(pilot))
+        await pilot.press("l")
+        await until(pilot, lambda: "mount" not in up(pilot))
+        await pilot.pause(0.2)
+        await pilot.press("escape")
+        await on(pilot, VolumeScreen)
+        await choose(pilot, "loop")
+        await on(pilot, FilesScreen)
+        await pilot.press("u")
+        await until(pilot, lambda: "loop" in shown(pilot))
+        await pilot.press("a")
+        await until(pilot, lambda: not up(pilot))
+        await until(pilot, lambda: "Nothing is up" in shown(pilot))
+        await pilot.press("escape")
+        await on(pilot, ProtectScreen)
+        await to_partitions(pilot)
+
+
+async def test_undo_to_a_number_takes_down_what_was_put_up_after_it(disk: Path, state: Path) -> None:
+    async with wizard(state, disk) as pilot:
+        await to_files(pilot, "overlay")
+        assert up(pilot) == ["mount", "file", "loop", "file", "fuse-export", "overlay"]
+        await pilot.press("u")
+        await on(pilot, StackScreen)
+        await until(pilot, lambda: "loop" in shown(pilot))
+        await pilot.press("9")
+        await pilot.press("3")
+        await until(pilot, lambda: up(pilot) == ["fuse-export", "overlay"])
+        await pilot.press("escape")
+        await on(pilot, VolumeScreen)
+
+
+async def test_quit_with_something_up_asks(disk: Path, state: Path, guard: Guard) -> None:
+    async with wizard(state, disk) as pilot:
+        await to_partitions(pilot)
+        await pilot.press("q")
+        await on(pilot, QuitScreen)
+        assert refused(pilot, "leave")
+        await pilot.press("escape")
+        await on(pilot, PartitionsScreen)
+        await pilot.press("ctrl+q")
+        await on(pilot, QuitScreen)
+        await choose(pilot, "take-down")
+        await until(pilot, lambda: pilot.app.return_code is not None)
+    assert sessions(state) == []
+
+
+async def test_mounted_in_sight_left_up_and_finished_later(
+    disk: Path, state: Path, tmp_path: Path, guard: Guard
+) -> None:
+    """A mount in sight outlives the wizard; the next start offers to take it down."""
+    guard.watch(disk)
+    point = tmp_path / "seen"
+    async with wizard(state, disk) as pilot:
+        await to_partitions(pilot)
+        await to_volume(pilot)
+        assert refused(pilot, "writable")
+        await choose(pilot, "sight")
+        await type_path(pilot, point)
+        await on(pilot, ShownScreen)
+        assert (point / "home").is_dir()
+        with pytest.raises(OSError):
+            (point / "home" / "new").touch()
+        await choose(pilot, "stay")
+        await on(pilot, VolumeScreen)
+        await pilot.press("q")
+        await on(pilot, QuitScreen)
+        await choose(pilot, "leave")
+        await until(pilot, lambda: pilot.app.return_code is not None)
+    assert os.path.ismount(point)
+    async with wizard(state) as pilot:
+        await on(pilot, StartScreen)
+        await choose(pilot, "left")
+        await on(pilot, LeftoversScreen)
+        assert str(disk) in shown(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: not point.exists())
+        await until(pilot, lambda: "Nothing is up" in shown(pilot))
+        await pilot.press("escape")
+        await on(pilot, StartScreen)
+        assert refused(pilot, "left")
+    assert sessions(state) == []
+
+
+async def test_writing_is_offered_with_an_overlay_only(
+    disk: Path, state: Path, tmp_path: Path, guard: Guard
+) -> None:
+    guard.watch(disk)
+    point = tmp_path / "seen"
+    async with wizard(state, disk) as pilot:
+        await to_partitions(pilot, "overlay")
+        await to_volume(pilot)
+        await choose(pilot, "writable")
+        await type_path(pilot, point)
+        await on(pilot, ShownScreen)
+        (point / "home" / "new").write_text("x")
+        await choose(pilot, "down")
+        await on(pilot, VolumeScreen)
+    assert not point.exists()
+    assert sessions(state) == []
+
+
+@pytest.mark.hostile(60)
+async def test_no_room_at_the_target_offers_another(disk: Path, state: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "small", small], check=True)
+    try:
+        async with wizard(state, disk) as pilot:
+            await to_files(pilot)
+            flow_of(pilot).target = small / "out"
+            await pilot.press("space", "y")
+            await until(pilot, lambda: "does not fit" in shown(pilot))
+            await pilot.press("1")
+            await type_path(pilot, tmp_path / "large")
+            await until(pilot, lambda: flow_of(pilot).target == tmp_path / "large")
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+async def test_browsing_marks_and_preview(disk: Path, state: Path) -> None:
+    async with wizard(state, disk) as pilot:
+        await to_files(pilot)
+        table = pilot.app.screen.query_one(FileTable)
+        await pilot.press("enter")
+        await until(pilot, lambda: "/home" in reads(pilot, "#place"))
+        await until(pilot, lambda: table.row_count() > 1)
+        await pilot.press("space", "space")
+        await until(pilot, lambda: "2 things" in reads(pilot, "#basket"))
+        await pilot.press("backspace")
+        await until(pilot, lambda: reads(pilot, "#place").endswith("/"))
+        assert table.current and table.current.name == b"home"
+        await pilot.press("enter")
+        await until(pilot, lambda: "[x]" in shown(pilot))
+        await pilot.press("x")
+        await until(pilot, lambda: "nothing yet" in reads(pilot, "#basket"))
+        await pilot.press("y")
+        await until(pilot, lambda: "Mark something" in reads(pilot, "#status"))
+
+
+@pytest.mark.parametrize("key", ["question_mark", "f1"])
+async def test_every_step_explains_itself(disk: Path, state: Path, key: str) -> None:
+    async with wizard(state, disk) as pilot:
+        await to_files(pilot)
+        for kind in (FilesScreen, VolumeScreen, PartitionsScreen, ProtectScreen, DiskScreen, StartScreen):
+            await on(pilot, kind)
+            await pilot.press(key)
+            await on(pilot, HelpScreen)
+            await until(pilot, lambda: "What it is" in shown(pilot))
+            await pilot.press("escape")
+            await on(pilot, kind)
+            if kind is not StartScreen:
+                await pilot.press("escape")

@@ -1,0 +1,192 @@
+"""The widgets in a running program: keys, messages, very many rows, hostile names."""
+
+import os
+import time
+
+import pytest
+from textual.app import App, ComposeResult
+from textual.widgets import Button, Input
+
+from core.files.entry import Entry
+from core.files.progress import Progress
+from core.text import safe
+from tests.tui.widgets.test_texts import HOSTILE, LOOP, inspection
+from tui.plain import filters
+from tui.widgets.command_list import CommandList
+from tui.widgets.disk_map import DiskMap
+from tui.widgets.file_table import FileTable
+from tui.widgets.partition_table import VolumeTable
+from tui.widgets.path_field import PathField
+from tui.widgets.progress_panel import ProgressPanel
+from tui.widgets.rail import Rail
+
+
+class Stage(App[None]):
+    """One widget after the other, and every message that it posts."""
+
+    def __init__(self, *widgets, ascii_only=False):
+        super().__init__()
+        self.widgets = widgets
+        self.ascii_only = ascii_only
+        self.heard = []
+
+    def compose(self) -> ComposeResult:
+        yield from self.widgets
+
+    def get_line_filters(self):
+        return filters(super().get_line_filters(), ascii_only=self.ascii_only)
+
+    def on_file_table_opened(self, event):
+        self.heard.append(("opened", event.entry.name))
+
+    def on_file_table_mark_toggled(self, event):
+        self.heard.append(("mark", event.entry.name, event.marked))
+
+    def on_volume_table_refused(self, event):
+        self.heard.append(("refused", event.row.refused))
+
+    def on_rows_chosen(self, event):
+        self.heard.append(("chosen", event.index))
+
+    def on_path_field_submitted(self, event):
+        self.heard.append(("path", event.path))
+
+
+def shown(widget):
+    """What stands on the screen in the widget's place."""
+    return [strip.text for strip in widget.app.screen._compositor.render_strips()][
+        widget.region.y : widget.region.bottom
+    ]
+
+
+async def test_very_many_entries_open_and_scroll_at_once():
+    entries = [Entry(b"%07d" % number, "file", size=number) for number in range(200_000)]
+    table = FileTable()
+    app = Stage(table)
+    async with app.run_test(size=(80, 24)) as pilot:
+        table.focus()
+        began = time.monotonic()
+        table.show(entries)
+        await pilot.pause()
+        assert time.monotonic() - began < 2
+        assert "0000000" in shown(table)[1]
+        began = time.monotonic()
+        await pilot.press("end", "up", "pageup", "home", "end")
+        assert time.monotonic() - began < 2
+        assert any("> [ ] 0199999" in line for line in shown(table))
+        assert "Name" in shown(table)[0], "the heading stays"
+
+
+async def test_files_are_moved_over_marked_opened_and_filtered_by_keys():
+    table = FileTable()
+    app = Stage(table)
+    entries = [Entry(name, "file") for name in (b"alpha", b"beta", b"gamma")] + [Entry(b"zoo", "dir")]
+    async with app.run_test(size=(80, 24)) as pilot:
+        table.focus()
+        table.show(entries, marked={b"beta"})
+        await pilot.press("j", "space", "space", "enter")
+        assert app.heard == [("mark", b"alpha", True), ("mark", b"beta", False), ("opened", b"gamma")]
+        assert "[x] alpha" in shown(table)[2]
+        await pilot.press("slash", "m", "m")
+        assert table.current.name == b"gamma"
+        assert "/mm_" in shown(table)[0]
+        assert "1 of 4" in shown(table)[0]
+        await pilot.press("enter", "k", "j")
+        assert not table.filtering
+        await pilot.press("escape")
+        assert table.row_count() == 4
+        await pilot.press("slash", "q", "backspace", "z", "enter", "enter")
+        assert app.heard[-1] == ("opened", b"zoo")
+
+
+@pytest.mark.hostile(45)
+@pytest.mark.hostile(46)
+async def test_hostile_names_neither_act_nor_break_the_lines():
+    table, rail, commands = FileTable(), Rail(), CommandList()
+    table.styles.height = 14
+    app = Stage(rail, table, commands, ascii_only=True)
+    async with app.run_test(size=(80, 40)) as pilot:
+        table.show([Entry(name, "file") for name in HOSTILE])
+        rail.show(2, {at: safe(name) for at, name in enumerate(HOSTILE)})
+        commands.show([LOOP])
+        table.focus()
+        for _name in HOSTILE:
+            await pilot.press("space")
+        await pilot.pause()
+        text = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+        assert all(len(line) == 80 for line in text.split("\n"))
+        drawn = table.render_lines(table.size.region)
+        assert all(strip.cell_length == table.size.width for strip in drawn)
+        assert "\x1b" not in text
+        assert app.is_running
+
+
+async def test_a_partition_that_cannot_be_opened_says_why():
+    table, picture = VolumeTable(), DiskMap()
+    app = Stage(picture, table)
+    async with app.run_test(size=(80, 24)) as pilot:
+        there = inspection("[/foo]", "[@click=app.quit]x[/]")
+        picture.show(there.table, {"5": "[/foo]"}, 5)
+        table.show(there, {"1": "swap space"})
+        table.focus()
+        await pilot.press("home", "enter", "down", "enter", "down", "enter")
+        assert app.heard == [
+            ("refused", "swap space"),
+            ("refused", "holds the logical partitions"),
+            ("chosen", 2),
+        ]
+        assert table.current.volume.id == "5"
+        assert any("^^^^" in line for line in shown(picture))
+        await pilot.resize_terminal(60, 20)
+        await pilot.pause()
+        assert all(len(line) <= 60 for line in shown(picture))
+
+
+async def test_progress_stays_where_it_was_when_a_report_goes_back():
+    panel = ProgressPanel()
+    app = Stage(panel)
+    async with app.run_test(size=(80, 24)) as pilot:
+        panel.show(Progress(5, 10, 50, 100, "[/foo]", 1, 2, 10.0, 5.0, 0))
+        panel.show(Progress(4, 10, 40, 100, "[/foo]", 1, 2, 10.0, 5.0, 0))
+        await pilot.pause()
+        assert " 50 %" in shown(panel)[0]
+        assert "[/foo]" in shown(panel)[4]
+
+
+async def test_a_path_is_completed_by_tab_and_handed_over_by_enter(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "web01.qcow2").write_bytes(b"")
+    (tmp_path / "images" / "web02.qcow2").write_bytes(b"")
+    os.mkfifo(tmp_path / "images" / "web03.fifo")
+    field, button = PathField(f"{tmp_path}/im"), Button("next")
+    app = Stage(field, button)
+    async with app.run_test(size=(120, 24)) as pilot:
+        field.focus()
+        await pilot.press("end", "tab")
+        await pilot.pause()
+        assert field.value == f"{tmp_path}/images/"
+        await pilot.press("tab")
+        await pilot.pause()
+        assert field.value == f"{tmp_path}/images/web0"
+        assert "web01.qcow2  web02.qcow2" in "\n".join(shown(field))
+        await pilot.press("tab")
+        assert app.focused is button, "there is nothing more to complete: Tab goes on"
+        field.focus()
+        await pilot.press("1", "tab")
+        await pilot.pause()
+        await pilot.press("enter")
+        assert app.heard == [("path", f"{tmp_path}/images/web01.qcow2")]
+
+
+async def test_a_guests_tree_is_never_listed(tmp_path):
+    guest = tmp_path / "tree"
+    guest.mkdir()
+    (guest / "secret").write_bytes(b"")
+    (tmp_path / "link").symlink_to(guest)
+    field = PathField(f"{tmp_path}/link/s", outside=[guest])
+    app = Stage(field)
+    async with app.run_test(size=(120, 24)) as pilot:
+        field.query_one(Input).focus()
+        await pilot.press("end", "tab")
+        await pilot.pause()
+        assert field.value == f"{tmp_path}/link/s"

@@ -1,0 +1,56 @@
+# Process 1 of the test machine: the least that makes a Debian root behave like a running server,
+# then the commands that arrive on the second serial line, or a shell on the first.
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export HOME=/root LC_ALL=C.UTF-8 PYTHONPATH=/checkout PYTHONPYCACHEPREFIX=/tmp/pycache PYTEST_DISABLE_PLUGIN_AUTOLOAD=1
+
+option() { sed -n "s/.*\bvm\.$1=\([^ ]*\).*/\1/p" /proc/cmdline; }
+
+mkdir -p /dev/pts /dev/shm /run/lock /run/commands /checkout /scratch /site /disks
+mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts
+mount -t tmpfs tmpfs /dev/shm
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+ln -sfn /proc/self/mounts /etc/mtab
+ln -sfn /proc/self/fd /dev/fd
+hostname vm
+busybox ip link set lo up
+
+nine=trans=virtio,version=9p2000.L,msize=512000
+mount -t 9p -o ro,$nine,cache=loose checkout /checkout
+mount -t 9p -o $nine,cache=none scratch /scratch
+mount -t 9p -o $nine,cache=none commands /run/commands
+if mount -t 9p -o ro,$nine,cache=loose site /site 2>/dev/null; then
+    echo /site >/usr/lib/python3/dist-packages/zz-site.pth
+fi
+
+for disk in /sys/block/vd*; do
+    read -r serial <"$disk/serial"
+    ln -s "/dev/${disk##*/}" "/disks/$serial"
+done
+# Disk images in a memory file system would know no direct I/O and fill the memory.
+mount -t ext4 /disks/vm-temporary /tmp && chmod 1777 /tmp
+modprobe -a loop fuse dm_mod
+
+if [ "$(option udev)" = yes ]; then
+    /lib/systemd/systemd-udevd --daemon
+    udevadm trigger --action=add --subsystem-match=block --subsystem-match=misc
+    udevadm settle
+fi
+
+cd /checkout
+if [ "$(option talk)" = shell ]; then
+    stty -F /dev/ttyS0 rows "$(option rows)" columns "$(option columns)" sane
+    export TERM="$(option term)"
+    setsid --ctty --wait bash -l </dev/ttyS0 >/dev/ttyS0 2>&1
+else
+    stty -F /dev/ttyS1 raw -echo
+    exec 3<>/dev/ttyS1
+    echo ready >&3
+    while read -r number limit <&3 && [ "$number" != off ]; do
+        timeout --kill-after=5 "$limit" bash "/run/commands/$number" \
+            >"/run/commands/$number.out" 2>&1 </dev/null 3>&-
+        echo "$number $?" >&3
+    done
+fi
+sync
+echo o >/proc/sysrq-trigger
+sleep 30

@@ -1,0 +1,116 @@
+"""How the test machine is put together: the command that starts it and its first file system."""
+
+import stat
+import sysconfig
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core import tools
+
+from .boot import Entry, archive
+from .build import Image
+
+KERNEL_LINE = (
+    *("console=ttyS0", "quiet", "panic=-1", "mitigations=off", "no_timer_check", "tsc=reliable"),
+    *("cryptomgr.notests", "random.trust_cpu=on"),
+)
+"""What saves time under emulation, and an end instead of a wait when the kernel panics."""
+ACCELERATORS = {
+    "tcg": ("-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max"),
+    "kvm": ("-accel", "kvm", "-cpu", "host"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What the machine is made of."""
+
+    checkout: Path
+    scratch: Path | None = None
+    """The folder shared for writing; None for one that goes with the machine."""
+    disks: Mapping[str, Path] = field(default_factory=dict)
+    """Raw images by the name under which /disks shows them; writes go into them."""
+    memory: int = 1024
+    """MiB."""
+    processors: int = 2
+    udev: bool = True
+    """Whether udev runs, as on a server; without it the boot is a second shorter."""
+    accelerator: str = ""
+    """``tcg`` or ``kvm``; empty for the one that works here."""
+
+
+def scratch(setup: Setup, folder: Path) -> Path:
+    """Where the host sees what the guest sees at /scratch."""
+    return setup.scratch or folder / "scratch"
+
+
+def commands(folder: Path) -> Path:
+    """Where commands and their outputs are handed over."""
+    return folder / "commands"
+
+
+def prepare(image: Image, setup: Setup, folder: Path) -> None:
+    """Lay out in `folder` what one machine needs while it runs."""
+    commands(folder).mkdir()
+    scratch(setup, folder).mkdir(exist_ok=True)
+    _first(folder).write_bytes(_first_file_system(image))
+
+
+def command(image: Image, setup: Setup, folder: Path, **options: object) -> list[str]:
+    """The command that starts the machine prepared in `folder`, but for its serial lines.
+
+    `options` reach init.sh by the kernel's command line. The machine dies with the thread that
+    starts it, so nothing stays when the tests are killed.
+    """
+    options["udev"] = "yes" if setup.udev else "no"
+    line = " ".join((*KERNEL_LINE, *(f"vm.{name}={value}" for name, value in options.items())))
+    argv = [
+        *("setpriv", "--pdeathsig", "KILL", tools.require("qemu-system-x86_64")),
+        *("-M", "q35", *ACCELERATORS[setup.accelerator], "-smp", str(setup.processors)),
+        *("-m", str(setup.memory), "-nodefaults", "-display", "none", "-no-reboot"),
+        *("-kernel", str(image.kernel), "-initrd", str(_first(folder)), "-append", line),
+        *_disk("vm-root", image.root, "readonly=on"),
+        *_disk("vm-temporary", image.temporary, "snapshot=on,cache=unsafe"),
+        *_share("checkout", setup.checkout, ",readonly=on"),
+        *_share("scratch", scratch(setup, folder)),
+        *_share("commands", commands(folder)),
+        *_share("site", Path(sysconfig.get_path("purelib")), ",readonly=on"),
+    ]
+    for name, path in setup.disks.items():
+        argv += _disk(name, path, "cache=writeback")
+    return argv
+
+
+def _first(folder: Path) -> Path:
+    return folder / "initrd"
+
+
+def _first_file_system(image: Image) -> bytes:
+    """The image's first file system with the scripts of this checkout added."""
+    here = Path(__file__).parent
+    program = stat.S_IFREG | 0o755
+    scripts = {
+        "init": Entry(program, (here / "early.sh").read_bytes()),
+        "init.sh": Entry(program, (here / "init.sh").read_bytes()),
+    }
+    return image.early.read_bytes() + archive(scripts)
+
+
+def _disk(name: str, path: Path, options: str) -> list[str]:
+    return [
+        *("-drive", f"if=none,id={name},format=raw,file={_quoted(path)},discard=unmap,{options}"),
+        *("-device", f"virtio-blk-pci,drive={name},serial={name}"),
+    ]
+
+
+def _share(tag: str, folder: Path, options: str = "") -> list[str]:
+    return [
+        "-virtfs",
+        f"local,path={_quoted(folder)},mount_tag={tag},security_model=none,multidevs=remap{options}",
+    ]
+
+
+def _quoted(path: Path) -> str:
+    """A path as a value among QEMU's options, where a comma is doubled."""
+    return str(path).replace(",", ",,")

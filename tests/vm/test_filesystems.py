@@ -1,0 +1,130 @@
+"""Every row of the table of file systems, mounted by a kernel that has it, copied from, checked, repaired."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.errors import ToolMissing
+from core.volumes.checkers import CHECKERS
+from core.volumes.filesystems import FILE_SYSTEMS
+
+from .build import Image, ImageMissing, build
+from .machine import Machine, Result
+from .qemu import Setup
+
+CHECKOUT = Path(__file__).parents[2]
+PROGRAM = "python3 -m tui.main --state-dir /tmp/state"
+LEFT = "losetup --list --noheadings; grep -c fuse /proc/mounts; ls /tmp/state/sessions"
+NOTHING = "0\n"
+TREE = "mkdir -p tree/folder; echo rescued >tree/letter; head -c 300000 /dev/urandom >tree/folder/photo"
+WRITTEN = {
+    "ext2": "truncate -s 32M disk; mke2fs -q -t ext2 disk",
+    "ext3": "truncate -s 32M disk; mke2fs -q -t ext3 disk",
+    "ext4": "truncate -s 32M disk; mke2fs -q -t ext4 disk",
+    "xfs": "truncate -s 320M disk; mkfs.xfs -q disk",
+    "btrfs": "truncate -s 128M disk; mkfs.btrfs -q disk >/dev/null",
+    "f2fs": "truncate -s 64M disk; mkfs.f2fs -q disk",
+    "vfat": "truncate -s 40M disk; mkfs.vfat -F 32 disk >/dev/null",
+    "exfat": "truncate -s 40M disk; mkfs.exfat disk >/dev/null",
+    "ntfs": "truncate -s 40M disk; mkntfs -q -F disk >/dev/null 2>&1",
+    "udf": "truncate -s 40M disk; mkudffs -b 512 disk >/dev/null",
+}
+"""File systems that are made empty and written to, and how each is made."""
+PACKED = {
+    "iso9660": "xorriso -as mkisofs -quiet -R -o disk tree 2>/dev/null",
+    "squashfs": "mksquashfs tree disk -quiet -no-progress >/dev/null",
+    "erofs": "mkfs.erofs disk tree >/dev/null 2>&1",
+}
+"""Those that are made of a tree."""
+MOUNTS = {"ntfs": "ntfs-3g disk m"}
+"""How one is mounted by hand for writing, where it is not ``mount -o loop``."""
+
+
+@pytest.fixture(scope="module")
+def image() -> Image:
+    try:
+        return build()
+    except (ToolMissing, ImageMissing) as error:
+        pytest.skip(error.paragraph())
+
+
+@pytest.fixture(scope="module")
+def machine(image: Image) -> Iterator[Machine]:
+    with Machine(image, Setup(CHECKOUT)) as booted:
+        modules = "loop fuse xfs btrfs vfat exfat udf isofs squashfs erofs f2fs nls_utf8 nls_ascii nls_cp437"
+        assert booted.run(f"modprobe -a {modules}; cd /tmp; {TREE}").status == 0
+        yield booted
+
+
+def done(machine: Machine, line: str) -> Result:
+    """A preparation that must go well."""
+    result = machine.run(f"set -e; cd /tmp; {line}", 120)
+    assert result.status == 0, result.output
+    return result
+
+
+def made(machine: Machine, content: str) -> None:
+    """A file system of that kind with the tree in it, at /tmp/disk."""
+    if content in PACKED:
+        done(machine, f"rm -f disk; {PACKED[content]}; sha256sum disk >sum")
+        return
+    mount = MOUNTS.get(content, f"mount -t {content} -o loop disk m")
+    fill = f"mkdir -p m; {mount}; cp -r tree/. m/; umount m; sync"
+    done(machine, f"rm -f disk; {WRITTEN[content]}; {fill}; losetup -l -n; sha256sum disk >sum")
+
+
+def test_every_row_is_tried() -> None:
+    assert set(WRITTEN) | set(PACKED) == set(FILE_SYSTEMS)
+
+
+@pytest.mark.parametrize("content", sorted(FILE_SYSTEMS))
+def test_files_come_out_of_it_and_it_stays_as_it_is(content: str, machine: Machine) -> None:
+    made(machine, content)
+    told = machine.run(f"{PROGRAM} copy --explain --format raw /tmp/disk disk / /tmp/out 2>&1", 120)
+    assert told.status in (0, 4), told.output
+    kind = "ntfs-3g -o no_detach" if content == "ntfs" else f"-t {FILE_SYSTEMS[content].type} -o ro,"
+    assert kind in told.output
+    assert "was not unmounted" not in told.output
+    same = "diff -r tree out -x 'salvage-*' -x SHA256SUMS -x lost+found; sha256sum -c --quiet sum; rm -r out"
+    assert machine.run(f"cd /tmp; {same}; {LEFT}").output == NOTHING
+
+
+@pytest.mark.parametrize("content", sorted(CHECKERS))
+def test_it_is_checked_and_found_sound(content: str, machine: Machine) -> None:
+    made(machine, content)
+    told = machine.run(f"{PROGRAM} check --json --format raw /tmp/disk disk 2>/dev/null", 120)
+    assert told.status == 0, told.output
+    assert json.loads(told.output)["verdict"] == "sound"
+    assert machine.run(f"cd /tmp; sha256sum -c --quiet sum; {LEFT}").output == NOTHING
+
+
+def test_what_f2fs_was_told_to_keep_is_carried_on_in_an_overlay(machine: Machine) -> None:
+    """As after a crash: the image is what had reached the medium while it was mounted and written to."""
+    made(machine, "f2fs")
+    write = "echo saved >m/after; sync m/after; cp --sparse=always disk dirty"
+    done(machine, f"mount -t f2fs -o loop disk m; {write}; umount m; mv dirty disk; sha256sum disk >sum")
+    told = machine.run(f"{PROGRAM} check --json --replay --format raw /tmp/disk disk 2>/dev/null", 120)
+    assert told.status == 0, told.output
+    document = json.loads(told.output)
+    assert document["verdict"] == "pending"
+    assert [one["path"].lstrip("/") for one in document["differences"]["first"]] == ["after"]
+    shown = machine.run(f"{PROGRAM} cat --replay --format raw /tmp/disk disk /after", 120)
+    assert shown.output == "saved\n"
+    assert machine.run(f"cd /tmp; sha256sum -c --quiet sum; {LEFT}").output == NOTHING
+
+
+def test_a_damaged_fat_is_repaired_in_an_overlay(machine: Machine) -> None:
+    made(machine, "vfat")
+    # the second copy of the table begins after the reserved sectors and the first
+    shell = "r=$(od -An -tu2 -j14 -N2 disk); f=$(od -An -tu4 -j36 -N4 disk); at=$(((r + f) * 512 + 8))"
+    done(
+        machine, f"{shell}; printf x | dd of=disk bs=1 seek=$at conv=notrunc status=none; sha256sum disk >sum"
+    )
+    told = machine.run(f"{PROGRAM} check --json --repair --format raw /tmp/disk disk 2>/dev/null", 120)
+    assert told.status == 0, told.output
+    document = json.loads(told.output)
+    assert (document["verdict"], document["after"]["verdict"]) == ("damaged", "sound")
+    assert document["differences"]["compared"]
+    assert machine.run(f"cd /tmp; sha256sum -c --quiet sum; {LEFT}").output == NOTHING
