@@ -42,13 +42,14 @@ vm: packages-test .venv/.dev ## a shell in the test machine, which has what this
 	@$(BIN)/python -m tests.vm shell
 
 # A pex makes itself an environment at its first start: so the children that run Python find pyparted too.
+# It gets every wheel by name: from "virt-salvage" alone pex loses what only an extra of a package asks for.
 dist: packages-test .venv/.dev ## build sdist, wheel and the one file virt-salvage.pex into dist/
 	rm -rf dist build/wheels
 	$(BIN)/python -m tui.manual
 	$(BIN)/python -c 'from setuptools.build_meta import build_sdist; build_sdist("dist")' >/dev/null
 	$(PIP) wheel --no-build-isolation --constraint $(LOCK) --wheel-dir build/wheels dist/virt_salvage-*.tar.gz
 	cp build/wheels/virt_salvage-*.whl dist/
-	$(BIN)/pex --no-index --find-links build/wheels --venv --script virt-salvage virt-salvage -o dist/virt-salvage.pex
+	$(BIN)/pex --no-index --find-links build/wheels --venv --script virt-salvage build/wheels/*.whl -o dist/virt-salvage.pex
 	@ls -l dist
 
 clean: ## remove what these targets made (not the packages of the system)

@@ -18,8 +18,9 @@ ALLOW = "--allow"
 
 
 @pytest.fixture
-def folders(tmp_path: Path) -> tuple[Path, Path, Path]:
-    return places(tmp_path)
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """In a folder with a short name: sockets are made in the state folder, see unix(7)."""
+    return places(tmp_path_factory.mktemp("h"))
 
 
 def _rows(table: dict[int, dict[str, Maker]]) -> list[object]:
