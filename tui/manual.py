@@ -10,7 +10,7 @@ from pathlib import Path
 
 from core import __version__
 from core.errors import Exit
-from tui.main import parsers
+from tui.verbs import parsers
 
 FOLDER = Path(__file__).parent.parent / "docs"
 NAME = "virt-salvage"

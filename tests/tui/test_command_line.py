@@ -7,7 +7,7 @@ import pytest
 
 from core.errors import WrongUsage
 from tests.conftest import Program
-from tui.main import parse
+from tui.verbs import parse
 
 
 def test_without_anything_the_wizard_opens() -> None:

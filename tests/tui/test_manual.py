@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tui import manual
-from tui.main import parsers
+from tui.verbs import parsers
 
 
 def needs(program: str) -> pytest.MarkDecorator:
