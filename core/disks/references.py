@@ -50,26 +50,63 @@ def follow(
     for a file out of bounds, a network or ``json:`` name, a loop and a chain that is too deep. A file that
     is missing or not what it should be blocks the chain instead.
     """
-    links: list[Link] = []
-    spare = list(stand_ins)
-    problems: list[str] = list(header.problems)
-    blocked, way_out = header.blocked, header.way_out
-    seen: set[Identity] = {source.identity}
-    path, identity, is_device = source.path, source.identity, source.is_block_device
-    while True:
-        places = located(apparent or path, header, bounds)
-        apparent = None
-        parts, trouble, remedy = _parts(path, places, seen)
-        if trouble and not blocked:
-            blocked, way_out = trouble, remedy
-        links.append(
+    descent = _Descent(source, bounds, list(stand_ins), list(header.problems))
+    descent.block(header.blocked, header.way_out)
+    at: _Place | None = _Place(source.path, source.identity, source.is_block_device, header, apparent)
+    while at:
+        at = descent.below(at, descent.take(at))
+    if descent.spare:
+        raise WrongUsage(
+            _("There is no missing backing file whose place {path} could take.").format(
+                path=safe(descent.spare[0])
+            ),
+            _("Nothing was opened."),
+        )
+    return Chain(tuple(descent.links), tuple(descent.problems), descent.blocked, descent.way_out)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """One image of the chain on the way down; its own names count from `apparent`, if given."""
+
+    path: Path
+    identity: Identity
+    is_device: bool
+    header: Header
+    apparent: Path | None = None
+
+
+class _Descent:
+    """What is gathered on the way down a chain: links, problems, and the first thing that blocks it."""
+
+    def __init__(self, source: Source, bounds: Bounds, spare: list[Path], problems: list[str]) -> None:
+        self.top = source.path
+        self.bounds = bounds
+        self.spare = spare
+        self.problems = problems
+        self.links: list[Link] = []
+        self.blocked = self.way_out = ""
+        self._seen: set[Identity] = {source.identity}
+
+    def block(self, why: str, way_out: str) -> None:
+        """The first reason stays: what is further down may only follow from it."""
+        if why and not self.blocked:
+            self.blocked, self.way_out = why, way_out
+
+    def take(self, at: _Place) -> tuple[Reference, Path] | None:
+        """Add the link of an image with its parts; what it names as its backing file."""
+        header = at.header
+        places = located(at.apparent or at.path, header, self.bounds)
+        parts, trouble, remedy = _parts(at.path, places, self._seen)
+        self.block(trouble, remedy)
+        self.links.append(
             Link(
-                path,
+                at.path,
                 header.format,
                 True,
                 header.virtual_size,
-                identity,
-                is_device,
+                at.identity,
+                at.is_device,
                 header.window,
                 tuple(parts),
                 header.encryption,
@@ -78,46 +115,45 @@ def follow(
                 header.has_log,
             )
         )
-        found = next((pair for pair in places if pair[0].kind == "backing"), None)
-        if found is None:
-            break
-        backing, below = found
-        if len(links) >= DEEPEST:
+        return next((pair for pair in places if pair[0].kind == "backing"), None)
+
+    def below(self, at: _Place, named: tuple[Reference, Path] | None) -> _Place | None:
+        """The backing file of an image, or what stands in for it; None where the chain ends."""
+        if named is None:
+            return None
+        backing, path = named
+        if len(self.links) >= DEEPEST:
             raise _refused_chain(
-                source.path, _("its backing chain is deeper than {count}").format(count=DEEPEST)
+                self.top, _("its backing chain is deeper than {count}").format(count=DEEPEST)
             )
-        if not below.exists() and spare:
-            stand_in = spare.pop(0)
-            problems.append(
-                _("{path} is missing; {other} is read in its place, as asked.").format(
-                    path=safe(below), other=safe(stand_in)
-                )
-            )
-            below = stand_in
-        if not below.exists():
-            links.append(Link(below, backing.format or RAW, False, None))
-            if not blocked:
-                blocked, way_out = _missing(path, below, backing), _bring(below)
-            break
-        with Source(below) as lower:
-            if lower.identity in seen:
+        if not path.exists() and self.spare:
+            path = self._stand_in(path)
+        if not path.exists():
+            self.links.append(Link(path, backing.format or RAW, False, None))
+            self.block(_missing(at.path, path, backing), _bring(path))
+            return None
+        with Source(path) as lower:
+            if lower.identity in self._seen:
                 raise _refused_chain(
-                    source.path, _("its backing chain comes back to {path}").format(path=safe(below))
+                    self.top, _("its backing chain comes back to {path}").format(path=safe(path))
                 )
-            seen.add(lower.identity)
-            above, header = header, read_header(lower, _stated(backing, lower))
-            if above.parent and above.parent != header.identity and not blocked:
-                blocked, way_out = _stranger(path, below), _bring(below)
-            path, identity, is_device = below, lower.identity, lower.is_block_device
-        problems += [f"{safe(below.name)}: {problem}" for problem in header.problems]
-        if header.blocked and not blocked:
-            blocked, way_out = header.blocked, header.way_out
-    if spare:
-        raise WrongUsage(
-            _("There is no missing backing file whose place {path} could take.").format(path=safe(spare[0])),
-            _("Nothing was opened."),
+            self._seen.add(lower.identity)
+            header = read_header(lower, _stated(backing, lower))
+            found = _Place(path, lower.identity, lower.is_block_device, header)
+        if at.header.parent and at.header.parent != header.identity:
+            self.block(_stranger(at.path, path), _bring(path))
+        self.problems += [f"{safe(path.name)}: {problem}" for problem in header.problems]
+        self.block(header.blocked, header.way_out)
+        return found
+
+    def _stand_in(self, missing: Path) -> Path:
+        stand_in = self.spare.pop(0)
+        self.problems.append(
+            _("{path} is missing; {other} is read in its place, as asked.").format(
+                path=safe(missing), other=safe(stand_in)
+            )
         )
-    return Chain(tuple(links), tuple(problems), blocked, way_out)
+        return stand_in
 
 
 def _stated(backing: Reference, lower: Source) -> str | None:
