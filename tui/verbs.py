@@ -35,6 +35,36 @@ _WITH_VALUE = frozenset({"--format", "--allow", "--lang", "--state-dir", *_OF_DI
 _AS_SCRIPT = frozenset({"ls", "cat", "copy", "mount", "check", "backup", "convert"})
 
 
+class _Verbs:
+    """The verbs of the command line, each with the options everywhere."""
+
+    def __init__(self, parser: Parser, common: Parser) -> None:
+        self._adding = parser.add_subparsers(dest="verb", metavar=_("VERB"), parser_class=Parser)
+        self._common = common
+        self.made: dict[str, Parser] = {}
+
+    def verb(self, name: str, told: str) -> Parser:
+        self.made[name] = self._adding.add_parser(
+            name,
+            parents=[self._common],
+            help=told,
+            description=told,
+            allow_abbrev=False,
+            prog=f"virt-salvage {name}",
+        )
+        return self.made[name]
+
+    def on_disk(self, name: str, told: str, *, needed: bool = True) -> Parser:
+        one = self.verb(name, told)
+        add_disk(one, needed=needed)
+        return one
+
+    def on_volume(self, name: str, told: str) -> Parser:
+        one = self.on_disk(name, told)
+        add_volume(one)
+        return one
+
+
 def parsers() -> tuple[Parser, dict[str, Parser]]:
     """What understands the command line, and what understands each verb: help, man page and completion."""
     common = common_options()
@@ -46,41 +76,31 @@ def parsers() -> tuple[Parser, dict[str, Parser]]:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"virt-salvage {__version__}")
-    verbs = parser.add_subparsers(dest="verb", metavar=_("VERB"), parser_class=Parser)
-    made: dict[str, Parser] = {}
+    verbs = _Verbs(parser, common)
+    _add_bringing_back(verbs)
+    _add_whole_disks(verbs)
+    _add_sessions(verbs)
+    add_lab(verbs.verb("lab", _("the practice disks")))
+    return parser, verbs.made
 
-    def verb(name: str, told: str) -> Parser:
-        made[name] = verbs.add_parser(
-            name,
-            parents=[common],
-            help=told,
-            description=told,
-            allow_abbrev=False,
-            prog=f"virt-salvage {name}",
-        )
-        return made[name]
 
-    def on_disk(name: str, told: str, *, needed: bool = True) -> Parser:
-        one = verb(name, told)
-        add_disk(one, needed=needed)
-        return one
-
-    def on_volume(name: str, told: str) -> Parser:
-        one = on_disk(name, told)
-        add_volume(one)
-        return one
-
-    listing = verb("list", _("the virtual machines, images and devices that can be found here"))
+def _add_bringing_back(verbs: _Verbs) -> None:
+    """From the disks that there are to files that were brought back."""
+    listing = verbs.verb("list", _("the virtual machines, images and devices that can be found here"))
     listing.add_argument(
         "folders", metavar="FOLDER", nargs="*", type=Path, help=_("look for images here as well")
     )
-    inspect = on_disk("inspect", _("format, chain, partition table and contents of a disk"), needed=False)
+    inspect = verbs.on_disk(
+        "inspect", _("format, chain, partition table and contents of a disk"), needed=False
+    )
     add_inspect(inspect)
-    on_volume("ls", _("list a directory inside")).add_argument("path", metavar="PATH", nargs="?", default="/")
-    on_volume("cat", _("write a file's bytes to standard output")).add_argument("path", metavar="PATH")
-    add_find(on_volume("find", _("find what to copy: by name, size, time, owner and content")))
-    add_copy(on_volume("copy", _("copy files and trees out, checked")))
-    apply = verb("apply", _("give copies what their first target could not keep"))
+    verbs.on_volume("ls", _("list a directory inside")).add_argument(
+        "path", metavar="PATH", nargs="?", default="/"
+    )
+    verbs.on_volume("cat", _("write a file's bytes to standard output")).add_argument("path", metavar="PATH")
+    add_find(verbs.on_volume("find", _("find what to copy: by name, size, time, owner and content")))
+    add_copy(verbs.on_volume("copy", _("copy files and trees out, checked")))
+    apply = verbs.verb("apply", _("give copies what their first target could not keep"))
     apply.add_argument(
         "sidecar",
         metavar="SIDECAR",
@@ -89,20 +109,28 @@ def parsers() -> tuple[Parser, dict[str, Parser]]:
     )
     apply.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, help=_("where the copies lie now"))
     add_rights(apply)
-    mount = on_volume("mount", _("mount for other tools; stays until `undo`"))
+    mount = verbs.on_volume("mount", _("mount for other tools; stays until `undo`"))
     mount.add_argument("directory", metavar="DIR")
     mount.add_argument("--writable", action="store_true", help=_("writes go to an overlay, never to DISK"))
-    on_volume("subvolumes", _("the subvolumes and snapshots of a btrfs"))
-    on_volume("check", _("whether a file system is sound; with --replay or --repair, what that changes"))
-    backup = on_disk("backup", _("a verified full backup"))
+    verbs.on_volume("subvolumes", _("the subvolumes and snapshots of a btrfs"))
+    verbs.on_volume(
+        "check", _("whether a file system is sound; with --replay or --repair, what that changes")
+    )
+
+
+def _add_whole_disks(verbs: _Verbs) -> None:
+    backup = verbs.on_disk("backup", _("a verified full backup"))
     backup.add_argument("dest", metavar="DEST", nargs="?")
     other = backup.add_mutually_exclusive_group()
     other.add_argument("--verify", action="store_true", help=_("compare DEST, a backup, with DISK"))
     other.add_argument("--find", action="store_true", help=_("list what may be backups of DISK (in DEST)"))
-    convert = on_disk("convert", _("the disk in another image format, verified"))
+    convert = verbs.on_disk("convert", _("the disk in another image format, verified"))
     convert.add_argument("dest", metavar="DEST", help=_("the new image, or a folder for it"))
     convert.add_argument("--to", metavar="FORMAT", required=True, help=_("the format, such as raw or qcow2"))
-    commit = verb("commit", _("write what a writable mount's overlay holds back to its disk"))
+
+
+def _add_sessions(verbs: _Verbs) -> None:
+    commit = verbs.verb("commit", _("write what a writable mount's overlay holds back to its disk"))
     commit.add_argument("session", metavar="SESSION", help=_("as `status` shows it"))
     commit.add_argument(
         "--backup", metavar="DEST", type=Path, help=_("where the backup goes; else beside the disk")
@@ -112,14 +140,11 @@ def parsers() -> tuple[Parser, dict[str, Parser]]:
         action="store_true",
         help=_("give up a commit that was cut off: the disk stays as it is now, `undo` may take the overlay"),
     )
-    verb("status", _("what is up now, session by session"))
-    undo = verb("undo", _("take down what a session put up, last first"))
+    verbs.verb("status", _("what is up now, session by session"))
+    undo = verbs.verb("undo", _("take down what a session put up, last first"))
     undo.add_argument("session", metavar="SESSION", nargs="?")
     undo.add_argument("--all", action="store_true", help=_("all sessions that are not at work"))
     add_ways_out(undo)
-    lab = verb("lab", _("the practice disks"))
-    add_lab(lab)
-    return parser, made
 
 
 _DEFAULTS = {
