@@ -293,7 +293,10 @@ def add_copy(copy: Parser) -> None:
         "--bad-map",
         metavar="FILE",
         type=Path,
-        help=_("a map of ddrescue for DISK: what lies in bad places is copied last; DISK.mapfile is found"),
+        help=_(
+            "a map of ddrescue for DISK: what lies in bad places is copied last;"
+            " DISK.mapfile or DISK.map is found"
+        ),
     )
     add_rights(copy)
 
@@ -303,7 +306,7 @@ def add_lab(lab: Parser) -> None:
     lab.add_argument(
         "action",
         choices=(
-            *("list", "start", "ticket", "hint", "hand", "stop", "check", "talk", "reset"),
+            *("list", "start", "ticket", "hint", "hand", "answer", "stop", "check", "talk", "reset"),
             *("record", "class", "add", "verify", "example"),
         ),
     )
@@ -312,10 +315,12 @@ def add_lab(lab: Parser) -> None:
     )
     lab.add_argument(
         "where",
-        metavar="FOLDER",
+        metavar="MORE",
         nargs="?",
-        type=Path,
-        help=_("where you recovered to (check); why the ticket is handed back (stop)"),
+        help=_(
+            "where you recovered to (check); why the ticket is handed back (stop);"
+            " the answer to its question (answer)"
+        ),
     )
     lab.add_argument("--seed", type=int, metavar="N", help=_("build the disk of this number (start)"))
     lab.add_argument("--learner", metavar="NAME", help=_("whose results they are; else who is logged in"))

@@ -36,7 +36,10 @@ def advice(flow: "Flow", topic: str) -> list[Part]:
 
 
 def ask(frame: "Frame") -> None:
-    """Ask what is asked at this step and was not answered yet, the first question on top."""
+    """Ask what is asked at this step and was not answered yet, one question after the other.
+
+    What was put off is not asked again before the step is entered anew.
+    """
     from tui.screens.quiz import QuizScreen
 
     exercise = _guided(frame.flow)
@@ -47,5 +50,8 @@ def ask(frame: "Frame") -> None:
     except SalvageError as error:
         frame.app.trouble(error)
         return
-    for number, quiz in reversed(questions):
-        frame.app.push_screen(QuizScreen(exercise.lab, number, quiz))
+    for number, quiz in questions:
+        if number not in frame.asked:
+            frame.asked.add(number)
+            frame.app.push_screen(QuizScreen(exercise.lab, number, quiz))
+            return

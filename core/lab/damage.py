@@ -102,10 +102,16 @@ def unreplayed(work: "Work", values: Values) -> None:
 
 
 def bad_area(work: "Work", values: Values) -> None:
-    """An area in the middle of a file that could not be read: zeros, and a map as ddrescue writes it."""
+    """An area in the middle of a file that could not be read: zeros, and a map as ddrescue writes it.
+
+    Where `path` is a folder, chance says which of its files it hits.
+    """
     place, path = work.place(int(values["partition"])), _path(work, values)
+    items = work.items[place.number]
+    within = sorted(name for name in items if name.startswith(f"{path}/") and items[name].kind == "file")
+    path = work.chance.choice(within) if within else path
     size = next(one.block for one in work.lab.file_systems if one.partition == place.number)
-    item = work.items[place.number][path]
+    item = items[path]
     told = _debugfs_says(work, place.offset, f'blocks "/{path}"')
     numbers = [int(word) for word in told.split()] or [0]
     block = numbers[len(numbers) // 2]

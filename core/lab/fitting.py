@@ -81,6 +81,7 @@ def _texts(lab: Lab) -> Iterator[str]:
     known = facts.names(lab)
     texts = [lab.ticket, *lab.attachments.values(), lab.after.happened, lab.after.safe, *lab.after.commands]
     texts += [hint.text for hint in lab.hints]
+    texts += [lab.goal.question, lab.goal.answer]
     texts += [text for one in lab.guide.values() for text in (one.look, one.why, one.next)]
     texts += [text for one in lab.quizzes for text in (one.question, *(a.text for a in one.answers))]
     texts += [a.why for one in lab.quizzes for a in one.answers]

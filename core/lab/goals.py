@@ -7,10 +7,12 @@ from itertools import groupby
 from pathlib import Path
 
 from core.i18n import _
-from core.lab import staging
-from core.lab.lab import Finding
+from core.lab import facts, staging
+from core.lab.lab import Finding, Lab
+from core.lab.record import Record
 from core.lab.recovered import Comparison, best
 from core.lab.safety import Scene, breach
+from core.text import safe
 
 _DEPTH = 4
 """How many folders below the lab's own a recovered tree may lie."""
@@ -20,10 +22,32 @@ def reached(scene: Scene, where: Path | None) -> tuple[bool, list[str], list[Fin
     """Whether the goal is reached, sentences about it, and the wrong ways that the result shows."""
     kind = scene.lab.goal.kind
     if kind == "recover":
-        return _recovered(scene, where)
-    if kind == "clean":
-        return _clean(scene)
-    return _stopped(scene)
+        done, told, wrong = _recovered(scene, where)
+    elif kind == "clean":
+        done, told, wrong = _clean(scene)
+    else:
+        done, told, wrong = _stopped(scene)
+    if scene.lab.goal.question:
+        right, sentence = _answered(scene)
+        done, told = done and right, [*told, sentence]
+        wrong = [*wrong, breach("misjudged")] if scene.record.misjudged else wrong
+    return done, told, wrong
+
+
+def answers(lab: Lab, record: Record, text: str) -> bool:
+    """Whether a text answers the question of the ticket; spaces and capital letters do not count."""
+    wanted = facts.filled(lab.goal.answer, record.facts)
+    return " ".join(text.split()).casefold() == " ".join(wanted.split()).casefold()
+
+
+def _answered(scene: Scene) -> tuple[bool, str]:
+    if not scene.record.answer:
+        return False, _("The question of the ticket has not been answered yet.")
+    if answers(scene.lab, scene.record, scene.record.answer):
+        return True, _("The question of the ticket was answered, and rightly.")
+    return False, _("The answer to the question of the ticket is not right: {answer}").format(
+        answer=safe(scene.record.answer)
+    )
 
 
 def _recovered(scene: Scene, where: Path | None) -> tuple[bool, list[str], list[Finding]]:

@@ -14,12 +14,12 @@ from core.lab.recovered import Kept
 Way = Literal["guided", "own", "hand"]
 """With the wizard and a coach, with the wizard alone, with the plain commands."""
 Table = Literal["msdos", "gpt", "none"]
-Step = Literal["disk", "protect", "partitions", "volume", "files", "done"]
-"""The steps of the wizard at which a coach speaks or a question is asked."""
+Step = Literal["disk", "protect", "partitions", "volume", "files", "done", "leftovers"]
+"""Where in the wizard a coach speaks or a question is asked: its steps, and the list of what was left up."""
 Kind = Literal["recover", "stop", "clean"]
 """What a lab asks for: bring files back, hand the ticket back untouched, take leftovers down."""
 
-STEPS: tuple[Step, ...] = ("disk", "protect", "partitions", "volume", "files", "done")
+STEPS: tuple[Step, ...] = ("disk", "protect", "partitions", "volume", "files", "done", "leftovers")
 WAYS: tuple[Way, ...] = ("guided", "own", "hand")
 
 
@@ -128,13 +128,16 @@ class Goal:
     """What the lab asks for.
 
     With ``recover``, everything at and below `paths` of a partition; with ``stop``, that the ticket is
-    handed back for the `reason`, one of `core.lab.stopping`.
+    handed back for the `reason`, one of `core.lab.stopping`. Where there is a `question`, the ticket wants
+    its `answer` too.
     """
 
     kind: Kind
     partition: int = 0
     paths: tuple[str, ...] = ()
     reason: str = ""
+    question: str = ""
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,6 +225,25 @@ def hand_back(lab: Lab, folder: Path, reason: str) -> None:
     _write(home, replace(record, handed_back=reason))
 
 
+def asked(lab: Lab, folder: Path) -> str:
+    """The question of the ticket; empty where it asks none."""
+    return told(lab.goal.question, lab, folder) if lab.goal.question else ""
+
+
+def answer(lab: Lab, folder: Path, text: str) -> None:
+    """Answer the question of the ticket; the check tells whether it was right.
+
+    Raises `WrongUsage` where nothing is asked, or for an empty answer.
+    """
+    home, record = begun(lab, folder)
+    if not lab.goal.question:
+        raise WrongUsage(_("The ticket of {name} asks no question.").format(name=lab.name))
+    if not text.strip():
+        raise WrongUsage(_("The answer is empty."), remedy=asked(lab, folder))
+    wrong = not goals.answers(lab, record, text)
+    _write(home, replace(record, answer=text.strip(), misjudged=record.misjudged + wrong))
+
+
 # -- judge ---------------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ _MOVES: Mapping[str, tuple[str, str]] = {
     "mark": (N_("Files: mark {word} with the space bar."), "word"),
     "target": (N_("Files: press t and copy to {word}."), "word"),
     "copy": (N_("Files: press y to copy."), ""),
+    "answer": (N_("Answer the question of the ticket: {word}"), "word"),
     "leftovers": (N_("Start: choose what earlier sessions left, and take down {word}."), "word"),
     "stop": (N_("Hand the ticket back: {word}"), "reason"),
 }
@@ -36,7 +37,8 @@ def problem(move: str) -> str:
         return _("{move} is no move; there are {names}").format(move=move, names=", ".join(_MOVES))
     kind = _MOVES[verb][1]
     if bool(word) != bool(kind):
-        return _("{move} wants a word behind it").format(move=verb) if kind else _("{move} wants no word")
+        told = _("{move} wants a word behind it") if kind else _("{move} wants no word")
+        return told.format(move=verb)
     if kind == "reason" and word not in REASONS:
         return _("the reason must be one of {names}").format(names=", ".join(REASONS))
     return ""

@@ -307,7 +307,11 @@ def _goal(section: Section) -> Goal:
         section.number("partition", 0, 999, 0) if kind == "recover" else 0,
         section.texts("paths") if kind == "recover" else (),
         section.choice("reason", tuple(REASONS)) if kind == "stop" else "",
+        section.take("question", str, ""),
+        section.take("answer", str, ""),
     )
+    if bool(goal.question.strip()) != bool(goal.answer.strip()):
+        section.wrong("question", _("wants an answer beside it, and an answer wants a question"))
     if kind == "recover" and not goal.paths:
         section.wrong("paths", _("must name at least one path"))
     for path in goal.paths:

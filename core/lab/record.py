@@ -45,6 +45,10 @@ class Record:
     """By the number of a question: how many wrong answers were given before the right one."""
     handed_back: str = ""
     """The reason for which the ticket was handed back."""
+    answer: str = ""
+    """The learner's answer to the question of the ticket, the last one."""
+    misjudged: int = 0
+    """How many answers to it were wrong."""
     given_up: bool = False
     """Whether the after-talk was heard before it was solved."""
     solved: bool = False

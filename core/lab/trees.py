@@ -32,6 +32,14 @@ def shop(setting: Setting) -> Iterator[Item]:
         yield own.file(f"srv/shop/pictures/{chance.randrange(1000, 9999)}{n}.png", picture(chance))
 
 
+def databases(setting: Setting) -> Iterator[Item]:
+    """The folder ``srv/shop/data``: the shop's other databases."""
+    chance, own = setting.chance, Owner(33, 33, setting.when - DAY)
+    yield own.folder("srv/shop/data", 0o750)
+    for name in ("archive", "contacts", "orders", "stock"):
+        yield own.file(f"srv/shop/data/{name}.db", customers(chance, chance.randrange(2000, 4000)), 0o640)
+
+
 def dumps(setting: Setting) -> Iterator[Item]:
     """The tree ``backups``: what a nightly job wrote of the shop's database, one file a night."""
     chance, own = setting.chance, Owner(0, 0, setting.when)
@@ -68,6 +76,7 @@ TREES: Mapping[str, Tree] = {
     "services": lambda setting: services(setting.chance, setting.when),
     "logs": lambda setting: logs(setting.chance, setting.users, setting.host, setting.when),
     "shop": shop,
+    "databases": databases,
     "dumps": dumps,
     "windows": windows,
 }

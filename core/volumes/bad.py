@@ -19,7 +19,7 @@ def bad_places(disk: Disk, volume: Volume, given: Path | None) -> list[tuple[int
     raw, of those in a layer that was put up, and of those on btrfs, which has addresses of its own. Raises
     `WrongUsage` for a file that is no map, and where the one given does not help.
     """
-    place = given or disk.path.with_name(disk.path.name + ".mapfile")
+    place = given or _beside(disk)
     if disk.format != "raw" or volume.content == "btrfs" or volume.apart:
         if given:
             raise WrongUsage(
@@ -47,6 +47,12 @@ def bad_places(disk: Disk, volume: Volume, given: Path | None) -> list[tuple[int
         for one, other in areas
         if other > start and one < end
     ]
+
+
+def _beside(disk: Disk) -> Path:
+    """The map beside the disk, under one of the names that people give it."""
+    named = [disk.path.with_name(disk.path.name + ending) for ending in (".mapfile", ".map")]
+    return next((path for path in named if path.is_file()), named[0])
 
 
 def _unfit(disk: Disk, volume: Volume) -> str:

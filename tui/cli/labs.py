@@ -73,7 +73,7 @@ def _hint(context: Context, one: Lab) -> int:
 
 
 def _stop(context: Context, one: Lab) -> int:
-    reason = str(context.options.where or "")
+    reason = context.options.where or ""
     if not reason:
         told = "; ".join(f"{name}: {_(text)}" for name, text in REASONS.items())
         raise WrongUsage(_("Say why the ticket is handed back."), remedy=told)
@@ -82,8 +82,15 @@ def _stop(context: Context, one: Lab) -> int:
     return Exit.DONE
 
 
+def _answer(context: Context, one: Lab) -> int:
+    labs.answer(one, _folder(context), context.options.where or "")
+    context.say(_("Your answer is noted. The check tells whether it is right."))
+    return Exit.DONE
+
+
 def _check(context: Context, one: Lab) -> int:
-    verdict = labs.check(one, _folder(context), context.options.where, _learner(context))
+    where = context.options.where
+    verdict = labs.check(one, _folder(context), Path(where) if where else None, _learner(context))
     if context.options.json:
         points = verdict.points.total if verdict.points else None
         wrong = [one.kind for one in verdict.breaches]
@@ -137,10 +144,10 @@ def _hand(context: Context, one: Lab) -> int:
         line = sys.stdin.readline()
         if not line or line.strip() in ("exit", "quit"):
             return Exit.DONE
-        _answer(context, prompt.enter(line))
+        _replied(context, prompt.enter(line))
 
 
-def _answer(context: Context, reply: Reply) -> None:
+def _replied(context: Context, reply: Reply) -> None:
     signs = {Weight.NOTE: "i", Weight.WARNING: "!", Weight.REFUSAL: "x"}
     for remark in reply.remarks:
         context.say(f"{signs[remark.weight]} {remark.text}")
@@ -173,10 +180,11 @@ def _list(context: Context) -> int:
     if context.options.json:
         context.json({"labs": document})
         return Exit.DONE
-    rows = [(_("NAME"), _("LEVEL"), _("STATE"), _("TITLE"))]
+    rows = [(_("NAME"), _("LEVEL"), _("STATE"), _("NEEDS"), _("TITLE"))]
     for row in document:
         state = _("not here") if row["hindrance"] else str(row["state"])
-        rows.append((str(row["name"]), str(row["level"]), state, str(row["title"])))
+        needs = ",".join(there[len(rows) - 1].needs)
+        rows.append((str(row["name"]), str(row["level"]), state, needs, str(row["title"])))
     for line in table(rows, frozenset({1})):
         context.out(line)
     for name, reason in reasons.items():
@@ -262,6 +270,7 @@ _WITH: Mapping[str, Callable[[Context, Lab], int]] = {
     "ticket": _ticket,
     "hint": _hint,
     "hand": _hand,
+    "answer": _answer,
     "stop": _stop,
     "check": _check,
     "talk": _talk,

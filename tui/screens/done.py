@@ -72,7 +72,10 @@ class DoneScreen(Frame):
 
     def _choices(self) -> list[Choice]:
         closed = "" if self.flow.volume_open else _("The volume was taken down; choose the partition again.")
-        task = [Choice("check", _("Check whether the task is solved"))] if self.flow.task() else []
+        exercise = self.flow.task()
+        task = [Choice("check", _("Check whether the task is solved"))] if exercise else []
+        if exercise and exercise.lab.goal.question:
+            task.insert(0, Choice("answer", _("Answer the question of the ticket")))
         if self._solved:
             task.append(Choice("talk", _("What happened, and how it is done by hand")))
         return [
@@ -86,6 +89,8 @@ class DoneScreen(Frame):
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         if event.option.id == "check":
             self._check()
+        elif event.option.id == "answer":
+            self._answer()
         elif event.option.id == "talk":
             self._talk()
         elif event.option.id == "files":
@@ -105,6 +110,12 @@ class DoneScreen(Frame):
         if task and copied:
             where, who = copied.manifest.parent, results.login()
             self.work(_("Checking."), lambda: labs.check(task.lab, self.flow.labs, where, who), self._checked)
+
+    def _answer(self) -> None:
+        from tui.screens.practise import answer
+
+        if task := self.flow.task():
+            answer(self, task.lab)
 
     def _checked(self, verdict: Verdict) -> None:
         styles = {"good": "bold $success", "bad": "$warning", "title": "bold"}

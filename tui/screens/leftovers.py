@@ -109,7 +109,9 @@ def _choice(known: Known) -> Choice:
     account = known.account
     since = date(account.began)
     why = _("left up on purpose") if account.kept else _("its program died")
-    line = _("since {since}, {why}, {count} things up").format(
-        since=since, why=why, count=len(account.standing)
+    line = _("{id}: since {since}, {why}, {count} things up").format(
+        id=account.session, since=since, why=why, count=len(account.standing)
     )
-    return Choice(account.session, safe(account.disk), line)
+    points = [safe(entry.target) for entry in account.standing if entry.what == "mount"]
+    mounted = "; " + _("mounted: {path}").format(path=", ".join(points)) if points else ""
+    return Choice(account.session, safe(account.disk), line + mounted)

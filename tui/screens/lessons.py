@@ -51,6 +51,15 @@ LESSONS: Mapping[str, Lesson] = {
         N_("Asked where you are about to decide. Each answer tells why it is right or wrong."),
         N_("Nothing: a wrong answer costs no points. Esc leaves the question for later."),
     ),
+    "answer": Lesson(
+        N_("The question of the ticket"),
+        N_(
+            "What the one who wrote the ticket wants to know beside the files. The check tells whether it is"
+            " right."
+        ),
+        N_("A wrong answer costs points, also when a right one follows: find it out before you say it."),
+        N_("virt-salvage lab answer NAME TEXT"),
+    ),
     "said": Lesson(
         N_("To read"),
         N_(

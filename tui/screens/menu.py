@@ -133,7 +133,8 @@ class Menu(OptionList):
 
     def _drawn(self, at: int, choice: Choice) -> Content:
         width = max(20, (self.size.width or self.app.size.width - 2) - _FRAME)
-        number = f" {at + 1}  " if self._numbered else " "
+        wide = len(str(len(self._choices)))
+        number = f" {at + 1:>{wide}}  " if self._numbered else " "
         indent = " " * len(number)
         title = "\n".join(wrapped(indent + safe(choice.title), width, indent))[len(indent) :]
         if choice.reason:

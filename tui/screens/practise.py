@@ -17,6 +17,7 @@ from core.lab.telling import Said
 from core.runner import SystemRunner
 from tui.flow import Exercise, Wish
 from tui.plain import plain
+from tui.screens.answer import AnswerScreen
 from tui.screens.byhand import ByHandScreen
 from tui.screens.disk import DiskScreen
 from tui.screens.leftovers import LeftoversScreen
@@ -102,7 +103,23 @@ def build(screen: Frame, lab: Lab) -> None:
 
 
 def _level(lab: Lab) -> str:
-    return _("level {level}").format(level=lab.level)
+    told = _("level {level}").format(level=lab.level)
+    return f"{told}, {_('needs root')}" if "root" in lab.needs else told
+
+
+def answer(screen: Frame, lab: Lab) -> None:
+    """Ask the question of the ticket, and keep the answer for the check."""
+    labs_folder = screen.flow.labs
+
+    def kept(text: str | None) -> None:
+        if text:
+            screen.work(
+                _("Noting your answer."),
+                lambda: labs.answer(lab, labs_folder, text),
+                lambda _none: screen.say(_("Your answer is noted. The check tells whether it is right.")),
+            )
+
+    screen.app.push_screen(AnswerScreen(labs.asked(lab, labs_folder)), kept)
 
 
 class TicketScreen(Frame):
@@ -140,9 +157,11 @@ class TicketScreen(Frame):
         except SalvageError:  # it was taken away from another terminal: only to build it anew is left
             return [Choice("new", _("Build a new disk"))]
         none = _("All hints are told.") if cost is None else ""
+        asked = [Choice("answer", _("Answer the question of the ticket"))] if self.lab.goal.question else []
         return [
             *chosen,
             Choice("hint", _("A hint, for {cost} points").format(cost=cost or 0), reason=none),
+            *asked,
             Choice("stop", _("Hand the ticket back"), _("Where it would be wrong to go on.")),
             Choice("check", _("Check whether the task is solved")),
             Choice(
@@ -173,6 +192,7 @@ class TicketScreen(Frame):
         else:
             {
                 "hint": self._hint,
+                "answer": lambda: answer(self, self.lab),
                 "stop": self._stop,
                 "check": self._check,
                 "talk": self._after_talk,

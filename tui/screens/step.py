@@ -79,6 +79,8 @@ class Frame(Screen[None]):
         super().__init__()
         self.busy = ""
         self.operator: Operator | None = None
+        self.asked: set[int] = set()
+        """The numbers of the coach's questions that were asked here."""
 
     @property
     def flow(self) -> Flow:
@@ -119,6 +121,7 @@ class Frame(Screen[None]):
 
     def on_screen_resume(self) -> None:
         self.refresh_frame()
+        self.call_after_refresh(coaching.ask, self)
 
     def on_resize(self) -> None:
         self.refresh_frame()

@@ -134,13 +134,20 @@ class Prompt:
         labs.hand_back(self.lab, self.folder, words[0])
         yield _("The ticket is handed back. {why}").format(why=_(REASONS[words[0]]))
 
+    def _answer(self, words: tuple[str, ...]) -> Iterator[str]:
+        if not words or not self.lab.goal.question:
+            yield labs.asked(self.lab, self.folder) or _("The ticket asks no question.")
+            return
+        labs.answer(self.lab, self.folder, " ".join(words))
+        yield _("Your answer is noted. The check tells whether it is right.")
+
     def _check(self, _words: tuple[str, ...]) -> Iterator[str]:
         verdict = labs.check(self.lab, self.folder, learner=self.learner)
         yield from (said.text for said in telling.verdict(verdict))
 
     def _help(self, _words: tuple[str, ...]) -> Iterator[str]:
         yield _("One command at a time; it runs in the lab's folder, and reaches nothing else.")
-        yield _("ticket, hint, check, stop REASON, exit; ↑ brings back what was typed.")
+        yield _("ticket, hint, check, answer TEXT, stop REASON, exit; ↑ brings back what was typed.")
         yield _("Known programs: {names}").format(names=" ".join(sorted(KNOWN)))
 
     def _note(self, home: Path, typed: Typed) -> None:
@@ -159,6 +166,7 @@ _WORDS: Mapping[str, Callable[[Prompt, tuple[str, ...]], Iterator[str]]] = {
     "ticket": Prompt._ticket,
     "hint": Prompt._hint,
     "stop": Prompt._stop,
+    "answer": Prompt._answer,
     "check": Prompt._check,
     "help": Prompt._help,
 }

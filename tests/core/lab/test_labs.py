@@ -1,6 +1,7 @@
 """Where the labs stand, and that they touch nothing but their own."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,3 +144,32 @@ def test_a_wanted_file_that_is_now_a_folder_or_a_pipe_is_different(tmp_path: Pat
     found = compare((Kept("a", "file", "00"), Kept("b", "file", "00")), tmp_path)
     assert found.different == ("a", "b")
     assert not found.complete
+
+
+ASKING = replace(LAB, goal=replace(LAB.goal, question="How large?", answer="12 {login1}"))
+
+
+def test_a_ticket_without_a_question_takes_no_answer(tmp_path: Path) -> None:
+    start(tmp_path)
+    with pytest.raises(WrongUsage, match="asks no question"):
+        labs.answer(LAB, tmp_path, "12")
+
+
+def test_the_answer_is_judged_and_a_guess_before_it_costs(tmp_path: Path) -> None:
+    def asked(lab: Lab, folder: Path, runner: Runner, seed: int) -> Built:
+        return replace(small(lab, folder, runner, seed), facts={"login1": "Ann"})
+
+    labs.start(ASKING, tmp_path, SystemRunner(), 1, make=asked)
+    (labs.recovered(ASKING, tmp_path) / "anna").mkdir()
+    missing = labs.check(ASKING, tmp_path)
+    assert not missing.solved and any("has not been answered" in one for one in missing.findings)
+    with pytest.raises(WrongUsage, match="empty"):
+        labs.answer(ASKING, tmp_path, "  ")
+    labs.answer(ASKING, tmp_path, "13 ann")
+    guessed = labs.check(ASKING, tmp_path)
+    assert not guessed.solved and any("is not right: 13 ann" in one for one in guessed.findings)
+    labs.answer(ASKING, tmp_path, " 12  ann ")
+    verdict = labs.check(ASKING, tmp_path)
+    assert verdict.solved, verdict
+    assert [one.kind for one in verdict.breaches] == ["misjudged"]
+    assert verdict.points and verdict.points.safety == 45

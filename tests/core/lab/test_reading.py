@@ -65,6 +65,8 @@ def test_every_built_in_can_be_planned(lab: object, tmp_path: Path) -> None:
         ('"search", "open 1"', '"seek", "open 1"', "seek is no move"),
         ('"search", "open 1"', '"search", "open"', "open wants a word"),
         ('kind = "written"', 'kind = "sad"', "wrong[1].kind: must be one of written"),
+        ('kind = "recover"\n', 'kind = "recover"\nquestion = "why?"\n', "goal.question: wants an answer"),
+        ('kind = "recover"\n', 'kind = "recover"\nanswer = "{p9.start}"\n', "goal.question: wants an answer"),
         ("[guide.partitions]", "[guide.garden]", "guide.garden: must be one of disk"),
         ('name = "intra02.qcow2"', 'name = "/etc/x"', "disk.name: must be the name of a file"),
         ('format = "qcow2"\n', 'format = "qcow9"\n', "disk.format: must be one of raw"),

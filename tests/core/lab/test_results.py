@@ -1,6 +1,7 @@
 """What learners have done: points, the record, the class."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from core.lab import record as records
 from core.lab.lab import Finding, Points, Verdict
 from core.lab.record import Record
 from core.runner import SystemRunner
-from tests.conftest import Program
+from tests.conftest import Program, needs_root
 
 LAB = catalogue.built_in()[2]
 
@@ -106,3 +107,25 @@ def test_the_command_line_goes_all_the_way(program: Program, tmp_path: Path) -> 
     assert listed[-1]["name"] == "the-wrong-sector"
     assert {one["state"] for one in listed} == {"new", "started"}
     assert program("lab", "reset", "offset-by-hand").status == 0
+
+
+@needs_root
+def test_a_copy_names_the_file_that_the_ticket_asks_for(program: Program, tmp_path: Path) -> None:
+    """The map beside the practice disk is found, the file is told, and the answer is judged."""
+    disk = json.loads(program("lab", "start", "bad-area", "--seed", "4", "--json").out)["disk"]
+    recovered = Path(disk).parent / "recovered"
+    copied = program("copy", disk, "1", "/srv", "/backups", recovered)
+    told = re.search(r"bad place of the disk and is copied last: (\S+)", copied.err)
+    assert told, copied.err
+    path = "/" + told[1].strip("/.")
+    assert not json.loads(program("lab", "check", "bad-area", "--json").out)["solved"]
+    assert program("lab", "answer", "bad-area").status == 2
+    assert program("lab", "answer", "bad-area", path).status == 0
+    judged = json.loads(program("lab", "check", "bad-area", "--json").out)
+    assert judged["solved"] and judged["wrong"] == [], judged
+    assert program("lab", "reset", "bad-area").status == 0
+
+
+def test_the_list_says_which_need_root(program: Program) -> None:
+    rows = {line.split()[0]: line for line in program("lab", "list").out.splitlines()}
+    assert "root" in rows["leftovers"] and "root" not in rows["classical-table"]
