@@ -49,7 +49,6 @@ from tests.picture import Ground, cells_of, masked, svg
 from tui.app import SalvageApp
 from tui.flow import Flow
 from tui.screens import disk as disk_step
-from tui.screens.ask import AskPath
 from tui.screens.commands import CommandsScreen
 from tui.screens.disk import DiskScreen
 from tui.screens.done import DoneScreen
@@ -65,6 +64,7 @@ from tui.screens.search import SearchScreen
 from tui.screens.stack import StackScreen
 from tui.screens.start import StartScreen
 from tui.screens.steps import StepsScreen
+from tui.screens.target import TargetScreen
 from tui.screens.trouble import TroubleScreen
 from tui.screens.volume import VolumeScreen
 from tui.screens.words import WordsScreen
@@ -345,7 +345,7 @@ async def files(album: Album, pilot: Pilot[int]) -> None:
     await pilot.press("space")
     await pilot.pause(0.5)
     await album.take(pilot, "09-files", seconds=2)
-    await aside(album, pilot, "t", AskPath, "10-target")
+    await aside(album, pilot, "t", TargetScreen, "10-target")
     await aside(album, pilot, "u", StackScreen, "13-undo")
     await pilot.press("y")
     await arrived(pilot, ProgressScreen)

@@ -15,6 +15,7 @@ from core.disks.model import Disk
 from core.disks.overlay import OverlayRoom
 from core.errors import SalvageError
 from core.files.choices import CAUTIOUS, Choices
+from core.files.destination import Destination
 from core.files.outcome import Copied
 from core.files.progress import Progress
 from core.hoststate import Proof
@@ -118,7 +119,7 @@ class Flow:
     """A verified backup made on this walk."""
     inspection: Inspection | None = None
     volume: Volume | None = None
-    target: Path | None = None
+    target: Destination | None = None
     marked: tuple[bytes, ...] = ()
     choices: Choices = CAUTIOUS
     """How the files are copied."""

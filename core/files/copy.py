@@ -25,8 +25,7 @@ from core.files.prefetch import Prefetch
 from core.files.progress import Listener, Meter
 from core.files.sharing import Sharing
 from core.files.sidecar import Sidecar
-from core.files.sources import Road, already_there, roads_of
-from core.files.space import check_space
+from core.files.sources import Road, require_room, roads_of
 from core.files.tally import Tally, flags_told
 from core.files.target import Target, open_target
 from core.files.trail import LIST, SEARCH, descend
@@ -62,7 +61,7 @@ def copy(
     with ExitStack() as stack:
         roads = roads_of(tree, sources, stack)
         expected = expected or estimate(tree, sources, cancel)
-        check_space(max(0, expected.allocated - already_there(dest, roads, cancel)), dest)
+        require_room(roads, dest, expected, cancel)
         root = open_target(dest)
         stack.callback(os.close, root)
         meter = Meter(progress, expected.names, expected.apparent)

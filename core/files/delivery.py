@@ -2,21 +2,25 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from core.command import Command
+from core.files.abilities import lacking
 from core.files.archive import ArchiveFile, Stream
 from core.files.choices import Choices
 from core.files.content import ReadAt
 from core.files.copy import copy
 from core.files.destination import Destination
+from core.files.estimate import Estimate
 from core.files.outcome import Copied
-from core.files.packing import pack
+from core.files.packing import archive_abilities, pack
 from core.files.progress import Listener
-from core.files.sending import send
+from core.files.sending import kept_there, send
+from core.files.sources import require_room, roads_of
 from core.files.tree import GuestTree
 from core.i18n import _
-from core.runner import Runner
+from core.runner import CancelToken, Runner
 from core.text import safe
 
 
@@ -46,6 +50,31 @@ def deliver(
     replace = choices.existing == "replace"
     out = ArchiveFile(place.path, place.shape, packed=place.compressed, replace=replace)
     return pack(tree, sources, out, cancel, progress, read=read, choices=choices)
+
+
+def caution(place: Destination, choices: Choices) -> str:
+    """What a person should know of what this target keeps; empty where it keeps everything.
+
+    A folder is tried. Raises `SalvageError` where it cannot be used.
+    """
+    match place.shape:
+        case "folder":
+            return lacking(place.path)
+        case "rsync" | "rclone":
+            return kept_there(place, choices)
+        case _archive:
+            return archive_abilities(place.shape).sentence(place.path)
+
+
+def room_for(
+    tree: GuestTree, sources: Sequence[bytes], place: Destination, expected: Estimate, cancel: CancelToken
+) -> None:
+    """Raise `NoSpace` where the target's size is known and too small."""
+    if place.shape == "folder":
+        with ExitStack() as stack:
+            require_room(roads_of(tree, sources, stack), place.path, expected, cancel)
+    elif place.shape == "tar":
+        ArchiveFile(place.path, place.shape, packed=place.compressed, replace=True).check_space(expected)
 
 
 def target_folder(place: Destination) -> Command:

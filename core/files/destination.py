@@ -24,6 +24,13 @@ class Destination:
     """What rsync or rclone call it."""
 
     @property
+    def word(self) -> str:
+        """The word that names it; see `destination`."""
+        if self.shape == "stream":
+            return "-"
+        return f"{self.shape}:{self.remote}" if self.remote else str(self.path)
+
+    @property
     def compressed(self) -> bool:
         """Whether a tar is packed by zstd."""
         return self.path.name.endswith("zst")

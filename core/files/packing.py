@@ -15,6 +15,7 @@ from core.files.abilities import Abilities
 from core.files.archive import ArchiveFile, Stream
 from core.files.choices import CAUTIOUS, Choices
 from core.files.content import CHUNK, Content, Hashed, ReadAt, read_at
+from core.files.destination import Shape
 from core.files.estimate import Estimate, estimate
 from core.files.inodeflags import NONE, flags_of
 from core.files.landing import told
@@ -45,6 +46,11 @@ _ZIP = Abilities(
 _TAR = Abilities()
 
 
+def archive_abilities(shape: Shape) -> Abilities:
+    """What an archive of that shape can hold."""
+    return _ZIP if shape == "zip" else _TAR
+
+
 def pack(
     tree: GuestTree,
     sources: Sequence[bytes],
@@ -65,7 +71,7 @@ def pack(
         roads = roads_of(tree, sources, stack)
         expected = expected or estimate(tree, sources, cancel)
         out.check_space(expected)
-        able = _ZIP if out.shape == "zip" else _TAR
+        able = archive_abilities(out.shape)
         if sentence := able.sentence(out.path):
             choices.tell(sentence)
         meter = Meter(progress, expected.names, expected.apparent)

@@ -50,7 +50,7 @@ def send(
     passphrase, an unknown host) fails. Raises `SalvageError`, `CommandFailed`, `Cancelled`.
     """
     began = time.monotonic()
-    if caution := _caution(place, choices):
+    if caution := kept_there(place, choices):
         choices.tell(caution)
     with ExitStack() as stack:
         roads = roads_of(tree, sources, stack)
@@ -208,7 +208,7 @@ def _differs(place: Destination, what: str) -> SalvageError:
     )
 
 
-def _caution(place: Destination, choices: Choices) -> str:
+def kept_there(place: Destination, choices: Choices) -> str:
     """What a person should know before: these programs do not tell file by file what was not kept."""
     if place.shape == "rclone":
         return _(
@@ -216,5 +216,5 @@ def _caution(place: Destination, choices: Choices) -> str:
             " attributes, pipes and holes. Symbolic links are files that end in .rclonelink."
         )
     if not choices.privileges:
-        return _("Setuid, setgid and capabilities are not given to the copies; --privileges gives them.")
+        return _("Setuid, setgid and capabilities are not given to the copies unless you ask for that.")
     return ""

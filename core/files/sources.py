@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import WrongUsage
-from core.files.estimate import estimate
+from core.files.estimate import Estimate, estimate
+from core.files.space import check_space
 from core.files.trail import LIST
 from core.files.tree import GuestTree, Place
 from core.i18n import _
@@ -47,6 +48,11 @@ def roads_of(tree: GuestTree, sources: Sequence[bytes], stack: ExitStack) -> lis
             )
         found.append(Road(place, name))
     return found
+
+
+def require_room(roads: Sequence[Road], dest: Path, expected: Estimate, cancel: CancelToken) -> None:
+    """Raise `NoSpace` where the folder `dest` has no room for what an earlier run has not brought yet."""
+    check_space(max(0, expected.allocated - already_there(dest, roads, cancel)), dest)
 
 
 def already_there(dest: Path, roads: Sequence[Road], cancel: CancelToken) -> int:

@@ -92,6 +92,13 @@ class Session(Opening):
         with self._watch.work(), GuestTree(self._tree.root) as tree:
             yield tree
 
+    def require_room(self, sources: Sequence[bytes], place: Destination, expected: Estimate) -> None:
+        """Raise `NoSpace` where these sources of the open volume cannot fit at `place`."""
+        from core.files import delivery
+
+        with self.guest() as tree:
+            delivery.room_for(tree, sources, place, expected, self.runner.cancel)
+
     def copy(
         self,
         sources: Sequence[bytes],

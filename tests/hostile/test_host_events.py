@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from core import host, loops, mounts
+from core.files.destination import Destination
 from core.files.progress import Meter, Progress
 from core.runner import SystemRunner
 from core.session import Session
@@ -227,7 +228,7 @@ async def test_a_target_that_stalls_leaves_the_screen_alive(
         await on(pilot, VolumeScreen)
         await pilot.press("1")
         await on(pilot, FilesScreen)
-        flow.target = target / "out"
+        flow.target = Destination("folder", target / "out")
         (target / "out").mkdir(mode=0o700)
         with _frozen(target) as thaw:
             await pilot.press("down", *["space"] * 6, "y")

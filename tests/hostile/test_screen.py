@@ -21,6 +21,7 @@ from textual.widgets import Input
 
 import tui.app
 from core.errors import SalvageError
+from core.files.destination import Destination
 from core.files.progress import Progress
 from core.machines import census
 from tests.conftest import Called, Guard, Program, needs_root
@@ -334,7 +335,7 @@ async def test_every_screen_shows_the_names_and_obeys_none(
         await pilot.press("space", "backspace")
         await walk.beside("u", StackScreen)
         await walk.beside("question_mark", HelpScreen)
-        walk.flow.target = tmp_path / f"{ALL} out".replace("/", "")
+        walk.flow.target = Destination("folder", tmp_path / f"{ALL} out".replace("/", ""))
         await pilot.press("y")
         await walk.on(DoneScreen, "PWNED")
         await walk.beside("c", CommandsScreen)

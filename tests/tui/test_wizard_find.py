@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input, OptionList
 
+from core.files.destination import Destination
 from core.lab import catalogue, labs
 from core.runner import SystemRunner
 from tests.conftest import Guard, needs_root
@@ -38,7 +39,7 @@ async def test_found_and_marked_and_copied(disk: Path, tmp_path: Path, guard: Gu
         await pilot.press("enter")
         await on(pilot, FilesScreen)
         await until(pilot, lambda: "1 thing" in reads(pilot, "#basket"), "the mark in the basket")
-        flow_of(pilot).target = tmp_path / "out"
+        flow_of(pilot).target = Destination("folder", tmp_path / "out")
         await pilot.press("y")
         await on(pilot, DoneScreen)
         copied = flow_of(pilot).copied

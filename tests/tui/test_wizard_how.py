@@ -7,7 +7,7 @@ import pytest
 from core.lab import catalogue, labs
 from core.runner import SystemRunner
 from tests.conftest import Guard, needs_root
-from tests.tui.test_wizard_road import flow_of, to_files, type_path
+from tests.tui.test_wizard_road import flow_of, to_files, type_target
 from tests.tui.wizard import on, shown, until, wizard
 from tui.screens.done import DoneScreen
 from tui.screens.files import FilesScreen
@@ -38,7 +38,7 @@ async def test_what_is_there_is_asked_about_and_the_rest_follows(
         assert choices.privileges and choices.devices
         await pilot.press("space")
         await pilot.press("t")
-        await type_path(pilot, target)
+        await type_target(pilot, target)
         await on(pilot, FilesScreen)
         home = target / "home"
         await pilot.press("y")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
+from core.files.destination import Destination
 from core.lab import catalogue, labs
 from core.runner import SystemRunner
 from tests.conftest import Guard, needs_root
@@ -28,6 +29,7 @@ from tui.screens.quitting import QuitScreen
 from tui.screens.shown import ShownScreen
 from tui.screens.stack import StackScreen
 from tui.screens.start import StartScreen
+from tui.screens.target import AskTarget, TargetScreen
 from tui.screens.volume import VolumeScreen
 from tui.widgets.file_table import FileTable
 from tui.widgets.path_field import PathField
@@ -89,6 +91,16 @@ async def type_path(pilot: Wizard, path: Path) -> None:
     await pilot.press("enter")
 
 
+async def type_target(pilot: Wizard, place: Path | str, kind: str = "folder") -> None:
+    """Choose the kind of target, and type its place."""
+    await on(pilot, TargetScreen)
+    await choose(pilot, kind)
+    await on(pilot, AskTarget)
+    field = pilot.app.screen.query_one(Input)
+    field.value = str(place)
+    await pilot.press("enter")
+
+
 async def test_practise_to_solved(state: Path, guard: Guard) -> None:
     """Practise → ticket → overlay → partition 5 → /home → done → checked → left; the host as found."""
     async with wizard(state) as pilot:
@@ -125,7 +137,7 @@ async def test_copy_is_the_same_tree(disk: Path, state: Path, tmp_path: Path, gu
     target = tmp_path / "out"
     async with wizard(state, disk) as pilot:
         await to_files(pilot)
-        flow_of(pilot).target = target
+        flow_of(pilot).target = Destination("folder", target)
         await pilot.press("space", "y")
         await on(pilot, DoneScreen)
         assert "Recovered" in reads(pilot, "#recovered")
@@ -333,12 +345,13 @@ async def test_no_room_at_the_target_offers_another(disk: Path, state: Path, tmp
     try:
         async with wizard(state, disk) as pilot:
             await to_files(pilot)
-            flow_of(pilot).target = small / "out"
+            flow_of(pilot).target = Destination("folder", small / "out")
             await pilot.press("space", "y")
             await until(pilot, lambda: "does not fit" in shown(pilot))
             await pilot.press("1")
-            await type_path(pilot, tmp_path / "large")
-            await until(pilot, lambda: flow_of(pilot).target == tmp_path / "large")
+            await type_target(pilot, tmp_path / "large")
+            wanted = Destination("folder", tmp_path / "large")
+            await until(pilot, lambda: flow_of(pilot).target == wanted)
     finally:
         subprocess.run(["umount", small], check=True)
 

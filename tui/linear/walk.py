@@ -9,7 +9,8 @@ from typing import Any, ParamSpec, TypeVar
 from core.disks.finding import USUAL_FOLDERS, Found
 from core.disks.model import Holder
 from core.disks.ways_out import InUse
-from core.errors import Exit, PointsOutside, SalvageError
+from core.errors import Exit, PointsOutside, SalvageError, WrongUsage
+from core.files.destination import Destination, destination
 from core.files.outcome import Copied
 from core.i18n import _
 from core.lab import catalogue, labs, results, telling
@@ -334,13 +335,20 @@ class Walk:
         if task:
             offered = labs.recovered(task.lab, self.flow.labs)
             self.talk.say(_("For the task: {path}").format(path=safe(offered)))
-        place = self.talk.text(_("Into which folder shall they be copied?"), self._asides("files"))
-        if place == BACK:
+        self.talk.say(_("To a folder, a new .tar, .tar.zst or .zip, rsync:PLACE or rclone:PLACE."))
+        word = self.talk.text(_("Where shall they be copied to?"), self._asides("target"))
+        if word == BACK:
             return self._files
-        self.flow.target = absolute(place)
+        try:
+            place = destination(word)
+        except WrongUsage as error:
+            self.talk.say(error.paragraph())
+            return self._copy
+        # Standard output is what the questions are asked on, so a "-" is a folder's name here
+        self.flow.target = Destination("folder", absolute(word)) if place.shape == "stream" else place
         plan = self._asides("files", self.flow.plan_copy())
         marked = ", ".join(safe(one) for one in self.flow.marked)
-        question = _("Copy {names} to {path}?").format(names=marked, path=safe(self.flow.target))
+        question = _("Copy {names} to {path}?").format(names=marked, path=safe(self.flow.target.word))
         if not self.talk.sure(question, plan):
             return self._files
         road, target = self.flow.road(), self.flow.target
@@ -354,11 +362,12 @@ class Walk:
         copied, task = self.flow.copied, self.flow.task()
         if copied is None:
             return self._files
-        for line in _recovered(copied):
+        for line in _recovered(copied, self.flow.target):
             self.talk.say(line)
         self._warn()
+        folder = self.flow.target is None or self.flow.target.shape == "folder"
         choices = [
-            *([("check", _("Check whether the task is solved"))] if task else []),
+            *([("check", _("Check whether the task is solved"))] if task and folder else []),
             ("files", _("Back to the files")),
             ("partition", _("Another partition")),
             ("disk", _("Another disk")),
@@ -398,12 +407,15 @@ def _volume_told(volume: Volume) -> str:
     return ", ".join(filter(None, (*parts, *volume.problems)))
 
 
-def _recovered(copied: Copied) -> list[str]:
+def _recovered(copied: Copied, place: Destination | None) -> list[str]:
     head = _("Recovered") if copied.whole else _("Recovered in part")
     told = _("{files} files, {size}, in {time}").format(
         files=grouped(copied.files), size=size(copied.bytes), time=duration(copied.seconds)
     )
-    lines = [f"{head}: {told}", _("Checksums: {path}").format(path=safe(copied.manifest))]
+    sums = _("Checksums: {path}").format(path=safe(copied.manifest))
+    if place and place.remote:
+        sums = _("The checksums went with the files: SHA256SUMS")
+    lines = [f"{head}: {told}", sums]
     lines += [
         _("not read: {path}: {what}").format(path=safe(gap.path), what=gap.error) for gap in copied.unreadable
     ]

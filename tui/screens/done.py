@@ -9,6 +9,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import OptionList, Static
 
+from core.files.destination import Destination
 from core.files.outcome import Copied
 from core.i18n import N_, _
 from core.lab import labs, results, telling
@@ -24,6 +25,7 @@ from tui.widgets.lines import left, middle_cut
 
 UP = 3
 """Lines of what is up that are shown here; `u` shows all of it."""
+_CHECK = "sha256sum --check SHA256SUMS"
 MOST = 50
 """Lines of what is missing that are shown here; the report has all of them."""
 
@@ -57,7 +59,7 @@ class DoneScreen(Frame):
         self.query_one(Menu).focus()
         self.query_one("#verdict").display = False
         if self.flow.copied:
-            rows = [_recovered(self.flow.copied)]
+            rows = [_recovered(self.flow.copied, self.flow.target)]
             if self.flow.caution:
                 rows.append(Content.styled(self.flow.caution, "$warning"))
             self.query_one("#recovered", Static).update(Content("\n").join(rows))
@@ -72,8 +74,11 @@ class DoneScreen(Frame):
 
     def _choices(self) -> list[Choice]:
         closed = "" if self.flow.volume_open else _("The volume was taken down; choose the partition again.")
+        folder = self.flow.target is None or self.flow.target.shape == "folder"
+        unseen = "" if folder else _("The check looks at a folder of this host; copy into one.")
+        check = Choice("check", _("Check whether the task is solved"), reason=unseen)
         exercise = self.flow.task()
-        task = [Choice("check", _("Check whether the task is solved"))] if exercise else []
+        task = [check] if exercise else []
         if exercise and exercise.lab.goal.question:
             task.insert(0, Choice("answer", _("Answer the question of the ticket")))
         if self._solved:
@@ -193,19 +198,14 @@ def _still_up(standing: Sequence[Entry], width: int) -> Content:
     return Content("\n").join(rows)
 
 
-def _recovered(copied: Copied) -> Content:
+def _recovered(copied: Copied, place: Destination | None) -> Content:
     told = _("{files} files, {size}, in {time}").format(
         files=grouped(copied.files), size=size(copied.bytes), time=duration(copied.seconds)
     )
-    folder = copied.manifest.parent
     head = (_("Recovered"), "bold $success") if copied.whole else (_("Recovered in part"), "bold $warning")
     rows = [
         Content.assemble(head, f": {told}"),
-        _row(_("Folder"), safe(folder)),
-        _row(
-            _("Checksums"), safe(copied.manifest.name) + "   sha256sum --check " + safe(copied.manifest.name)
-        ),
-        _row(_("Report"), "salvage-report.html, .md, .json"),
+        *(_row(name, value) for name, value in _places(copied, place)),
     ]
     for name, gaps in (
         (_("Not read"), [f"{safe(gap.path)}: {gap.error}" for gap in copied.unreadable]),
@@ -216,6 +216,28 @@ def _recovered(copied: Copied) -> Content:
             more = _("and {count} more: see the report").format(count=len(gaps) - MOST)
             rows.append(_row("", more))
     return Content("\n").join(rows)
+
+
+def _places(copied: Copied, place: Destination | None) -> list[tuple[str, str]]:
+    """Where the copy, its checksums and its report lie."""
+    sums, report = safe(copied.manifest.name), "salvage-report.html, .md, .json"
+    if place and place.remote:
+        return [
+            (_("Sent to"), safe(place.word)),
+            (_("Checksums"), _("SHA256SUMS beside the files; there: {command}").format(command=_CHECK)),
+        ]
+    if place and place.shape != "folder":
+        prefix = safe(place.path.name)
+        return [
+            (_("Archive"), safe(place.path)),
+            (_("Checksums"), _("{name}, and as SHA256SUMS in the archive").format(name=sums)),
+            (_("Report"), f"{prefix}.{report}"),
+        ]
+    return [
+        (_("Folder"), safe(copied.manifest.parent)),
+        (_("Checksums"), f"{sums}   sha256sum --check {sums}"),
+        (_("Report"), report),
+    ]
 
 
 def _row(name: str, value: str) -> Content:

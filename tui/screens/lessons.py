@@ -377,6 +377,15 @@ LESSONS: Mapping[str, Lesson] = {
         ),
         N_("cp --archive --backup=numbered; rsync --ignore-existing; sha256sum --check SHA256SUMS"),
     ),
+    "target": Lesson(
+        N_("Where the files go"),
+        N_(
+            "A folder, one archive, or another machine. What a target cannot keep of owners, attributes and"
+            " links is told before the first byte, and kept in a list where the copy lies on this host."
+        ),
+        N_("Choose no place that is itself at risk, and none that is too small to hold a second try."),
+        N_("cp --archive; tar --create --xattrs --acls; rsync -aHAX --numeric-ids; rclone copy --metadata"),
+    ),
     "clash": Lesson(
         N_("Something of that name is there"),
         N_("The copy waits for your answer: leave what is there, keep both, or replace it with the guest's."),

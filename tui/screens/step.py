@@ -175,7 +175,7 @@ class Frame(Screen[None]):
         if flow.volume and self.step > 3:
             chosen[2] = f"{flow.volume.title} ({flow.volume.content})"
         if flow.target and self.step > 4:
-            chosen[5] = _("to {path}").format(path=flow.target)
+            chosen[5] = _("to {path}").format(path=flow.target.word)
         return chosen
 
     def say(self, text: str) -> None:
