@@ -119,6 +119,8 @@ class Flow:
     """A verified backup made on this walk."""
     inspection: Inspection | None = None
     volume: Volume | None = None
+    opened: tuple[Way, State, str] = ("loop", State.LEFT, "")
+    """How the volume was opened: the way, the state of its file system, the subvolume."""
     target: Destination | None = None
     marked: tuple[bytes, ...] = ()
     choices: Choices = CAUTIOUS
@@ -180,7 +182,7 @@ class Flow:
     def do_open(self, volume: Volume, way: Way, *, state: State = State.LEFT, subvolume: str = "") -> Volume:
         """Mount the volume where only this program sees it."""
         self.road().open(volume.id, way=way, state=state, subvolume=subvolume)
-        self.volume = volume
+        self.volume, self.opened = volume, (way, state, subvolume)
         return volume
 
     def do_check(self, volume: Volume, state: State) -> Examined:
@@ -274,6 +276,7 @@ class Flow:
         writable: bool | None = None,
         way: Way = "loop",
         state: State = State.LEFT,
+        subvolume: str = "",
     ) -> Callable[[Session], None]:
         """The steps from the disk to the mounted volume."""
         protection = self.protection
@@ -284,7 +287,7 @@ class Flow:
             self.plan_view(protection)(session)
             if self.inspection:
                 session.know(self.inspection)
-            session.open(volume.id, point, way, state=state)
+            session.open(volume.id, point, way, state=state, subvolume=subvolume)
 
         return steps
 
@@ -302,10 +305,11 @@ class Flow:
     def plan_copy(self) -> Callable[[Session], None]:
         """The steps from the disk to the copied files."""
         volume, marked, target = self.volume, self.marked, self.target
+        way, state, subvolume = self.opened
 
         def steps(session: Session) -> None:
             if volume:
-                self.plan_open(volume)(session)
+                self.plan_open(volume, way=way, state=state, subvolume=subvolume)(session)
             if marked and target:
                 session.copy(marked, target, lambda _progress: None)
 

@@ -13,6 +13,7 @@ from core.lab.lab import Lab
 from core.lab.needs import hindrance
 from core.runner import SystemRunner
 from tests.conftest import Guard, needs_root
+from tests.tui.test_wizard_road import type_target
 from tests.tui.wizard import Wizard, choose, on, reads, refused, shown, until, wizard
 from tui.app import SalvageApp
 from tui.screens.answer import AnswerScreen
@@ -145,10 +146,7 @@ async def mark(pilot: Wizard, word: str) -> None:
 
 async def target(pilot: Wizard, word: str) -> None:
     await pilot.press("t")
-    await on(pilot, AskPath)
-    await until(pilot, lambda: isinstance(pilot.app.focused, Input))
-    pilot.app.screen.query_one(PathField).value = word
-    await pilot.press("enter")
+    await type_target(pilot, word)
     await on(pilot, FilesScreen)
 
 

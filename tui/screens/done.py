@@ -1,6 +1,7 @@
 """What was recovered, where it lies, and taking everything down."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -17,6 +18,7 @@ from core.lab.lab import Verdict
 from core.text import duration, grouped, safe, size
 from core.undo.journal import Entry
 from core.undo.stack import Release
+from tui.keeping import do_keep, place_of
 from tui.plain import plain
 from tui.screens.menu import Choice, Menu
 from tui.screens.said import SaidScreen
@@ -83,8 +85,11 @@ class DoneScreen(Frame):
             task.insert(0, Choice("answer", _("Answer the question of the ticket")))
         if self._solved:
             task.append(Choice("talk", _("What happened, and how it is done by hand")))
+        away = "" if place_of(self.flow.target) else _("Its report is not on this host.")
+        keep = Choice("keep", _("Save a script that does the same by hand"), reason=away or closed)
         return [
             *task,
+            keep,
             Choice("files", _("Back to the files"), reason=closed),
             Choice("partition", _("Another partition")),
             Choice("disk", _("Another disk")),
@@ -98,6 +103,8 @@ class DoneScreen(Frame):
             self._answer()
         elif event.option.id == "talk":
             self._talk()
+        elif event.option.id == "keep":
+            self.work(_("Writing the script."), lambda: do_keep(self.flow), self._kept)
         elif event.option.id == "files":
             self.back()
         elif event.option.id == "partition":
@@ -115,6 +122,9 @@ class DoneScreen(Frame):
         if task and copied:
             where, who = copied.manifest.parent, results.login()
             self.work(_("Checking."), lambda: labs.check(task.lab, self.flow.labs, where, who), self._checked)
+
+    def _kept(self, paths: list[Path]) -> None:
+        self.say(_("Beside the report: {names}").format(names=", ".join(safe(one.name) for one in paths)))
 
     def _answer(self) -> None:
         from tui.screens.practise import answer
