@@ -69,6 +69,9 @@ class Command:
     """Text that it reads from standard input; no secret."""
     on_network: bool = False
     """It fetches what the operator gave the address of."""
+    unbroken: bool = False
+    """It goes on to its end whatever becomes of us, for half of it does harm: LVM, ended at the wrong moment,
+    leaves a volume suspended, and all that use it hang."""
 
     @property
     def changes(self) -> bool:

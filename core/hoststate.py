@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core import host, loops, mounts
+from core import host, loops, lvm, mounts
 from core.i18n import N_, _, ngettext
 from core.text import safe
 from core.undo.journal import Account, Entry
@@ -141,7 +141,9 @@ class Owners:
             if entry.what == "dm":
                 self._mapped[f"{os.path.basename(entry.target)}p"] = session
             if entry.what in ("lv", "luks", "md"):
-                self._mapped[os.path.basename(entry.target)] = session
+                group, volume = (entry.facts.get(name, "") for name in ("group", "volume"))
+                name = lvm.mapped(group, volume) if volume else os.path.basename(entry.target)
+                self._mapped[name] = session
             if entry.what in ("mount", "fuse-export"):
                 self._targets[("mount", entry.target)] = session
             if "pid" in known:

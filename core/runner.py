@@ -30,6 +30,9 @@ Stopped = Literal["", "asked", "time", "output"]
 TIED = ("setpriv", "--pdeathsig", "KILL")
 """Before a command: it dies with the thread that started it. Nothing is put up after we are dead."""
 
+UNBROKEN = ("env", "--ignore-signal=PIPE")
+"""Before a command that must come to its end: not even our own, with nobody left to read, ends it."""
+
 OFFLINE = ("unshare", "--net", "--")
 """Before a program of QEMU: it reaches no network, whatever an image names."""
 
@@ -198,11 +201,15 @@ class SystemRunner(Runner):
     ) -> Result:
         self.cancel.check()
         began = time.monotonic()
-        process = self._spawn(command, subprocess.PIPE, subprocess.PIPE, pass_fds, before=TIED)
+        before, cancel = (UNBROKEN, CancelToken()) if command.unbroken else (TIED, self.cancel)
+        process = self._spawn(command, subprocess.PIPE, subprocess.PIPE, pass_fds, before=before)
         try:
-            out, err, stopped = _drain(process, command, self.cancel, hear)
+            out, err, stopped = _drain(process, command, cancel, hear)
         except BaseException:
-            _end_group(process)
+            if command.unbroken:
+                process.wait()
+            else:
+                _end_group(process)
             raise
         result = Result(process.returncode, out, err, time.monotonic() - began, stopped)
         self._record(command, replace(result, out=b"") if command.secret else result)

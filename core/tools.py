@@ -24,7 +24,8 @@ class Tool:
     why: str
     needed: str = "run"
     """``run``: the main road needs it; ``option``: one of several ways needs it; ``build``: the
-    set-up needs it; ``test``: only the tests and the lab for it need it."""
+    set-up needs it; ``test``: only the tests and the lab for it need it; ``there``: it is used where
+    the host has it and never installed, since it would change the host."""
     program: bool = True
     """False for what is no program but headers or a module."""
     elsewhere: tuple[tuple[str, str], ...] = ()
@@ -79,6 +80,9 @@ TOOLS: tuple[Tool, ...] = (
     Tool("libparted-dev", "libparted-dev", N_("the library behind pyparted"), "build", program=False),
     Tool("kpartx", "kpartx", N_("maps partitions with the device mapper, the second way"), "option"),
     Tool("dmsetup", "dmsetup", N_("puts volumes together with the device mapper"), "option"),
+    Tool("lvs", "lvm2", N_("tells the room for a snapshot of a logical volume"), "there"),
+    Tool("lvcreate", "lvm2", N_("makes the snapshot that a logical volume is backed up from"), "there"),
+    Tool("lvremove", "lvm2", N_("removes that snapshot"), "there"),
     Tool("cryptsetup", "cryptsetup-bin", N_("tells the key of an encrypted volume"), "option"),
     Tool("ddrescue", "gddrescue", N_("tries further at what a backup could not read"), "option"),
     Tool("ntfs-3g", "ntfs-3g", N_("reads NTFS where the kernel cannot"), "option"),
@@ -189,7 +193,13 @@ def start_up_problem() -> str:
 
 def as_markdown() -> str:
     """The table for the README: what the program, its further ways, its set-up and its tests need."""
-    purposes = {"run": "always", "option": "for one more way", "build": "to install", "test": "for the tests"}
+    purposes = {
+        "run": "always",
+        "option": "for one more way",
+        "there": "where it is, never installed",
+        "build": "to install",
+        "test": "for the tests",
+    }
     lines = ["| program | Debian package | why | needed |", "| --- | --- | --- | --- |"]
     lines += [f"| {tool.name} | {tool.package} | {tool.why} | {purposes[tool.needed]} |" for tool in TOOLS]
     return "\n".join(lines)

@@ -268,6 +268,15 @@ class Flow:
 
         return steps
 
+    def plan_backup(self, dest: Path, *, frozen: bool) -> Callable[[Session], None]:
+        """The steps from the disk to its backup; with `frozen`, by a snapshot of the logical volume."""
+
+        def steps(session: Session) -> None:
+            self._plan_disk(session)
+            session.backup(dest, lambda _progress: None, frozen=frozen)
+
+        return steps
+
     def plan_open(
         self,
         volume: Volume,

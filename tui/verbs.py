@@ -124,6 +124,14 @@ def _add_whole_disks(verbs: _Verbs) -> None:
     other = backup.add_mutually_exclusive_group()
     other.add_argument("--verify", action="store_true", help=_("compare DEST, a backup, with DISK"))
     other.add_argument("--find", action="store_true", help=_("list what may be backups of DISK (in DEST)"))
+    other.add_argument(
+        "--lvm-snapshot",
+        action="store_true",
+        help=_(
+            "copy a logical volume from a snapshot that is made of it and removed again: its machine may run"
+            " on; the copy is as after a power cut"
+        ),
+    )
     convert = verbs.on_disk("convert", _("the disk in another image format, verified"))
     convert.add_argument("dest", metavar="DEST", help=_("the new image, or a folder for it"))
     convert.add_argument("--to", metavar="FORMAT", required=True, help=_("the format, such as raw or qcow2"))

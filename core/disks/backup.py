@@ -89,12 +89,24 @@ class BackedUp:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Still:
+    """What is copied stands still only for this one run: it is a snapshot of a disk that is written to."""
+
+    origin: Path
+    """The disk."""
+    require: Callable[[], None]
+    """Raises `SalvageError` where what was read may not be of one moment; asked when all is read."""
+
+
 class _Copy:
     """One file of the backup on its way."""
 
-    def __init__(self, unfinished: Unfinished) -> None:
+    def __init__(self, unfinished: Unfinished, still: Still | None) -> None:
         self.unfinished = unfinished
         self.source = unfinished.source
+        self.told = still.origin if still else self.source.path
+        """What it is a copy of, for a person."""
         self.before = _state(self.source)
         self.resumed = 0
         self.digest = ""
@@ -160,7 +172,7 @@ class _Copy:
                     save()
                     raise
                 self.digest = read_back(medium, self.source.size, cancel, meter, counted=False)
-            path, error = self.source.path, rescue.error
+            path, error = self.told, rescue.error
             self.gaps = [Gap(path, area.start, area.end - area.start, error) for area in self.areas]
 
     def save(self) -> None:
@@ -179,14 +191,21 @@ class _Copy:
             )
 
 
-def backup(disk: Disk, dest: Path, cancel: CancelToken, progress: Callable[[Progress], None]) -> BackedUp:
+def backup(
+    disk: Disk,
+    dest: Path,
+    cancel: CancelToken,
+    progress: Callable[[Progress], None],
+    still: Still | None = None,
+) -> BackedUp:
     """Copy every file of the disk to `dest`, compare what arrived with what was read, and name the copies.
 
     One file lands at `dest`, or in it where that is a folder; several land in the folder `dest`, made if
     missing, under their own names. What was cut off before goes on. What is promised of the comparison
     says `core.disks.bytecopy`. Raises `Refused` where something is there already or another run is at work,
     `NoSpace` before the first byte where it does not fit, `Cancelled` (it says what is kept for the next
-    run, if anything) and `SalvageError` when the disk changes meanwhile or the copy differs.
+    run, if anything) and `SalvageError` when the disk changes meanwhile or the copy differs. With `still`
+    nothing is kept for another run, which would copy another moment.
     """
     began = time.monotonic()
     place = layout(disk, dest)
@@ -203,7 +222,7 @@ def backup(disk: Disk, dest: Path, cancel: CancelToken, progress: Callable[[Prog
             for number, (source, path) in enumerate(zip(sources, place.places, strict=True)):
                 unfinished = Unfinished(source, path, known, number)
                 opened.callback(unfinished.close)
-                copies.append(_Copy(unfinished))
+                copies.append(_Copy(unfinished, still))
             _require_free(place, copies)
             require_room(place.folder, sum(copy.needed for copy in copies), [one.size for one in sources])
             filling = True
@@ -212,12 +231,14 @@ def backup(disk: Disk, dest: Path, cancel: CancelToken, progress: Callable[[Prog
                 copy.fill(cancel, meter)
             for copy in copies:
                 copy.require_same()
+            if still:
+                still.require()
             cancel.check()
             lost = _name_all(place, copies)
             known.forget()
             meter.report()
         except BaseException as error:
-            _leave(error, known, copies, place.folder if made else None, filling)
+            _leave(error, known, copies, place.folder if made else None, filling=filling, still=still)
             raise
     return BackedUp(
         files=len(copies),
@@ -229,7 +250,7 @@ def backup(disk: Disk, dest: Path, cancel: CancelToken, progress: Callable[[Prog
         paths=place.places,
         reflinked=all(copy.cloned for copy in copies),
         resumed=sum(copy.resumed for copy in copies),
-        notes=tuple(_notes(place, copies)),
+        notes=tuple(_notes(place, copies, again=not still)),
     )
 
 
@@ -276,11 +297,19 @@ def _name_all(place: Layout, copies: list[_Copy]) -> list[LostMetadata]:
     return lost
 
 
-def _leave(error: BaseException, known: Map, copies: list[_Copy], made: Path | None, filling: bool) -> None:
+def _leave(
+    error: BaseException,
+    known: Map,
+    copies: list[_Copy],
+    made: Path | None,
+    *,
+    filling: bool,
+    still: Still | None,
+) -> None:
     """Keep for the next run what is worth it, and say so in the error; else remove everything."""
     reached = sum(copy.reached for copy in copies)
     stopped = isinstance(error, Cancelled | Unreachable | KeyboardInterrupt)
-    if reached >= LEAST and (stopped or not filling):
+    if reached >= LEAST and (not filling or (stopped and not still)):
         with contextlib.suppress(OSError):
             for copy in copies:
                 os.fdatasync(copy.unfinished.medium.fd)
@@ -288,6 +317,8 @@ def _leave(error: BaseException, known: Map, copies: list[_Copy], made: Path | N
             if isinstance(error, SalvageError):
                 _tell_kept(error, known, copies, reached)
             return
+    if still and isinstance(error, Cancelled):
+        error.meaning = _("What was copied is removed: another run would copy another moment.")
     for copy in copies:
         copy.unfinished.remove()
     known.forget()
@@ -306,7 +337,8 @@ def _tell_kept(error: SalvageError, known: Map, copies: list[_Copy], reached: in
     )
 
 
-def _notes(place: Layout, copies: list[_Copy]) -> list[str]:
+def _notes(place: Layout, copies: list[_Copy], *, again: bool) -> list[str]:
+    """What is to be known of the copies; `again`: what could not be read can be tried once more."""
     notes = [copy.unfinished.again for copy in copies if copy.unfinished.again]
     if any(copy.cloned for copy in copies):
         notes.append(
@@ -326,9 +358,11 @@ def _notes(place: Layout, copies: list[_Copy]) -> list[str]:
         where = place.mapfile(copy.unfinished.place)
         notes.append(
             _("{size} of {path} could not be read and are zeros in the copy; {map} lists them.").format(
-                size=size(bad), path=safe(copy.source.path), map=safe(where)
+                size=size(bad), path=safe(copy.told), map=safe(where)
             )
         )
+        if not again:
+            continue
         command = ["ddrescue", "-d", "-r3", str(copy.source.path), str(copy.unfinished.place), str(where)]
         further = (
             _("ddrescue can try further, after which the checksum is another: {command}")

@@ -1,8 +1,9 @@
-"""Logical volumes as disks: by what name LVM knows a device, and how a snapshot of it is made by hand."""
+"""Logical volumes as disks: by what name LVM knows a device, and how a snapshot of it is backed up."""
 
 import os
 from pathlib import Path
 
+from core.lvm import unmapped
 from core.text import quoted
 
 _SYS = Path("/sys/dev/block")
@@ -11,30 +12,34 @@ _SYS = Path("/sys/dev/block")
 def logical_volume(path: Path) -> str:
     """``VG/LV`` where a path is the device of a logical volume; empty for all else.
 
-    The device mapper calls it ``VG-LV`` with each hyphen of the names doubled, and its UUID begins
-    with ``LVM-``: lib/misc/lvm-string.c and lib/activate/dev_manager.c of lvm2.
+    Its mapping has a UUID that begins with ``LVM-``; what LVM puts together below volumes has another
+    hyphen in it: lib/activate/dev_manager.c of lvm2.
     """
+    dm = _mapping(path)
+    kind, _hyphen, rest = _read(dm / "uuid").partition("-")
+    if kind != "LVM" or "-" in rest:
+        return ""
+    group, volume = unmapped(_read(dm / "name"))
+    return f"{group}/{volume}" if group else ""
+
+
+def mapping(path: Path) -> str:
+    """The UUID that the device mapper knows a device by; empty for what is no mapping."""
+    return _read(_mapping(path) / "uuid")
+
+
+def by_snapshot(name: str) -> str:
+    """The shell line that backs a logical volume up by a snapshot, for `name` as ``VG/LV``."""
+    return f"virt-salvage backup --lvm-snapshot {quoted('/dev/' + name)} DEST"
+
+
+def _mapping(path: Path) -> Path:
     try:
         device = os.stat(path).st_rdev
     except OSError:
-        return ""
-    if not device:
-        return ""
-    dm = Path(os.path.realpath(_SYS / f"{os.major(device)}:{os.minor(device)}")) / "dm"
-    if not _read(dm / "uuid").startswith("LVM-"):
-        return ""
-    group, hyphen, volume = _read(dm / "name").replace("--", "\0").partition("-")
-    return f"{group}/{volume}".replace("\0", "-") if hyphen else ""
-
-
-def by_snapshot(name: str) -> tuple[str, ...]:
-    """The shell lines that back a logical volume up by a snapshot, for `name` as ``VG/LV``."""
-    snapshot = f"{name}-salvage"
-    return (
-        f"lvcreate --snapshot --extents 10%ORIGIN --name {quoted(snapshot.partition('/')[2])} {quoted(name)}",
-        f"virt-salvage backup {quoted('/dev/' + snapshot)} DEST",
-        f"lvremove --yes {quoted(snapshot)}",
-    )
+        device = 0
+    number = f"{os.major(device)}:{os.minor(device)}" if device else "none"
+    return Path(os.path.realpath(_SYS / number)) / "dm"
 
 
 def _read(path: Path) -> str:

@@ -14,7 +14,7 @@ from core import loops, mounts
 from core.disks.header import Source
 from core.disks.logical import by_snapshot, logical_volume
 from core.disks.model import Disk
-from core.disks.naming import layout
+from core.disks.naming import Layout, layout
 from core.disks.unfinished import exists, part_of
 from core.errors import NoSpace, Refused
 from core.files.space import free
@@ -70,8 +70,12 @@ class Outlook:
         }
 
 
-def outlook(disk: Disk, dest: Path) -> Outlook:
-    """What a backup of the disk to `dest` would meet; raises `SalvageError` where nothing can be asked."""
+def outlook(disk: Disk, dest: Path, *, frozen: bool = False) -> Outlook:
+    """What a backup of the disk to `dest` would meet; raises `SalvageError` where nothing can be asked.
+
+    With `frozen`, it is made from a snapshot of the logical volume that the disk is, see
+    `core.disks.frozen`.
+    """
     place = layout(disk, dest)
     folder = _existing(place.folder)
     kind = _system(folder)
@@ -87,15 +91,12 @@ def outlook(disk: Disk, dest: Path) -> Outlook:
     same = bool(_media(folder) & {medium for path in disk.files for medium in _media(path)})
     refusal = ""
     try:
-        require_outside(disk, folder)
-        for path in (*place.places, place.manifest):
-            if os.path.lexists(path):
-                raise exists(path)
-        if not shares:
-            require_room(folder, needed, sizes)
+        _require(disk, folder, place, 0 if shares else needed, () if shares else sizes)
     except (NoSpace, Refused) as error:
         refusal = error.paragraph()
     warnings = []
+    if frozen:
+        there = 0  # it is of another moment: the copy begins anew
     if there:
         warnings.append(_("An unfinished copy is there; the backup goes on with it if it is of this disk."))
     if same:
@@ -108,14 +109,33 @@ def outlook(disk: Disk, dest: Path) -> Outlook:
         warnings.append(
             _("The target lies on a thin pool; `lvs` tells how much room that has, which may be less.")
         )
-    if name := logical_volume(disk.path):
+    if not frozen and (name := logical_volume(disk.path)):
         warnings.append(
             _(
                 "While something uses this logical volume, back up a snapshot of it ({command})."
                 " None is made by itself, for that changes the volume group."
-            ).format(command=by_snapshot(name)[0])
+            ).format(command=by_snapshot(name))
         )
     return Outlook(place.places, needed, room, there, shares, same, refusal, tuple(warnings))
+
+
+def require(disk: Disk, dest: Path) -> None:
+    """Raise what a backup to `dest` would end with, before anything on the host is changed for it."""
+    place = layout(disk, dest)
+    folder, sizes = _existing(place.folder), []
+    for path in disk.files:
+        with Source(path) as source:
+            sizes.append(source.allocated)
+    needed = sum(sizes) - sum(_allocated(part_of(path)) for path in place.places)
+    _require(disk, folder, place, max(0, needed), sizes)
+
+
+def _require(disk: Disk, folder: Path, place: Layout, needed: int, sizes: Sequence[int]) -> None:
+    require_outside(disk, folder)
+    for path in (*place.places, place.manifest):
+        if os.path.lexists(path):
+            raise exists(path)
+    require_room(folder, needed, sizes)
 
 
 def require_room(folder: Path, needed: int, sizes: Sequence[int]) -> None:

@@ -115,9 +115,9 @@ def ways_out(holders: Iterable[Holder], volume: str = "") -> tuple[WayOut, ...]:
                 _("Back up a snapshot of the logical volume"),
                 _(
                     "The snapshot stays as the volume is at that moment, as after a power cut; the machine"
-                    " runs on. Once a tenth of the volume is written anew, it is worth nothing: remove it."
+                    " runs on. It is removed when it is copied; the volume group is changed until then."
                 ),
-                by_snapshot(volume),
+                (by_snapshot(volume),),
             )
         )
     backup = WayOut(

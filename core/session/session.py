@@ -30,7 +30,7 @@ from core.volumes.windows import hibernation
 
 if TYPE_CHECKING:
     # What only some ways need is imported when it is: the first listing is to be there at once
-    from core.disks.backup import BackedUp
+    from core.disks.backup import BackedUp, Still
     from core.disks.checking import ImageCheck
     from core.disks.convert import Converted
     from core.disks.existing import Candidate, Verdict
@@ -180,10 +180,11 @@ class Session(Opening):
             prefix = os.fsencode(place.path.name) + b"."
             self._records.report(place.path.parent, facts, copied, self._up(), prefix)
 
-    def backup(self, dest: Path, progress: Callable[[Progress], None]) -> "BackedUp":
-        """A verified byte copy of the disk's own files, the whole chain."""
-        from core.disks.backup import BackedUp, backup
+    def backup(self, dest: Path, progress: Callable[[Progress], None], *, frozen: bool = False) -> "BackedUp":
+        """A verified byte copy of the disk's own files, the whole chain.
 
+        With `frozen`, of a snapshot of the logical volume that the disk is: see `core.disks.frozen`.
+        """
         disk = self._chosen()
         if disk.snapshot:
             raise WrongUsage(
@@ -192,6 +193,16 @@ class Session(Opening):
                 _("Leave --snapshot out, or write that snapshot out with `convert`."),
             )
         self._marks.require_same()
+        if frozen:
+            return self._backup_frozen(disk, dest, progress)
+        with self._hold.during(disk):
+            return self._backed_up(disk, dest, progress)
+
+    def _backed_up(
+        self, disk: Disk, dest: Path, progress: Callable[[Progress], None], still: "Still | None" = None
+    ) -> "BackedUp":
+        from core.disks.backup import BackedUp, backup
+
         sources = [str(path) for path in disk.files]
         by_hand = Command(
             ("cp", "--sparse=always", *sources, str(dest)),
@@ -200,9 +211,38 @@ class Session(Opening):
             by_hand=True,
         )
         nothing = BackedUp(0, 0, 0.0, dest, (), (), (), False)
-        with self._hold.during(disk):
-            work = partial(backup, disk, dest, self.runner.cancel, progress)
-            return self.runner.perform(by_hand, work, nothing)
+        work = partial(backup, disk, dest, self.runner.cancel, progress, still)
+        return self.runner.perform(by_hand, work, nothing)
+
+    def _backup_frozen(self, disk: Disk, dest: Path, progress: Callable[[Progress], None]) -> "BackedUp":
+        """The same of a snapshot that is gone again at the end; the original may be written to meanwhile."""
+        from core.disks import frozen, outlook
+        from core.disks.backup import Still
+
+        plan = frozen.planned(disk, self.runner)
+        outlook.require(disk, dest)
+        self._begin(str(disk.path))
+        mark, token = self.stack.mark(), self.runner.cancel
+        before, done = token.watch, None
+        try:
+            snapshot = frozen.take(self.stack, disk, plan, self.id)
+            if self.planning:
+                return self._backed_up(snapshot.disk, dest, progress)
+            token.watch = snapshot.watch
+            with self._hold.during(snapshot.disk):
+                still = Still(disk.path, snapshot.require)
+                done = self._backed_up(snapshot.disk, dest, progress, still)
+            return replace(done, notes=(snapshot.told(), *done.notes))
+        finally:
+            token.watch = before
+            try:
+                self._release_to(mark)
+            except SalvageError as error:
+                if done:
+                    error.meaning = _("The backup is made and verified: {path}.").format(
+                        path=safe(done.paths[0])
+                    )
+                raise
 
     def check_images(self) -> "list[ImageCheck]":
         """What ``qemu-img check`` says of every image of the chain; nothing is written."""
@@ -212,8 +252,12 @@ class Session(Opening):
         with self._hold.during(disk):
             return check_images(disk, self.runner)
 
-    def outlook(self, dest: Path) -> "Outlook":
+    def outlook(self, dest: Path, *, frozen: bool = False) -> "Outlook":
         """What a backup to `dest` would meet there; nothing is written."""
+        if frozen:
+            from core.disks.frozen import foreseen
+
+            return foreseen(self._chosen(), dest, self.runner)
         from core.disks.outlook import outlook
 
         return outlook(self._chosen(), dest)

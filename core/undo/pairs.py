@@ -17,6 +17,7 @@ from core.command import Command, Variable
 from core.i18n import _
 from core.undo.journal import Entry
 from core.undo.mappings import OwnMapping
+from core.undo.snapshots import VolumeSnapshot
 from core.undo.standing import Facts, Standing
 
 
@@ -371,6 +372,7 @@ _DAEMON = DaemonKind()
 _FILE = FileKind()
 _SETTING = SettingKind()
 _OWN = OwnMapping()
+_SNAPSHOT = VolumeSnapshot()
 KINDS: Mapping[str, Kind] = {
     "loop": LoopKind(),
     "mount": _MOUNT,
@@ -386,9 +388,14 @@ KINDS: Mapping[str, Kind] = {
 
 
 def kind_of(what: str, facts: Facts) -> Kind:
-    """How a thing is recognised and taken down: a mount with a program of its own is a daemon's."""
+    """How a thing is recognised and taken down: a mount with a program of its own is a daemon's.
+
+    A volume with a tag is LVM's own, which every other one of ours is not.
+    """
     if "restores" in facts:
         return _SETTING
+    if what == "lv" and "tag" in facts:
+        return _SNAPSHOT
     return _DAEMON if "program" in facts else KINDS[what]
 
 

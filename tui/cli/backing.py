@@ -21,23 +21,23 @@ def backup(context: Context) -> int:
     if options.verify:
         return _verify(context)
     # A trailing slash says that the target is a folder; a Path would forget it
-    dest = absolute(options.dest)
+    dest, frozen = absolute(options.dest), options.lvm_snapshot
 
     def planned(runner: Runner) -> None:
         session = Session(context.plan_state, runner)
         context.select(session)
-        session.backup(dest, lambda _progress: None)
+        session.backup(dest, lambda _progress: None, frozen=frozen)
         if session.disk and session.disk.is_shown:
             return  # a plan shows nothing that could be measured
-        outlook = session.outlook(dest)
+        outlook = session.outlook(dest, frozen=frozen)
         context.say(" ".join(part for part in (outlook.sentence(), outlook.refusal) if part))
 
     if options.dry_run:
         return context.planned(planned)
-    with context.session() as session:
-        context.say(session.outlook(dest).sentence())
+    with context.session(proves=frozen) as session:
+        context.say(session.outlook(dest, frozen=frozen).sentence())
         with _told(context) as line:
-            done = session.backup(dest, line.show)
+            done = session.backup(dest, line.show, frozen=frozen)
     if options.json:
         context.json(done.to_json())
     else:

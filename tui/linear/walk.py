@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from core.disks.finding import USUAL_FOLDERS, Found
+from core.disks.logical import logical_volume
 from core.disks.model import Holder
 from core.disks.ways_out import InUse
 from core.errors import Exit, PointsOutside, SalvageError, WrongUsage
@@ -225,23 +226,30 @@ class Walk:
             ("overlay", _("An overlay: what is written goes there, and is thrown away at the end")),
             ("backup", _("Make a verified backup first")),
         ]
+        if logical_volume(disk.path):
+            told = _("Make it from a snapshot of the volume: the machine may run on, as after a power cut")
+            choices.append(("frozen", told))
         asides = self._asides("protect", self.flow.plan_view(Protection.READ))
         chosen = self.talk.choose(_("How shall the disk be protected?"), choices, asides)
         if chosen == BACK:
             return self._start
-        if chosen == "backup":
-            return self._backup()
+        if chosen in ("backup", "frozen"):
+            return self._backup(frozen=chosen == "frozen")
         self._work(_("Attaching the disk and reading its table."), self.flow.do_inspect, Protection(chosen))
         return self._partition
 
-    def _backup(self) -> Step:
-        place = self.talk.text(_("Where shall the backup go, a file or a folder?"), self._asides("backup"))
+    def _backup(self, *, frozen: bool) -> Step:
+        asides = self._asides("backup")
+        place = self.talk.text(_("Where shall the backup go, a file or a folder?"), asides)
         if place == BACK:
             return self._protect
         dest, road = absolute(place), self.flow.road()
-        look = road.outlook(dest)
+        look = road.outlook(dest, frozen=frozen)
         self.talk.say(" ".join(filter(None, (look.sentence(), look.refusal))))
-        done = self._work(_("Making the backup."), road.backup, dest, self.talk.progress)
+        plan = self._asides("backup", self.flow.plan_backup(dest, frozen=frozen))
+        if frozen and not self.talk.sure(_("Make the snapshot and begin?"), plan):
+            return self._protect
+        done = self._work(_("Making the backup."), road.backup, dest, self.talk.progress, frozen=frozen)
         for path in done.paths:
             self.talk.say(_("Backup: {path}").format(path=safe(path)))
         for note in (*done.notes, *(f"{safe(gap.path)}: {gap.error}" for gap in done.unreadable)):

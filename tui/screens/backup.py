@@ -12,9 +12,13 @@ from textual.widgets import OptionList, Static
 
 from core.disks.backup import BackedUp
 from core.disks.convert import WRITTEN, Converted
+from core.disks.frozen import foreseen
+from core.disks.logical import logical_volume
 from core.disks.model import Disk
 from core.disks.outlook import Outlook, outlook
 from core.i18n import N_, _
+from core.runner import SystemRunner
+from core.session import Session
 from core.text import duration, safe, size
 from tui.plain import plain
 from tui.screens.ask import AskPath
@@ -43,6 +47,11 @@ class BackupScreen(Frame):
     topic: ClassVar[str] = "backup"
     step: ClassVar[int] = 1
 
+    def __init__(self, first: str = "") -> None:
+        """`first` is the choice to begin with, by its id."""
+        super().__init__()
+        self._first = first
+
     def body(self) -> ComposeResult:
         with VerticalScroll(id="facts", can_focus=False):
             yield Static(id="backup-facts")
@@ -54,7 +63,19 @@ class BackupScreen(Frame):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.query_one(Menu).focus()
+        menu = self.query_one(Menu)
+        menu.focus()
+        if self._first:
+            menu.highlighted = menu.get_option_index(self._first)
+
+    def plan(self) -> Callable[[Session], None] | None:
+        chosen, disk = self.query_one(Menu).highlighted_option, self.flow.disk
+        if disk is None or chosen is None or chosen.id not in ("make", "frozen"):
+            return None
+        return self.flow.plan_backup(_place(disk), frozen=chosen.id == "frozen")
+
+    def plan_told(self) -> str:
+        return _("To make the backup as highlighted:")
 
     def refresh_frame(self) -> None:
         super().refresh_frame()
@@ -75,6 +96,13 @@ class BackupScreen(Frame):
         if disk and disk.writers:
             in_use = _("It is being written to: a copy would be neither old nor new.")
         blocked = in_use or (disk.blocked if disk else "")
+        frozen = []
+        if disk and logical_volume(disk.path):
+            line = _(
+                "The machine may run on: it is copied as it is at one moment, as after a power cut. The"
+                " host's volume group is changed for that time."
+            )
+            frozen = [Choice("frozen", _("Make a backup from a snapshot of the volume"), line)]
         return [
             *go_on,
             Choice(
@@ -83,6 +111,7 @@ class BackupScreen(Frame):
                 _("Every byte of the disk's own files, read back and compared. It resumes if cut off."),
                 in_use,
             ),
+            *frozen,
             Choice(
                 "existing",
                 _("Look at a backup that exists"),
@@ -102,6 +131,7 @@ class BackupScreen(Frame):
             return
         chosen: dict[str, Callable[[Disk], None]] = {
             "make": self._ask_place,
+            "frozen": lambda disk: self._ask_place(disk, frozen=True),
             "existing": lambda _disk: self._existing(),
             "convert": self._ask_format,
             "on": lambda _disk: self.back(),
@@ -126,26 +156,28 @@ class BackupScreen(Frame):
 
     # -- a backup now --------------------------------------------------------------------------
 
-    def _ask_place(self, disk: Disk) -> None:
+    def _ask_place(self, disk: Disk, *, frozen: bool = False) -> None:
         line = _("A new file, or a folder. Another medium than the disk's is the safest.")
-        start = Path.cwd() / f"{disk.name}.backup"
-        self.app.push_screen(AskPath(_("Where shall the backup lie?"), line, start), self._look)
+        question = AskPath(_("Where shall the backup lie?"), line, _place(disk))
+        self.app.push_screen(question, lambda dest: self._look(dest, frozen=frozen))
 
-    def _look(self, dest: Path | None) -> None:
+    def _look(self, dest: Path | None, *, frozen: bool) -> None:
         disk = self.flow.disk
         if dest is None or disk is None:
             return
         self.work(
             _("Looking whether it fits."),
-            lambda: outlook(disk, dest),
-            lambda seen: self._confirm(dest, seen),
+            lambda: foreseen(disk, dest, SystemRunner()) if frozen else outlook(disk, dest),
+            lambda seen: self._confirm(dest, seen, frozen=frozen),
             operator=self.flow.outside,
         )
 
-    def _confirm(self, dest: Path, seen: Outlook) -> None:
+    def _confirm(self, dest: Path, seen: Outlook, *, frozen: bool) -> None:
         """Before the first byte: what it takes, and what to think of."""
         title = _("Go on with the backup that was begun?") if seen.resumes else _("Begin the backup?")
         go = _("Go on with it") if seen.resumes else _("Begin")
+        if frozen:
+            go = _("Make the snapshot and begin")
         told = [plain(seen.sentence())]
         if seen.refusal:
             title = _("The backup cannot be made there")
@@ -155,16 +187,21 @@ class BackupScreen(Frame):
 
         def answered(answer: str | None) -> None:
             if answer == "go":
-                self._back_up(dest)
+                self._back_up(dest, frozen=frozen)
             elif answer == "where" and self.flow.disk:
-                self._ask_place(self.flow.disk)
+                self._ask_place(self.flow.disk, frozen=frozen)
 
         self.app.push_screen(ConfirmScreen(title, told, choices), answered)
 
-    def _back_up(self, dest: Path) -> None:
+    def _back_up(self, dest: Path, *, frozen: bool) -> None:
         title = _("Backing up to {path}").format(path=safe(dest))
         self.app.push_screen(
-            ProgressScreen(title, lambda hear: self.flow.road().backup(dest, hear), self._backed_up, step=1)
+            ProgressScreen(
+                title,
+                lambda hear: self.flow.road().backup(dest, hear, frozen=frozen),
+                self._backed_up,
+                step=1,
+            )
         )
 
     def _backed_up(self, made: BackedUp) -> None:
@@ -227,6 +264,12 @@ class BackupScreen(Frame):
         ]
         title = _("Written, but the disk lacks something") if made.lacks else _("Written and verified")
         self.app.push_screen(ConfirmScreen(title, [plain(one) for one in told], []))
+
+
+def _place(disk: Disk) -> Path:
+    """Where a backup may lie, to begin with."""
+    name = Path(disk.given).name if disk.is_block_device else disk.name
+    return Path.cwd() / f"{name}.backup"
 
 
 def _facts(disk: Disk, backup: Path | None) -> Content:

@@ -12,6 +12,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import OptionList, Static
 
+from core.disks.logical import logical_volume
 from core.disks.model import Disk, Holder, Link
 from core.disks.overlay import OverlayRoom
 from core.disks.snapshots import described
@@ -172,6 +173,9 @@ class ProtectScreen(Frame):
             if isinstance(error, InUse):
                 line = _("While the machine runs on: one that it made itself, or an older one.")
                 remedies.append(Remedy(_("Look at a backup instead"), self._another, line))
+                if self.flow.disk and logical_volume(self.flow.disk.path):
+                    line = _("The machine runs on; the host's volume group is changed for that time.")
+                    remedies.append(Remedy(_("Back up a snapshot of the volume"), self._frozen, line))
             self.app.push_screen(TroubleScreen(error, remedies))
         else:
             self.app.trouble(error)
@@ -183,6 +187,9 @@ class ProtectScreen(Frame):
 
     def _another(self) -> None:
         self.app.push_screen(ExistingScreen())
+
+    def _frozen(self) -> None:
+        self.app.push_screen(BackupScreen("frozen"))
 
     def _looked(self, _disk: Disk) -> None:
         self._draw()
