@@ -340,6 +340,8 @@ def _tell_kept(error: SalvageError, known: Map, copies: list[_Copy], reached: in
 def _notes(place: Layout, copies: list[_Copy], *, again: bool) -> list[str]:
     """What is to be known of the copies; `again`: what could not be read can be tried once more."""
     notes = [copy.unfinished.again for copy in copies if copy.unfinished.again]
+    if any(copy.unfinished.resumes and not copy.resumed and not copy.cloned for copy in copies):
+        notes.append(_("What an earlier run had copied is not what it was any more: the copy began anew."))
     if any(copy.cloned for copy in copies):
         notes.append(
             _("It shares its blocks with the disk, which took no room: if their medium fails, both are lost.")

@@ -170,6 +170,11 @@ class Unfinished:
                 os.unlink(self.part)
             return None
         self.account = _account(lines)
+        if not self.account.reached:
+            self.again = _(
+                "An earlier run was cut off in its first seconds, before anything of its copy was sure to be"
+                " on the medium: the copy began anew."
+            )
         return medium
 
     def _opened(self, path: Path, first: dict[str, Any]) -> Medium | None:

@@ -25,6 +25,7 @@ from tui.screens.commit import CommitScreen
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.existing import ExistingScreen
 from tui.screens.leftovers import LeftoversScreen
+from tui.screens.menu import Menu
 from tui.screens.partitions import PartitionsScreen
 from tui.screens.protect import ProtectScreen
 from tui.screens.shown import ShownScreen
@@ -469,3 +470,32 @@ async def test_stopped_in_the_midst_of_writing_it_is_told_and_goes_on(
     backups = [one for one in disk.parent.glob("*.before-commit-*") if one.suffix != ".sha256"]
     assert [digest(one) for one in backups] == [before]
     assert sessions(tmp_path / "state") == []
+
+
+async def test_a_logical_volume_is_offered_a_backup_from_a_snapshot(
+    disk: Path, tmp_path: Path, guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is offered where the disk is one, and told before anything is made; refused where LVM cannot."""
+    guard.watch(disk)
+    monkeypatch.setattr("tui.screens.backup.logical_volume", lambda _path: "vg/web01")
+    monkeypatch.setattr("tui.screens.protect.logical_volume", lambda _path: "vg/web01")
+    raw = tmp_path / "vm" / "web01.raw"
+    raw.write_bytes(bytes(1 << 20))
+    ready = tmp_path / "ready"
+    with running(machine(raw, "raw", ready), ready):
+        async with wizard(tmp_path / "state", raw) as pilot:
+            await on(pilot, ProtectScreen)
+            await choose(pilot, "ways")
+            await on(pilot, TroubleScreen)
+            titles = [one.title for one in pilot.app.screen.remedies]  # type: ignore[attr-defined]
+            assert titles[-1] == "Back up a snapshot of the volume"
+            await choose(pilot, str(len(titles) - 1))
+            await on(pilot, BackupScreen)
+            assert refused(pilot, "make")
+            assert pilot.app.screen.query_one(Menu).highlighted_option.id == "frozen"  # type: ignore[union-attr]
+            assert "as after a power cut" in spoken(pilot), shown(pilot)
+            await choose(pilot, "frozen")
+            await answer(pilot, tmp_path / "safe.raw")
+            await on(pilot, ConfirmScreen)
+            assert "is no logical volume of this host" in spoken(pilot)
+    assert not (tmp_path / "safe.raw").exists()

@@ -21,10 +21,10 @@ group() {  # NAME SIZE: each on a file of its own, so that none takes another's 
     truncate -s $2 /tmp/$1.pv
     vgcreate -qq -s 1M $1 $(losetup --find --show /tmp/$1.pv)
 }
-group v-g 420M; group tight 152M; group full 130M
+group v-g 420M; group tight 152M; group little 130M
 lvcreate -qq -y -Wn -Zn -L 128M -n web-01 v-g
 lvcreate -qq -y -Wn -Zn -L 128M -n web tight
-lvcreate -qq -y -Wn -Zn -L 126M -n web full
+lvcreate -qq -y -Wn -Zn -L 126M -n web little
 lvcreate -qq -y -L 140M -T v-g/pool; lvcreate -qq -y -V 96M -T v-g/pool -n thin
 for one in v-g/web-01 v-g/thin tight/web; do
     seq 99999999 | dd of=/dev/$one bs=1M count=90 iflag=fullblock oflag=direct status=none
@@ -148,8 +148,8 @@ def test_a_snapshot_that_overflows_ends_the_backup(machine: Machine) -> None:
 
 
 def test_without_room_in_the_group_nothing_is_begun(machine: Machine) -> None:
-    said = done(machine, "salvage backup --lvm-snapshot /dev/full/web /tmp/out/ 2>&1", 1)
-    assert "A snapshot of full/web needs" in said and "Nothing was changed" in said
+    said = done(machine, "salvage backup --lvm-snapshot /dev/little/web /tmp/out/ 2>&1", 1)
+    assert "A snapshot of little/web needs" in said and "Nothing was changed" in said
 
 
 BEGUN = """

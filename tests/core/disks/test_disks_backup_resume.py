@@ -14,10 +14,10 @@ import pytest
 
 from core.disks import backup as backing
 from core.disks import bytecopy, medium, naming, stream, unfinished
-from core.disks.backup import BackedUp, backup
+from core.disks.backup import BackedUp, Still, backup
 from core.disks.bytecopy import Unreachable
 from core.disks.unfinished import map_of, part_of
-from core.errors import Cancelled, Refused
+from core.errors import Cancelled, Refused, SalvageError
 from core.files.progress import Meter, Progress
 from core.runner import CancelToken
 from tests.core.disks.disk_images import content, converted, created, opened
@@ -143,6 +143,49 @@ def test_a_disk_that_changed_since_begins_anew_and_says_so(raw: Path, tmp_path: 
     assert done.resumed == 0
     assert any("began anew" in note for note in done.notes)
     _is_whole(raw, dest)
+
+
+def test_killed_before_anything_was_sure_it_begins_anew_and_says_so(raw: Path, tmp_path: Path) -> None:
+    dest = tmp_path / "copy"
+    _cut_off(raw, dest, 16 << 20)
+    said = map_of(dest)
+    said.write_bytes(said.read_bytes().splitlines(keepends=True)[0])
+    done = _backup(raw, dest)
+    assert done.resumed == 0
+    assert any("first seconds" in note for note in done.notes)
+    _is_whole(raw, dest)
+
+
+def test_what_a_part_lost_all_of_is_said(raw: Path, tmp_path: Path) -> None:
+    dest = tmp_path / "copy"
+    _cut_off(raw, dest, 16 << 20)
+    with open(part_of(dest), "r+b") as file:
+        file.write(b"rotten")
+    done = _backup(raw, dest)
+    assert done.resumed == 0
+    assert any("not what it was any more" in note for note in done.notes)
+    _is_whole(raw, dest)
+
+
+def test_of_a_snapshot_nothing_is_kept_and_what_is_unsound_gets_no_name(raw: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    dest, cancel = tmp_path / "out/copy", CancelToken()
+
+    def full() -> None:
+        raise SalvageError("full")
+
+    with pytest.raises(SalvageError, match="full"):
+        backup(opened(raw), dest, cancel, lambda _progress: None, Still(raw, full))
+    assert list(dest.parent.iterdir()) == []
+
+    def stop(progress: Progress) -> None:
+        if progress.bytes_done >= 16 << 20:
+            cancel.cancel()
+
+    with pytest.raises(Cancelled) as caught:
+        backup(opened(raw), dest, cancel, stop, Still(raw, lambda: None))
+    assert "another moment" in caught.value.meaning
+    assert list(dest.parent.iterdir()) == []
 
 
 def test_two_at_once_do_not_meet(raw: Path, tmp_path: Path) -> None:

@@ -43,10 +43,14 @@ def test_a_file_and_a_mapping_of_others_are_none(device: Path, tmp_path: Path) -
     assert logical_volume(device) == ""
 
 
-def test_the_way_by_a_snapshot_is_told_with_its_commands() -> None:
+def test_what_lvm_puts_together_below_a_volume_is_none(device: Path, tmp_path: Path) -> None:
+    (tmp_path / "sys/253:7/dm/uuid").write_text("LVM-0123456789-tpool")
+    assert logical_volume(device) == ""
+
+
+def test_the_way_by_a_snapshot_is_told_with_its_command() -> None:
     writer = Holder(4711, "qemu-system-x86_64", "web01", "write", "", "open")
     (way,) = (one for one in ways_out([writer], "vg/web01") if "snapshot of the logical" in one.title)
-    assert way.commands == by_snapshot("vg/web01")
-    assert way.commands[0] == "lvcreate --snapshot --extents 10%ORIGIN --name web01-salvage vg/web01"
-    assert way.commands[-1] == "lvremove --yes vg/web01-salvage"
+    assert way.commands == (by_snapshot("vg/web01"),)
+    assert by_snapshot("vg/web01") == "virt-salvage backup --lvm-snapshot /dev/vg/web01 DEST"
     assert not any("logical" in one.title for one in ways_out([writer]))
