@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core import host, loops, mounts
+from core import host, loops, lvm, mounts
 from core.command import SERVING, Command
 from core.i18n import _
 from core.undo import mappings
+from core.undo.snapshots import VolumeSnapshot
 
 _EXPORT = re.compile(r"/(?:view|image|below)(\d*)(?:\.\w+)?$")
 """Where the daemons of a session show a disk as a file: what is numbered stands on lower numbers."""
@@ -104,7 +105,18 @@ def _devices(names: Names, attached: Sequence[loops.Loop], used: set[str]) -> It
         target = f"/dev/mapper/{name}"
         remove = Command(("dmsetup", "remove", "--retry", name), _("Remove the mapping."))
         yield Seen(names.session(target), "lv", target, (remove,))
+    yield from _snapshots(names)
     yield from _loops(names, [loop for loop in attached if loop not in over], used)
+
+
+def _snapshots(names: Names) -> Iterator[Seen]:
+    """The snapshots of the host's volumes that are active."""
+    for name, uuid in mappings.mappings().items():
+        group, volume = lvm.unmapped(name)
+        session = names.session(f"/dev/mapper/{volume}") if uuid.startswith("LVM-") else ""
+        if session and uuid.count("-") == 1:  # what LVM keeps below it has one more
+            facts, target = VolumeSnapshot.facts(group, volume), f"/dev/{group}/{volume}"
+            yield Seen(session, "lv", target, VolumeSnapshot().undo(target, facts))
 
 
 def _number(name: str) -> int:

@@ -132,8 +132,8 @@ LESSONS: Mapping[str, Lesson] = {
             "On a failing medium some places cannot be read: the good ones are copied first, the bad ones"
             " tried again and listed, zeros stand in their place. A backup on the same medium dies with it."
             " An old backup may be of another disk, or of another day: it is compared before it counts."
-            " While a machine writes, a copy would be neither old nor new; of a logical volume a snapshot stands"
-            " still, as after a power cut, until writes have filled the room that it got."
+            " While a machine writes, a copy would be neither old nor new; of a logical volume a snapshot"
+            " stands still, as after a power cut, until writes have filled the room that it got."
         ),
         N_(
             "cp --sparse=always DISK BACKUP; cmp DISK BACKUP   or   ddrescue DISK BACKUP MAP;"

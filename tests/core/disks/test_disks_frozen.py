@@ -20,6 +20,7 @@ from core.errors import Cancelled, NeedsRoot, NoSpace, Refused, SalvageError, Wr
 from core.lvm import LogicalVolume, mapped, unmapped
 from core.runner import CancelToken, PlanRunner, Result, SystemRunner
 from core.undo.journal import Entry
+from core.undo.live import seen
 from core.undo.snapshots import VolumeSnapshot
 from core.undo.stack import Stack
 from core.undo.standing import Standing
@@ -196,6 +197,20 @@ def test_ours_is_known_by_uuid_and_tag(
     assert undo.argv[3] == f'lv_uuid="Lv-7" && lv_tags={{"{TAG}"}}'
     wanted = None if found == [] else entry.target
     assert VolumeSnapshot().find(replace(entry, identity={})) == wanted
+
+
+def test_without_a_journal_it_is_seen_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session whose folder is there, but whose journal tells nothing of it; what LVM keeps below is not."""
+    (tmp_path / TAG.removeprefix("virt-salvage-").removesuffix("-1")).mkdir()
+    known = {
+        mapped("v-g", TAG): "LVM-Gr0Lv7",
+        mapped("v-g", f"{TAG}-cow"): "LVM-Gr0Lv7-cow",
+        mapped("v-g", "virt-salvage-mine-1"): "LVM-Gr0Lv8",
+    }
+    monkeypatch.setattr("core.undo.mappings.mappings", lambda: known)
+    [one] = seen(tmp_path)
+    assert (one.what, one.target) == ("lv", f"/dev/v-g/{TAG}")
+    assert [undo.argv[0] for undo in one.undo] == ["lvremove"]
 
 
 def test_lvm_is_never_ended_in_the_midst(tmp_path: Path) -> None:
