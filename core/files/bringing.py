@@ -14,7 +14,9 @@ from core.files.inodeflags import NONE, InodeFlags, flags_of
 from core.files.landing import Landed, Landing, NothingReadable, Taken, told, told_nothing
 from core.files.manifest import Manifest
 from core.files.metadata import beside
+from core.files.prefetch import Prefetch
 from core.files.progress import Meter
+from core.files.resume import Known, Resume
 from core.files.tally import Tally, flags_told, not_made
 from core.files.target import Target
 from core.files.tree import OPEN_FILE
@@ -60,8 +62,12 @@ class Bringing:
         meter: Meter,
         cancel: CancelToken,
         choices: Choices,
+        resume: Resume,
+        prefetch: Prefetch,
     ) -> None:
         self._target = target
+        self._resume = resume
+        self._prefetch = prefetch
         self._landing = landing
         self._clashes = clashes
         self._able = able
@@ -121,6 +127,8 @@ class Bringing:
         return self._choices.devices and (stat.S_ISCHR(mode) or stat.S_ISBLK(mode))
 
     def file(self, parent: int, name: bytes, path: bytes, onto: bytes, late: bool = False) -> None:
+        known = self._resume.take(path)
+        self._prefetch.idle = known is not None
         try:
             fd = os.open(name, OPEN_FILE, dir_fd=parent)
         except OSError as error:
@@ -138,7 +146,7 @@ class Bringing:
             else:
                 self._meter.begin(path, status.st_size)
                 if status.st_nlink == 1 or not self._link(status, fd, path, onto):
-                    self._land(fd, status, path, onto)
+                    self._land(fd, status, path, onto, known)
         except OSError as error:
             self._tally.unwritten(path, error)
         finally:
@@ -151,9 +159,9 @@ class Bringing:
         except OSError:
             return True  # where it lies cannot be read either
 
-    def _land(self, fd: int, status: os.stat_result, path: bytes, onto: bytes) -> None:
+    def _land(self, fd: int, status: os.stat_result, path: bytes, onto: bytes, known: Known | None) -> None:
         def make(wanted: bytes, replace: bool) -> Landed:
-            return self._landing.file(fd, status, wanted, self._tick, replace)
+            return self._landing.file(fd, status, wanted, self._tick, replace, known)
 
         try:
             landed, name = self._clashes.bring(path, onto, status, make)
@@ -180,6 +188,8 @@ class Bringing:
             path, self._target.path(name), status, fd, landed.lost, flags_of(fd), path.rpartition(b"/")[2]
         )
         self._remember(status, path, name, landed.digest)
+        if landed.copy and not landed.gaps and not landed.lost:
+            self._resume.note(path, landed.digest, status, landed.copy)
 
     def _remember(self, status: os.stat_result, path: bytes, onto: bytes, digest: str) -> None:
         there = self._target.path(onto)

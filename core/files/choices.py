@@ -49,6 +49,8 @@ class Choices:
     """A map of GNU ddrescue that tells what of the disk could not be read; None: the one beside the disk."""
     bad: Sequence[tuple[int, int]] = ()
     """Where the volume is known to be unreadable, in bytes from its start, the ends not included."""
+    origin: bytes = b""
+    """What tells the volume from others: a cut-off copy of another one is not gone on with."""
     tell: Callable[[str], None] = _unheard
     """Gets sentences that a person should know before the copy goes on."""
 

@@ -23,6 +23,7 @@ from core.files.outcome import Copied
 from core.files.owners import owners
 from core.files.prefetch import Prefetch
 from core.files.progress import Listener, Meter
+from core.files.resume import Resume
 from core.files.sharing import Sharing
 from core.files.sidecar import Sidecar
 from core.files.sources import Road, require_room, roads_of
@@ -71,6 +72,8 @@ def copy(
             sidecar = Sidecar(target)
             tally = Tally(dest, meter, sidecar)
             able = probe(root)
+            resume = Resume(target, choices)
+            stack.callback(resume.abandon)
             manifest = Manifest(target)
             target.clean()
         except OSError as error:
@@ -78,7 +81,9 @@ def copy(
         if sentence := able.sentence(dest):
             choices.tell(sentence)
         prefetch = stack.enter_context(Prefetch())
-        one = _Copy(tree, target, able, manifest, sidecar, tally, cancel, meter, read, choices, prefetch)
+        one = _Copy(
+            tree, target, able, manifest, sidecar, tally, cancel, meter, read, choices, prefetch, resume
+        )
         return one.run(roads, dest, began)
 
 
@@ -98,9 +103,11 @@ class _Copy:
         read: ReadAt,
         choices: Choices,
         prefetch: Prefetch,
+        resume: Resume,
     ) -> None:
         self._tree = tree
         self._prefetch = prefetch
+        self._resume = resume
         self._target = target
         self._cancel = cancel
         self._meter = meter
@@ -113,7 +120,7 @@ class _Copy:
         self._sidecar = sidecar
         self._tally = tally
         self._bringing = Bringing(
-            target, landing, self._clashes, able, manifest, tally, meter, cancel, choices
+            target, landing, self._clashes, able, manifest, tally, meter, cancel, choices, resume, prefetch
         )
 
     # -- the way through ------------------------------------------------------------------------
@@ -159,6 +166,7 @@ class _Copy:
             self._take_away(verified.wrong)
             name = self._manifest.finish()
             sidecar = self._sidecar.finish(self._manifest.top)
+            self._resume.finish()
             flush(self._target.root)
         except OSError as error:
             raise self._tally.stopped(error) from error

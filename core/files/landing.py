@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from core.files.content import CHUNK, Content, Gap, ReadAt, digest, transfer
 from core.files.metadata import keep, keep_named
+from core.files.resume import Known, identity
 from core.files.sharing import Sharing
 from core.files.target import Target
 from core.i18n import _
@@ -36,6 +37,8 @@ class Landed:
     lost: list[str]
     same: bool
     """It was there already, with the same content."""
+    copy: os.stat_result | None = None
+    """What the copy is like now; None for one that was trusted without being read."""
 
 
 class Landing:
@@ -52,11 +55,18 @@ class Landing:
         self._second: memoryview | None = None
 
     def file(
-        self, source: int, status: os.stat_result, name: bytes, tick: Tick, replace: bool = False
+        self,
+        source: int,
+        status: os.stat_result,
+        name: bytes,
+        tick: Tick,
+        replace: bool = False,
+        known: Known | None = None,
     ) -> Landed:
         """The open regular file `source` under `name`.
 
-        What is there already is kept if its content is the same. Raises `Taken` if it is not, unless it is
+        What is there already is kept if its content is the same; neither is read where a cut-off copy has
+        finished it (`known`) and both are what they were then. Raises `Taken` if it is not, unless it is
         to be replaced; `NothingReadable`, and OSError.
         """
         if replace:
@@ -67,7 +77,23 @@ class Landing:
             except FileExistsError:
                 # Appeared meanwhile, or the target does not tell capital letters from small ones.
                 return self._same(source, status, name, _ignore)
+        if known and self._is_finished(source, status, name, known):
+            tick(status.st_size)
+            return Landed(known.digest, [], [], True)
         return self._same(source, status, name, tick)
+
+    def _is_finished(self, source: int, status: os.stat_result, name: bytes, known: Known) -> bool:
+        if identity(status) != known.source:
+            return False
+        there = os.stat(name, dir_fd=self._target.here, follow_symlinks=False)
+        if not stat.S_ISREG(there.st_mode) or identity(there) != known.copy:
+            return False
+        if self._sharing and (fd := self._open_existing(name, status.st_size)) is not None:
+            try:
+                self._sharing.bring(source, fd, self._target.path(name))
+            finally:
+                os.close(fd)
+        return True
 
     def symlink(
         self, source: int, status: os.stat_result, name: bytes, text: bytes, onto: bytes, replace: bool
@@ -131,13 +157,14 @@ class Landing:
                 lost = keep(source, fd, status, target.plain, self._privileges)
                 if self._sharing:
                     self._sharing.bring(source, fd, target.path(name))
+                target.settle(temporary, name, replace=replace)
+                copy = os.fstat(fd)
             finally:
                 os.close(fd)
-            target.settle(temporary, name, replace=replace)
         except BaseException:
             target.remove(temporary)
             raise
-        return Landed(checksum, content.gaps, lost, False)
+        return Landed(checksum, content.gaps, lost, False, copy)
 
     def _same(self, source: int, status: os.stat_result, name: bytes, tick: Tick) -> Landed:
         fd = self._open_existing(name, status.st_size)
@@ -151,7 +178,7 @@ class Landing:
             if checksum != self._digest(fd):
                 raise Taken
             lost = keep(source, fd, status, privileges=self._privileges)
-            return Landed(checksum, content.gaps, lost, True)
+            return Landed(checksum, content.gaps, lost, True, os.fstat(fd))
         finally:
             os.close(fd)
 

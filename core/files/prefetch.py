@@ -41,6 +41,8 @@ class Prefetch:
         self._batches: list[_Batch] = []
         self._ahead = 0
         self._ended = False
+        self.idle = False
+        """Nothing is asked for while the files that come need not be read."""
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> "Prefetch":
@@ -104,6 +106,8 @@ class Prefetch:
                 name = batch.names[batch.asked]
                 batch.asked += 1
                 self._ahead += 1
+                if self.idle:
+                    continue
                 # The folder may be closed as soon as the lock is let go
                 with suppress(OSError):
                     folder = os.dup(batch.fd)

@@ -22,6 +22,9 @@ PART = b".virt-salvage-part-"
 TRIAL = PART + b"trial-"
 """How the folders begin in which is tried what a target can keep."""
 
+JOURNAL = PART + b"journal"
+"""What a cut-off copy has finished: see `core.files.resume`. The next copy goes on with it."""
+
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 
 
@@ -239,7 +242,7 @@ class Target:
         """Remove what a cut-off copy left at the top; only once something tells that another has begun."""
         for text in os.listdir(self.root):
             name = os.fsencode(text)
-            if not name.startswith(PART) or name.startswith(PART + self._run):
+            if not name.startswith(PART) or name == JOURNAL or name.startswith(PART + self._run):
                 continue
             if not _is_directory(self.root, name):
                 os.unlink(name, dir_fd=self.root)
@@ -249,7 +252,7 @@ class Target:
     def _first_look(self) -> frozenset[bytes]:
         found = frozenset(map(os.fsencode, os.listdir(self.root)))
         left = {name for name in found if name.startswith(PART)}
-        self.cut_off = bool(left)
+        self.cut_off = bool(left - {JOURNAL})
         return found - left
 
     def _found(self) -> frozenset[bytes]:

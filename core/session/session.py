@@ -147,7 +147,8 @@ class Session(Opening):
 
         volume = self.volume
         bad = bad_places(self._chosen(), volume, choices.bad_map) if volume else ()
-        how = replace(choices, bad=bad)
+        chosen = (self._chosen().path, volume.id, volume.uuid, self._chosen().snapshot) if volume else ()
+        how = replace(choices, bad=bad, origin="\0".join(map(str, chosen)).encode(errors="surrogateescape"))
         read = self._watch.read_at
         return delivery.deliver(
             tree, sources, place, self.runner, self.folder, progress, how, read=read, stream=stream
