@@ -17,6 +17,8 @@ _RETRIES = 2
 _FINE = 1 << 16
 _SECTOR = 512  # the unit of st_blocks, see inode(7)
 _ZEROS = bytes(CHUNK)
+_NEW = hashlib.sha256()
+"""Copied for each file: OpenSSL looks for the algorithm anew whenever one is made by name."""
 _APART = 4 << 20
 """Files of this size and more are hashed beside the writing; below, that costs more than it gains."""
 
@@ -61,6 +63,19 @@ class Content:
     def nothing_readable(self) -> bool:
         """There were bytes to read and not one came."""
         return bool(self.gaps) and not self.got
+
+    def at_once(self) -> memoryview | None:
+        """All of a small file in one read; None for any other, and where that read does not bring it all."""
+        if self.sparse or not 0 < self.size <= CHUNK:
+            return None
+        try:
+            count = self.read(self.fd, self.buffer[: self.size], 0)
+        except OSError:
+            return None
+        if count != self.size:
+            return None
+        self.got = count
+        return self.buffer[:count]
 
     def pieces(self) -> Iterator[memoryview | int]:
         """The file in order: bytes, or a number of zero bytes that need not be written.
@@ -189,7 +204,7 @@ class Hashed:
     """SHA-256 over the pieces of a file."""
 
     def __init__(self) -> None:
-        self._checksum = hashlib.sha256()
+        self._checksum = _NEW.copy()
 
     def add(self, piece: memoryview | int) -> None:
         self._checksum.update(memoryview(_ZEROS)[:piece] if isinstance(piece, int) else piece)
@@ -201,7 +216,7 @@ class Hashed:
 
 def digest(content: Content, tick: Callable[[int], None]) -> str:
     """SHA-256 of the file in hexadecimal; `tick` gets the bytes done."""
-    checksum = hashlib.sha256()
+    checksum = _NEW.copy()
     for piece in content.pieces():
         if isinstance(piece, int):
             checksum.update(memoryview(_ZEROS)[:piece])
@@ -217,8 +232,12 @@ def transfer(content: Content, target: int, tick: Callable[[int], None]) -> str:
 
     Raises OSError of the target only.
     """
-    checksum = hashlib.sha256()
-    if content.size < _APART:
+    checksum = _NEW.copy()
+    if (piece := content.at_once()) is not None:
+        checksum.update(piece)
+        _write(target, piece, 0)
+        tick(len(piece))
+    elif content.size < _APART:
         _transfer(content, target, tick, checksum, None)
     else:
         # The thread ends with the file: one that stayed would keep the mount namespace that it was born in

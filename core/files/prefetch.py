@@ -14,6 +14,8 @@ from core import namespace
 
 _AHEAD = 96
 """Files that may have been asked for and not been read."""
+_TURN = 24
+"""Files that are asked for at a time: the two threads wake each other no more often than that."""
 _HEAD = 256 << 10
 """Bytes of each that are asked for; the kernel reads ahead by itself in longer ones."""
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -39,7 +41,8 @@ class Prefetch:
     def __init__(self) -> None:
         self._change = threading.Condition()
         self._batches: list[_Batch] = []
-        self._ahead = 0
+        self._waits = False
+        self._warm = False
         self._ended = False
         self.idle = False
         """Nothing is asked for while the files that come need not be read."""
@@ -76,59 +79,79 @@ class Prefetch:
         """The walk goes up again."""
         with self._change:
             batch = self._batches.pop()
-            self._ahead -= max(0, batch.asked - batch.read)
             if batch.fd >= 0:
                 os.close(batch.fd)
             self._change.notify()
 
     def read(self) -> None:
         """The next file of the current folder was read."""
-        with self._change:
-            batch = self._batches[-1]
-            batch.read += 1
-            if batch.read <= batch.asked:
-                self._ahead -= 1
+        batch = self._batches[-1]
+        # Without the lock: only this thread counts what was read, and the other one need not know at once
+        batch.read += 1
+        if batch.read % _TURN == 0 and self._waits:
+            with self._change:
                 self._change.notify()
 
     def _work(self) -> None:
         namespace.apart()
+        names: Sequence[bytes]
         while True:
             with self._change:
-                while not self._ended and (self._ahead >= _AHEAD or self._next() is None):
+                while not self._ended and (batch := self._next()) is None:
+                    self._waits = True
                     self._change.wait()
-                if self._ended:
+                    self._waits = False
+                if self._ended or batch is None:
                     return
-                batch = self._next()
-                assert batch is not None
-                if batch.asked < batch.read:
-                    batch.asked = batch.read
-                    continue
-                name = batch.names[batch.asked]
-                batch.asked += 1
-                self._ahead += 1
-                if self.idle:
-                    continue
+                start = max(batch.asked, batch.read)
+                names = batch.names[start : start + _TURN]
+                batch.asked = start + len(names)
                 # The folder may be closed as soon as the lock is let go
-                with suppress(OSError):
-                    folder = os.dup(batch.fd)
-            _ask(folder, name)
+                folder = os.dup(batch.fd)
+            try:
+                self._ask(folder, names)
+            finally:
+                os.close(folder)
 
     def _next(self) -> _Batch | None:
-        """The deepest folder that still has files to ask for."""
+        """The deepest folder that still has files to ask for; None while enough of them are asked for."""
+        ahead = 0
         for batch in reversed(self._batches):
+            ahead += max(0, batch.asked - batch.read)
+            if ahead > _AHEAD - _TURN:
+                return None
             if max(batch.asked, batch.read) < len(batch.names):
                 return batch
         return None
 
+    def _ask(self, folder: int, names: Sequence[bytes]) -> None:
+        """Ask for the files; where they are all in memory already, look at one of many only."""
+        if self.idle:
+            return
+        for name in names if not self._warm else names[-1:]:
+            cold = _asked(folder, name)
+            self._warm = self._warm if cold is None else not cold
 
-def _ask(folder: int, name: bytes) -> None:
-    """What cannot be opened or asked for is met, and told, by who reads it."""
+
+def _asked(folder: int, name: bytes) -> bool | None:
+    """Ask for a file, if it is not in memory; whether that was so, None where nobody can tell.
+
+    What cannot be opened or asked for is met, and told, by who reads it.
+    """
     with suppress(OSError):
+        fd = os.open(name, _OPEN, dir_fd=folder)
         try:
-            fd = os.open(name, _OPEN, dir_fd=folder)
-        finally:
-            os.close(folder)
-        try:
+            try:
+                if os.preadv(fd, [bytearray(1)], 0, os.RWF_NOWAIT):
+                    return False
+                return None
+            except BlockingIOError:
+                pass
+            except OSError:
+                # A file system that knows no such look: every file is asked for
+                pass
             os.posix_fadvise(fd, 0, _HEAD, os.POSIX_FADV_WILLNEED)
+            return True
         finally:
             os.close(fd)
+    return None

@@ -63,6 +63,7 @@ class Resume:
         origin = hashlib.sha256(b"%d %s" % (choices.privileges, choices.origin)).hexdigest()
         begin = _BEGIN + origin.encode("ascii") + b"\n"
         ranges = _counted(target, begin)
+        self._counts = bool(ranges)
         if ranges:
             self._old = _lines(target, ranges)
         else:
@@ -102,14 +103,19 @@ class Resume:
         self._sink.write(_SAFE)
         self._sink.flush()
         os.fdatasync(self._sink.fileno())
+        self._counts = True
         self._due = time.monotonic() + EVERY
 
     def abandon(self) -> None:
-        """The copy ends here; the journal stays for the next one."""
-        if self._sink is not None:
-            # What it still had to write may not fit; then it is as if it had been killed.
+        """The copy ends here; the journal stays for the next one, if something in it counts."""
+        if self._sink is None or self._sink.closed:
+            return
+        # What it still had to write may not fit; then it is as if it had been killed.
+        with suppress(OSError):
+            self._sink.close()
+        if not self._counts:
             with suppress(OSError):
-                self._sink.close()
+                self._target.remove_top(JOURNAL)
 
     def finish(self) -> None:
         """The copy is whole and needs no journal any more. Raises OSError."""

@@ -30,7 +30,11 @@ def test_a_walk_has_its_files_asked_for_in_its_own_order(
         asked.append(os.fsencode(os.readlink(f"/proc/self/fd/{fd}")))
         real(fd, *rest)
 
+    def cold(*_arguments: object) -> int:
+        raise BlockingIOError
+
     monkeypatch.setattr(os, "posix_fadvise", advise)
+    monkeypatch.setattr(os, "preadv", cold)
     before = (len(os.listdir("/proc/self/fd")), threading.active_count())
     read: list[bytes] = []
     most = 0
@@ -47,6 +51,25 @@ def test_a_walk_has_its_files_asked_for_in_its_own_order(
     assert most <= module._AHEAD + 1
     assert len(asked) > 200 and set(asked) <= set(read)
     assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == before
+
+
+def test_files_that_are_in_memory_are_not_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(300):
+        (tmp_path / f"f{number:03}").write_text("x")
+    asked: list[int] = []
+    looked: list[int] = []
+    real = os.preadv
+    monkeypatch.setattr(os, "posix_fadvise", lambda fd, *_rest: asked.append(fd))
+    monkeypatch.setattr(os, "preadv", lambda fd, *rest: looked.append(fd) or real(fd, *rest))
+    folder = os.open(tmp_path, LIST)
+    with Prefetch() as prefetch:
+        prefetch.enter(folder, sorted(map(os.fsencode, os.listdir(folder))))
+        for _file in range(300):
+            time.sleep(0.001)
+            prefetch.read()
+        prefetch.leave()
+    os.close(folder)
+    assert asked == [] and 0 < len(looked) < 60
 
 
 def test_what_cannot_be_opened_is_left_to_who_reads_it(tmp_path: Path) -> None:
