@@ -3,13 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from core.files.outcome import Copied
-from core.files.report import Report, write_report
 from core.hoststate import HostState, Owners, Proof, prove
 from core.runner import Runner
 from core.undo.journal import Entry
 from core.undo.state import StateFolder
+
+if TYPE_CHECKING:
+    from core.files.outcome import Copied
+    from core.files.report import Report
 
 Entries = Mapping[str, Sequence[Entry]]
 """What was put up, by the name of the journal that tells it."""
@@ -21,8 +24,8 @@ class Told:
 
     dest: Path
     facts: Mapping[str, object]
-    copied: Copied
-    report: Report
+    copied: "Copied"
+    report: "Report"
     prefix: bytes
 
 
@@ -39,7 +42,7 @@ class Records:
         self._told: list[Told] = []
 
     def report(
-        self, dest: Path, facts: Mapping[str, object], copied: Copied, up: Entries, prefix: bytes = b""
+        self, dest: Path, facts: Mapping[str, object], copied: "Copied", up: Entries, prefix: bytes = b""
     ) -> None:
         """Write a report now; it is written again when everything is down, with the proof of that."""
         report = self._write(dest, facts, copied, self._prove(up), prefix)
@@ -64,8 +67,10 @@ class Records:
         return prove(self.before, self._state.sessions, mine, owners, others)
 
     def _write(
-        self, dest: Path, facts: Mapping[str, object], copied: Copied, proof: Proof, prefix: bytes
-    ) -> Report:
+        self, dest: Path, facts: Mapping[str, object], copied: "Copied", proof: Proof, prefix: bytes
+    ) -> "Report":
+        from core.files.report import write_report
+
         after = {"proof": proof.to_json(), **proof.after.to_json()}
         before, ran = self.before.to_json(), self._runner.transcript
         return write_report(dest, facts, copied, ran, before, after, prefix)

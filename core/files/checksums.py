@@ -13,9 +13,8 @@ from core.files.manifest import LONGEST, line
 from core.files.outcome import Unreadable
 from core.files.progress import Listener, Meter
 from core.files.sources import Road
-from core.files.trail import LIST
 from core.files.tree import OPEN_FILE, GuestTree
-from core.files.walk import Step, Walk, reason
+from core.files.walk import Step, reason, walking
 from core.runner import CancelToken
 
 
@@ -54,11 +53,12 @@ def checksums(
             if place.kind != "dir":
                 one(place.parent, place.name, place.path, road.name or place.name)
                 continue
-            walk = Walk(place.open(LIST), place.path, summed.failed)
             start = b"" if road.name is None else road.name + b"/"
             base = len(place.path.rstrip(b"/")) + 1
             summed.directories += road.name is not None
-            try:
+            with walking(place, summed.failed) as walk:
+                if walk is None:
+                    continue
                 for step, name, _status in walk.steps():
                     cancel.check()
                     if step is Step.ENTER:
@@ -66,8 +66,6 @@ def checksums(
                     elif step is not Step.LEAVE:
                         path = walk.prefix + name
                         one(walk.trail.fd, name, path, start + path[base:])
-            finally:
-                walk.close()
     meter.report()
     return summed
 

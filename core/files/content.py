@@ -4,11 +4,14 @@ import errno
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from core import namespace
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 CHUNK = 1 << 20
 _BLOCK = 4096
@@ -240,6 +243,8 @@ def transfer(content: Content, target: int, tick: Callable[[int], None]) -> str:
     elif content.size < _APART:
         _transfer(content, target, tick, checksum, None)
     else:
+        from concurrent.futures import ThreadPoolExecutor
+
         # The thread ends with the file: one that stayed would keep the mount namespace that it was born in
         with ThreadPoolExecutor(max_workers=1, initializer=namespace.apart) as beside:
             _transfer(content, target, tick, checksum, beside)
@@ -251,7 +256,7 @@ def _transfer(
     target: int,
     tick: Callable[[int], None],
     checksum: "hashlib._Hash",
-    beside: ThreadPoolExecutor | None,
+    beside: "ThreadPoolExecutor | None",
 ) -> None:
     if content.sparse:
         os.ftruncate(target, content.size)

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from core.files.abilities import Abilities, probe
@@ -20,7 +21,6 @@ from core.files.manifest import Manifest
 from core.files.metadata import keep
 from core.files.naming import Names
 from core.files.outcome import Copied
-from core.files.owners import owners
 from core.files.prefetch import Prefetch
 from core.files.progress import Listener, Meter
 from core.files.resume import Resume
@@ -29,10 +29,10 @@ from core.files.sidecar import Sidecar
 from core.files.sources import Road, require_room, roads_of
 from core.files.tally import Tally, flags_told
 from core.files.target import Target, open_target
-from core.files.trail import LIST, SEARCH, descend
+from core.files.trail import SEARCH, descend
 from core.files.tree import OPEN_FILE, GuestTree
 from core.files.verify import Verified, read_back
-from core.files.walk import Step, Walk, reason
+from core.files.walk import Step, Walk, reason, walking
 from core.i18n import _, ngettext
 from core.runner import CancelToken
 from core.text import grouped, safe
@@ -137,21 +137,9 @@ class _Copy:
             self._sidecar.abandon()
             raise
         self._meter.report()
-        tally = self._tally
-        return Copied(
-            files=tally.files,
-            directories=tally.directories,
-            symlinks=tally.symlinks,
-            others=tally.others,
-            bytes=tally.bytes,
-            seconds=time.monotonic() - began,
-            manifest=dest / os.fsdecode(manifest),
-            unreadable=tally.unreadable,
-            lost_metadata=tally.lost,
-            skipped_same=tally.same,
+        return replace(
+            self._tally.outcome(self._tree, began, dest / os.fsdecode(manifest), verified),
             sidecar=dest / os.fsdecode(sidecar) if sidecar else None,
-            verified=verified,
-            owners=owners(self._tree, tally.users, tally.groups),
             replaced=self._clashes.replaced,
             kept_both=self._clashes.kept_both,
         )
@@ -201,21 +189,16 @@ class _Copy:
             self._sidecar.top(onto)
             self._bringing.bring(Step.OTHER, place.parent, place.name, place.path, onto)
             return
-        try:
-            start = place.open(LIST)
-        except OSError as error:
-            self._tally.failed(place.path, reason(error))
-            return
-        seen = {self._target.identity}
-        walk = Walk(start, place.path, self._tally.failed, seen, self._prefetch)
-        try:
+        with walking(place, self._tally.failed, {self._target.identity}, self._prefetch) as walk:
+            if walk is None:
+                return
             if road.name is None:
                 self._contents(walk)
-            elif self._enter(road.name, place.path, os.fstat(start)):
+                return
+            status = os.fstat(walk.trail.fd)
+            if self._enter(road.name, place.path, status):
                 self._contents(walk)
-                self._leave(start, os.fstat(start), place.path)
-        finally:
-            walk.close()
+                self._leave(walk.trail.fd, status, place.path)
 
     def _contents(self, walk: Walk) -> None:
         for step, name, status in walk.steps():

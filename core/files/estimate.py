@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from core.files.outcome import Unreadable
-from core.files.trail import LIST
 from core.files.tree import GuestTree, Place
-from core.files.walk import Identity, Step, Walk, reason
+from core.files.walk import Identity, Step, reason, walking
 from core.runner import CancelToken
 
 _SECTOR = 512  # the unit of st_blocks, see inode(7)
@@ -115,13 +114,9 @@ def _count(place: Place, count: _Count) -> None:
     count.add(place.status)
     if place.kind != "dir":
         return
-    try:
-        start = place.open(LIST)
-    except OSError as error:
-        count.failed(place.path, reason(error))
-        return
-    walk = Walk(start, place.path, count.failed)
-    try:
+    with walking(place, count.failed) as walk:
+        if walk is None:
+            return
         for step, name, status in walk.steps():
             count.breathe()
             if step is Step.LEAVE:
@@ -130,5 +125,3 @@ def _count(place: Place, count: _Count) -> None:
                 count.add(status or os.stat(name, dir_fd=walk.trail.fd, follow_symlinks=False))
             except OSError as error:
                 count.failed(walk.prefix + name, reason(error))
-    finally:
-        walk.close()

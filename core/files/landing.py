@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.files.content import CHUNK, Content, Gap, ReadAt, digest, transfer
-from core.files.metadata import keep, keep_named
+from core.files.metadata import compare, give, keep, keep_named
 from core.files.resume import Known, identity
 from core.files.sharing import Sharing
 from core.files.target import Target
@@ -154,11 +154,12 @@ class Landing:
                 checksum = transfer(content, fd, tick)
                 if content.nothing_readable:
                     raise NothingReadable(content.gaps)
-                lost = keep(source, fd, status, target.plain, self._privileges)
+                lost = give(source, fd, status, target.plain, self._privileges)
                 if self._sharing:
                     self._sharing.bring(source, fd, target.path(name))
                 target.settle(temporary, name, replace=replace)
                 copy = os.fstat(fd)
+                compare(status, copy, lost)
             finally:
                 os.close(fd)
         except BaseException:

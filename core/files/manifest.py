@@ -11,10 +11,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import count
 from typing import IO
+from zlib import crc32
 
 from core.files.target import Target
 
 NAME = b"SHA256SUMS"
+OURS = (NAME, b"salvage-")
+"""How the names of what a copy leaves beside the files begin."""
+_AT_ONCE = 200_000
+"""Paths of a manifest that are in memory at a time."""
 LONGEST = 4096 - 1
 """Longest path that sha256sum can open (PATH_MAX counts the zero byte)."""
 
@@ -65,16 +70,18 @@ class Manifest:
         os.fsync(fd)
         os.fsync(target.root)
         self._sink = os.fdopen(fd, "wb", buffering=1 << 20)
+        self._lines = 0
         self.top: set[bytes] = set()
-        """Names of the guest's files at the top of the folder."""
+        """Names of the guest's files at the top of the folder that are like those of our own."""
 
     def add(self, path: bytes, digest: str) -> bool:
         """Note a file; False when its path is too long for sha256sum to open it."""
         if len(path) > LONGEST:
             return False
-        if b"/" not in path:
+        if path.startswith(OURS) and b"/" not in path:
             self.top.add(path)
         self._sink.write(line(path, digest))
+        self._lines += 1
         return True
 
     def so_far(self) -> IO[bytes]:
@@ -86,10 +93,7 @@ class Manifest:
         """Put the manifest in its place; its name. Raises OSError."""
         name, earlier = self._choose()
         if earlier:
-            with self.so_far() as written:
-                for path, _line in listed(written):
-                    earlier.pop(path, None)
-            self._sink.writelines(earlier.values())
+            self._take_over(name)
         self._sink.close()
         os.rename(self._temporary, name, src_dir_fd=self._target.root, dst_dir_fd=self._target.root)
         return name
@@ -101,20 +105,34 @@ class Manifest:
             self._sink.close()
         self._target.remove_top(self._temporary)
 
-    def _earlier(self, name: bytes) -> dict[bytes, bytes] | None:
-        """What an existing manifest lists; None when it is something else."""
+    def _take_over(self, name: bytes) -> None:
+        """Add the lines of an earlier manifest about files that this copy did not bring.
+
+        Of very many files a part is compared at a time: what is in memory has a bound.
+        """
+        parts = self._lines // _AT_ONCE + 1
+        for part in range(parts):
+            with self.so_far() as written:
+                mine = {path for path, _line in listed(written) if crc32(path) % parts == part}
+            with open(self._open(name), "rb") as existing:
+                for path, text in listed(existing):
+                    if path not in mine and (parts == 1 or crc32(path) % parts == part):
+                        self._sink.write(text)
+
+    def _earlier(self, name: bytes) -> set[bytes] | None:
+        """The names like its own that an existing manifest lists; None when it is something else."""
         with open(self._open(name), "rb") as existing:
             try:
-                return dict(listed(existing))
+                return {path for path, _line in listed(existing) if path.startswith(NAME)}
             except NoManifest:
                 return None
 
     def _open(self, name: bytes) -> int:
         return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._target.root)
 
-    def _choose(self) -> tuple[bytes, dict[bytes, bytes]]:
-        """A name that is free or holds a manifest of ours, and what that manifest lists."""
-        found: dict[bytes, dict[bytes, bytes] | None] = {}
+    def _choose(self) -> tuple[bytes, bool]:
+        """A name that is free or holds a manifest of ours, and whether it does."""
+        found: dict[bytes, set[bytes] | None] = {}
         for name in candidates(NAME):
             try:
                 status = os.stat(name, dir_fd=self._target.root, follow_symlinks=False)
@@ -124,11 +142,11 @@ class Manifest:
             found[name] = None
             if stat.S_ISREG(status.st_mode) and name not in self.top:
                 found[name] = self._earlier(name)
-        guests = {path for entries in found.values() if entries for path in entries}
-        for name, entries in found.items():
-            if entries is not None and name not in guests:
-                return name, entries
-        return unused, {}
+        guests = {path for names in found.values() if names for path in names}
+        for name, names in found.items():
+            if names is not None and name not in guests:
+                return name, True
+        return unused, False
 
 
 def candidates(name: bytes) -> Iterator[bytes]:

@@ -16,6 +16,8 @@ from core.text import safe
 
 _NO_ATTRIBUTES = frozenset({errno.EOPNOTSUPP, errno.ENOSYS})
 _BROKEN = frozenset({errno.EIO, errno.EROFS, errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.ENOTCONN})
+_US = (os.geteuid(), os.getegid())
+"""Whom new files belong to in a folder that this program made."""
 _LENDS_RIGHTS = stat.S_ISUID | stat.S_ISGID
 CAPABILITIES = "security.capability"
 _OURS = ("user.", "trusted.", "system.posix_acl_", "security.capability")
@@ -26,7 +28,7 @@ Handle = int | bytes
 
 
 class _Attempt:
-    """A change that the target may refuse: `_compare` looks afterwards and tells what is missing."""
+    """A change that the target may refuse: `compare` looks afterwards and tells what is missing."""
 
     def __enter__(self) -> None:
         return
@@ -59,9 +61,17 @@ def keep(
     `privileges` a file gets no setuid, setgid and capabilities. Raises OSError when the target itself is
     broken.
     """
+    lost = give(source, target, status, fresh, privileges)
+    compare(status, os.fstat(target), lost)
+    return lost
+
+
+def give(source: int | None, target: int, status: os.stat_result, fresh: bool, privileges: bool) -> list[str]:
+    """The same without the last look at what the target really has: `compare` tells that."""
     lost: list[str] = []
-    with _ATTEMPT:
-        os.fchown(target, status.st_uid, status.st_gid)
+    if not fresh or (status.st_uid, status.st_gid) != _US:
+        with _ATTEMPT:
+            os.fchown(target, status.st_uid, status.st_gid)
     if source is not None:
         _attributes(source, target, fresh, privileges, lost)
     mode = stat.S_IMODE(status.st_mode)
@@ -71,7 +81,6 @@ def keep(
         os.fchmod(target, mode)
     with _ATTEMPT:
         os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
-    _compare(status, os.fstat(target), lost)
     return lost
 
 
@@ -90,7 +99,7 @@ def keep_named(source: tuple[int, bytes], target: tuple[int, bytes], status: os.
     times = (status.st_atime_ns, status.st_mtime_ns)
     with _ATTEMPT:
         os.utime(name, ns=times, dir_fd=directory, follow_symlinks=False)
-    _compare(status, os.stat(name, dir_fd=directory, follow_symlinks=False), lost)
+    compare(status, os.stat(name, dir_fd=directory, follow_symlinks=False), lost)
     return lost
 
 
@@ -191,7 +200,7 @@ def take_away(target: Handle, wanted: frozenset[str], lost: list[str]) -> None:
             lost.append(sentence.format(reason=safe(os.strerror(error.errno or 0))))
 
 
-def _compare(wanted: os.stat_result, now: os.stat_result, lost: list[str]) -> None:
+def compare(wanted: os.stat_result, now: os.stat_result, lost: list[str]) -> None:
     """Look what the target really has: some file systems take a change and do not keep it."""
     if (wanted.st_uid, wanted.st_gid) != (now.st_uid, now.st_gid):
         lost.append(_("The owner was {uid}:{gid}.").format(uid=wanted.st_uid, gid=wanted.st_gid))

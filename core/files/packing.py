@@ -19,11 +19,10 @@ from core.files.destination import Shape
 from core.files.estimate import Estimate, estimate
 from core.files.inodeflags import NONE, flags_of
 from core.files.landing import told
-from core.files.manifest import LONGEST, NAME, candidates, line
+from core.files.manifest import LONGEST, NAME, OURS, candidates, line
 from core.files.metadata import CAPABILITIES, Handle, beside
 from core.files.naming import Names
 from core.files.outcome import Copied
-from core.files.owners import owners
 from core.files.prefetch import Prefetch
 from core.files.progress import Listener, Meter
 from core.files.sidecar import NAME as SIDECAR
@@ -33,7 +32,7 @@ from core.files.tally import Tally, flags_told, not_made
 from core.files.tarring import TarWriter
 from core.files.trail import LIST
 from core.files.tree import OPEN_FILE, GuestTree
-from core.files.walk import Identity, Step, Walk, reason
+from core.files.walk import Identity, Step, Walk, reason, walking
 from core.files.zipping import ZipWriter
 from core.i18n import _
 from core.runner import CancelToken
@@ -95,20 +94,7 @@ def pack(
         except OSError as error:
             raise tally.stopped(error) from error
         meter.report()
-        return Copied(
-            files=tally.files,
-            directories=tally.directories,
-            symlinks=tally.symlinks,
-            others=tally.others,
-            bytes=tally.bytes,
-            seconds=time.monotonic() - began,
-            manifest=where,
-            unreadable=tally.unreadable,
-            lost_metadata=tally.lost,
-            skipped_same=0,
-            verified=verified,
-            owners=owners(tree, tally.users, tally.groups),
-        )
+        return tally.outcome(tree, began, where, verified)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,20 +142,14 @@ class _Packing:
         if place.kind != "dir":
             self._entry(place.parent, place.name, place.path, self._names.fit(road.name or place.name))
             return
-        try:
-            start = place.open(LIST)
-        except OSError as error:
-            self._tally.failed(place.path, reason(error))
-            return
-        walk = Walk(start, place.path, self._tally.failed, prefetch=self._prefetch)
-        try:
+        with walking(place, self._tally.failed, prefetch=self._prefetch) as walk:
+            if walk is None:
+                return
             if road.name is not None:
-                self._enter(start, road.name, place.path, os.fstat(start))
+                self._enter(walk.trail.fd, road.name, place.path, os.fstat(walk.trail.fd))
             self._contents(walk)
             if road.name is not None:
                 self._leave()
-        finally:
-            walk.close()
 
     def _contents(self, walk: Walk) -> None:
         for step, name, status in walk.steps():
@@ -211,7 +191,7 @@ class _Packing:
         self._names.up()
 
     def _path(self, name: bytes) -> bytes:
-        if not self._folders:
+        if not self._folders and name.startswith(OURS):
             self._tops.add(name)
         return b"/".join([*self._folders, name])
 

@@ -3,14 +3,18 @@
 import errno
 import os
 import stat
+import time
 from pathlib import Path
 
 from core.errors import NoSpace, SalvageError
 from core.files.inodeflags import NONE, InodeFlags
 from core.files.metadata import Handle
-from core.files.outcome import Lost, Unreadable
+from core.files.outcome import Copied, Lost, Unreadable
+from core.files.owners import owners
 from core.files.progress import Meter
 from core.files.sidecar import Sidecar, Spool, described
+from core.files.tree import GuestTree
+from core.files.verify import Verified
 from core.i18n import _
 from core.text import grouped, safe, size
 
@@ -100,6 +104,23 @@ class Tally:
             return
         why = safe(os.strerror(error.errno or 0))
         self.failed(path, _("It could not be written to the target: {reason}.").format(reason=why))
+
+    def outcome(self, tree: GuestTree, began: float, manifest: Path, verified: Verified) -> Copied:
+        """What has come of the copy out of `tree`; `began` by the monotonic clock."""
+        return Copied(
+            files=self.files,
+            directories=self.directories,
+            symlinks=self.symlinks,
+            others=self.others,
+            bytes=self.bytes,
+            seconds=time.monotonic() - began,
+            manifest=manifest,
+            unreadable=self.unreadable,
+            lost_metadata=self.lost,
+            skipped_same=self.same,
+            verified=verified,
+            owners=owners(tree, self.users, self.groups),
+        )
 
     @property
     def unreadable(self) -> list[Unreadable]:

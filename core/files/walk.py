@@ -2,11 +2,14 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 
 from core.files.prefetch import Prefetch
 from core.files.trail import LIST, Trail
+from core.files.tree import Place
 from core.i18n import _
 from core.text import safe
 
@@ -15,6 +18,10 @@ Failed = Callable[[bytes, str], None]
 
 Identity = tuple[int, int]
 """Device and inode number."""
+
+
+_AT_ONCE = 100_000
+"""Entries of one directory that are in memory at a time, and in the order of their inodes."""
 
 
 class Step(Enum):
@@ -34,7 +41,10 @@ class _Folder:
     name: bytes
     status: os.stat_result
     rest: list[tuple[int, bytes, Step]]
+    """The entries that come next, the last one first."""
     opened: bool
+    more: "Iterator[os.DirEntry[str]] | None" = None
+    """Those of a very large directory that are not read yet."""
 
 
 class Walk:
@@ -65,8 +75,11 @@ class Walk:
         self.opened = True
         self._skip = False
         self._prefix: bytes | None = None
+        self._folders: list[_Folder] = []
 
     def close(self) -> None:
+        for folder in self._folders:
+            _end(folder)
         self.trail.close()
 
     def skip(self) -> None:
@@ -88,9 +101,12 @@ class Walk:
         """
         top = os.fstat(self.trail.fd)
         self._seen.add((top.st_dev, top.st_ino))
-        folders = [_Folder(b".", top, self._list(), True)]
+        folders = self._folders
+        folders.append(self._listed(b".", top))
         while folders:
             folder = folders[-1]
+            if not folder.rest and folder.more:
+                self._read_on(folder)
             if folder.rest:
                 _inode, name, step = folder.rest.pop()
                 if step is not Step.ENTER:
@@ -140,22 +156,64 @@ class Walk:
             self._failed(self.prefix + name, reason(error))
             return _Folder(name, status, [], False)
         self._prefix = None
-        return _Folder(name, status, self._list(), True)
+        return self._listed(name, status)
 
-    def _list(self) -> list[tuple[int, bytes, Step]]:
-        """What is in the current directory, the last first."""
-        found: list[tuple[int, bytes, Step]] = []
+    def _listed(self, name: bytes, status: os.stat_result) -> _Folder:
+        """The current directory, with the entries that come first."""
+        folder = _Folder(name, status, [], True)
         try:
-            with os.scandir(self.trail.fd) as listing:
-                for entry in listing:
-                    found.append((entry.inode(), os.fsencode(entry.name), _step(entry)))
+            folder.more = os.scandir(self.trail.fd)
         except OSError as error:
             self._failed(self.prefix.rstrip(b"/") or b"/", reason(error))
-        found.sort(reverse=True)
+        self._read_on(folder)
         if self._prefetch:
-            files = [name for _inode, name, step in reversed(found) if step is Step.FILE]
-            self._prefetch.enter(self.trail.fd, files)
-        return found
+            self._prefetch.enter(self.trail.fd, _files(folder))
+        return folder
+
+    def _read_on(self, folder: _Folder) -> None:
+        """Read more of the current directory: all of it, unless it is very large."""
+        again = bool(folder.more) and folder in self._folders[-1:]
+        found: list[tuple[int, bytes, Step]] = []
+        try:
+            for entry in islice(folder.more or (), _AT_ONCE):
+                found.append((entry.inode(), os.fsencode(entry.name), _step(entry)))
+        except OSError as error:
+            self._failed(self.prefix.rstrip(b"/") or b"/", reason(error))
+            _end(folder)
+        if len(found) < _AT_ONCE:
+            _end(folder)
+        found.sort(reverse=True)
+        folder.rest = found
+        if again and self._prefetch:
+            self._prefetch.go_on(_files(folder))
+
+
+@contextmanager
+def walking(
+    place: Place, failed: Failed, seen: set[Identity] | None = None, prefetch: Prefetch | None = None
+) -> Iterator[Walk | None]:
+    """A walk below the directory at `place`, over at the end; None, and told, where that cannot be read."""
+    try:
+        start = place.open(LIST)
+    except OSError as error:
+        failed(place.path, reason(error))
+        yield None
+        return
+    walk = Walk(start, place.path, failed, seen, prefetch)
+    try:
+        yield walk
+    finally:
+        walk.close()
+
+
+def _files(folder: _Folder) -> list[bytes]:
+    return [name for _inode, name, step in reversed(folder.rest) if step is Step.FILE]
+
+
+def _end(folder: _Folder) -> None:
+    if folder.more is not None:
+        folder.more.close()  # type: ignore[attr-defined]
+        folder.more = None
 
 
 def _step(entry: "os.DirEntry[str]") -> Step:

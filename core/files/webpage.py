@@ -6,8 +6,6 @@ follows the reader's light or dark screen. What it says is the Markdown's, where
 
 from html import escape
 
-from markdown_it import MarkdownIt
-
 from core.files.outcome import Copied
 from core.i18n import _
 from core.text import grouped
@@ -30,6 +28,8 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 def page(markdown: str, copied: Copied, title: str) -> str:
     """The whole document in HTML 5."""
+    from markdown_it import MarkdownIt
+
     # "commonmark" lets HTML through, which nothing of ours needs
     body = MarkdownIt("commonmark", {"html": False}).render(markdown)
     head, end, rest = body.partition("</h1>")

@@ -232,14 +232,14 @@ class Looking(Upkeep):
 
     def inspect(self) -> Inspection:
         """The partition table and what each volume contains."""
-        from core.volumes.searched import searched
-
         if self._known:
             return self._known
         if self._inspection is None:
             view, sector_size = self.view(), self._chosen().sector_size
             with self._watch.work():
                 if self._found:
+                    from core.volumes.searched import searched
+
                     self._inspection = searched(view, self._found, sector_size, self.folder, self.runner)
                 elif self.others.disks:
                     self._inspection = inspected_all(view, self._placed, self.folder, self.runner)

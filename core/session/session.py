@@ -14,7 +14,6 @@ from core.disks.model import Disk
 from core.errors import SalvageError, WrongUsage
 from core.files.choices import CAUTIOUS, Choices
 from core.files.destination import Destination
-from core.files.estimate import Estimate, estimate
 from core.files.outcome import Copied
 from core.files.progress import Progress
 from core.files.tree import GuestTree
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from core.disks.convert import Converted
     from core.disks.existing import Candidate, Verdict
     from core.disks.outlook import Outlook
+    from core.files.estimate import Estimate
 from core.session.opening import Opening
 
 
@@ -78,9 +78,11 @@ class Session(Opening):
             return subvolumes.subvolumes(self._tree.root)
 
     def estimate(
-        self, sources: Sequence[bytes], progress: Callable[[Estimate], None] | None = None
-    ) -> Estimate:
+        self, sources: Sequence[bytes], progress: "Callable[[Estimate], None] | None" = None
+    ) -> "Estimate":
         """How much the sources are; see `core.files.estimate`."""
+        from core.files.estimate import estimate
+
         with self.guest() as tree:
             return estimate(tree, sources, self.runner.cancel, progress)
 
@@ -92,7 +94,7 @@ class Session(Opening):
         with self._watch.work(), GuestTree(self._tree.root) as tree:
             yield tree
 
-    def require_room(self, sources: Sequence[bytes], place: Destination, expected: Estimate) -> None:
+    def require_room(self, sources: Sequence[bytes], place: Destination, expected: "Estimate") -> None:
         """Raise `NoSpace` where these sources of the open volume cannot fit at `place`."""
         from core.files import delivery
 

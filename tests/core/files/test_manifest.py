@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from core.files import manifest
 from core.files.manifest import NoManifest, line, listed
 from tests.core.files.copying import check_sums, run
 
@@ -34,6 +35,18 @@ def test_a_second_copy_adds_to_the_manifest_of_the_first(tmp_path: Path) -> None
     run(_guest(tmp_path / "two", c="3", a="1"), dest)
     names = sorted(entry.split()[1] for entry in (dest / "SHA256SUMS").read_text().splitlines())
     assert names == ["a", "b", "c"]
+    assert check_sums(dest) == []
+
+
+def test_of_very_many_files_a_part_is_compared_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manifest, "_AT_ONCE", 7)
+    dest = tmp_path / "dest"
+    run(_guest(tmp_path / "one", **{f"a{number}": "1" for number in range(40)}), dest)
+    run(_guest(tmp_path / "two", **{f"a{number}": "1" for number in range(20, 60)}), dest)
+    names = sorted(entry.split()[1] for entry in (dest / "SHA256SUMS").read_text().splitlines())
+    assert names == sorted(f"a{number}" for number in range(60))
     assert check_sums(dest) == []
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from core import namespace
 from core.files import prefetch as module
+from core.files import walk as walks
 from core.files.prefetch import Prefetch
 from core.files.trail import LIST
 from core.files.walk import Step, Walk
@@ -70,6 +71,33 @@ def test_files_that_are_in_memory_are_not_asked_for(tmp_path: Path, monkeypatch:
         prefetch.leave()
     os.close(folder)
     assert asked == [] and 0 < len(looked) < 60
+
+
+def test_a_very_large_folder_is_walked_part_by_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walks, "_AT_ONCE", 30)
+    for number in range(100):
+        (tmp_path / f"f{number}").write_text("x")
+        if number % 10 == 0:
+            (tmp_path / f"d{number}").mkdir()
+            (tmp_path / f"d{number}" / "in").write_text("x")
+    before = len(os.listdir("/proc/self/fd"))
+    most = 0
+    found: list[bytes] = []
+    with Prefetch() as prefetch:
+        walk = Walk(os.open(tmp_path, LIST), b"", lambda *_why: None, None, prefetch)
+        for step, name, _status in walk.steps():
+            if step is Step.FILE:
+                found.append(walk.prefix + name)
+            most = max(most, max(len(folder.rest) for folder in walk._folders))
+        walk.close()
+        walk = Walk(os.open(tmp_path, LIST), b"", lambda *_why: None, None, prefetch)
+        next(walk.steps())
+        walk.close()
+    assert sorted(found) == sorted(
+        [b"/f%d" % number for number in range(100)] + [b"/d%d/in" % number for number in range(0, 100, 10)]
+    )
+    assert most < 30
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_what_cannot_be_opened_is_left_to_who_reads_it(tmp_path: Path) -> None:
