@@ -338,6 +338,8 @@ async def search(album: Album, pilot: Pilot[int]) -> None:
 
 async def files(album: Album, pilot: Pilot[int]) -> None:
     """Browse, mark, copy, done."""
+    from tests import screenshots_files
+
     await arrived(pilot, FilesScreen)
     table = pilot.app.screen.query_one(Rows)
     while table.current.name != b"home":
@@ -346,6 +348,7 @@ async def files(album: Album, pilot: Pilot[int]) -> None:
     await pilot.pause(0.5)
     await album.take(pilot, "09-files", seconds=2)
     await aside(album, pilot, "t", TargetScreen, "10-target")
+    await screenshots_files.asides(album, pilot)
     await aside(album, pilot, "u", StackScreen, "13-undo")
     await pilot.press("y")
     await arrived(pilot, ProgressScreen)

@@ -8,6 +8,7 @@ Standard 3.0) and of Windows since Vista. A volume that is only a part of the tr
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 
 from core.errors import SalvageError
 from core.files.tree import GuestTree
@@ -73,7 +74,8 @@ def matters(tree: GuestTree) -> list[Matter]:
     elif {b"lib", b"log"} <= tops or {b"lib", b"spool"} <= tops:
         found = _places(tree, _UNIX, "/var", fold=False)
     else:
-        found = _homes(tree, tops)
+        # A part with its folders as they are called from the root on, or what is mounted at /home
+        found = chain(_places(tree, _UNIX, "", fold=False), _homes(tree, tops))
     return list({matter.path: matter for matter in found}.values())[:_MOST]
 
 

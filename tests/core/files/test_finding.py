@@ -109,6 +109,7 @@ def _filled(root: Path, *paths: str) -> None:
             {b"/Users/Ann", b"/Windows/System32/Config", b"/PROGRAMDATA/mysql"},
         ),
         (("ann/.ssh", "lost+found"), {b"/ann"}),
+        (("home/ann", "opt/shop", "lost+found"), {b"/home/ann", b"/opt"}),
         (("data",), set()),
     ],
 )
