@@ -53,6 +53,15 @@ _EXITING = 0x4
 """PF_EXITING in include/linux/sched.h; the flags are field 9 of proc_pid_stat(5)."""
 
 
+def process_of(thread: int) -> int | None:
+    """The process that a thread belongs to; None when it has ended."""
+    try:
+        lines = Path(f"/proc/{thread}/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith("Tgid:")), None)
+
+
 def serves(pid: int, since: int) -> bool:
     """Whether the process that started at `since` runs and is not on its way to its end.
 

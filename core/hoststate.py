@@ -146,6 +146,8 @@ class Owners:
                 self._mapped[name] = session
             if entry.what in ("mount", "fuse-export"):
                 self._targets[("mount", entry.target)] = session
+            if entry.what == "nbd" and "slot" in entry.facts:
+                self._keys[("nbd", os.path.basename(entry.target), known.get("pid", 0))] = session
             if "pid" in known:
                 self._keys[("process", known["pid"], known.get("started", 0))] = session
 
@@ -306,8 +308,9 @@ def _arrays() -> Iterator[Thing]:
 
 def _slots() -> Iterator[Thing]:
     for path in sorted(_SYS_BLOCK.glob("nbd*/pid")):
-        pid, name = _read(path), path.parent.name
-        if pid:
+        thread, name = _read(path), path.parent.name
+        if thread.isdigit():
+            pid = host.process_of(int(thread)) or int(thread)
             line = f"/dev/{name} pid {pid} size {_read(path.parent / 'size')}"
             yield Thing("nbd", (name, pid), line, (f"/dev/{name}",))
 

@@ -144,9 +144,9 @@ def add_volume(one: Parser) -> None:
     )
     one.add_argument(
         "--way",
-        choices=("loop", "kpartx"),
+        choices=("loop", "kpartx", "nbd"),
         default="loop",
-        help=_("how it becomes a device: a loop with offset, or kpartx mappings"),
+        help=_("how it becomes a device: a loop with offset, kpartx mappings, or qemu-nbd"),
     )
     one.add_argument(
         "--fs", metavar="TYPE", help=_("open it as this file system, where it carries several signatures")

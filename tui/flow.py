@@ -6,7 +6,7 @@ be seen by everybody, and what an earlier session left, is worked on in the host
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
@@ -150,6 +150,18 @@ class Flow:
         self.protection, self.volume = protection, None
         self.inspection = session.inspect()
         return self.inspection
+
+    def do_add(self, other: Path) -> Inspection:
+        """Open the disk together with another one, for reading; as it was before, where that fails."""
+        before = self.wish
+        assert before
+        try:
+            self.do_select(replace(before, given=f"{before.given},{other}"))
+            return self.do_inspect(Protection.READ)
+        except BaseException:
+            self.do_select(before)
+            self.do_inspect(Protection.READ)
+            raise
 
     def do_unlock(self, volume: Volume, secret: Secret) -> Inspection:
         """Open an encrypted volume; it and what lies in it are seen then. Raises NeedsPassphrase."""

@@ -128,6 +128,11 @@ WORDS = (
         ("volume",),
     ),
     Word(
+        N_("network block device"),
+        N_("A device of the kernel, /dev/nbd0, whose bytes a program serves: here qemu-nbd, any image."),
+        ("volume",),
+    ),
+    Word(
         N_("offset"),
         N_("Where something begins, counted in bytes from the start of the disk."),
         ("partitions", "volume"),

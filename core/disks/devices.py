@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core import loops, mounts, processes
+from core import host, loops, mounts, processes
 from core.disks.model import Holder, Mode
 from core.disks.programs import Targets
 from core.text import quoted
@@ -45,15 +45,16 @@ class Devices:
         """The programs that give the disk where it is a network block device: they do not use it."""
         found = set()
         for device in targets.blocks:
-            pid = _line(self._node(f"{os.major(device)}:{os.minor(device)}") / "pid")
-            if pid.isdigit():
-                found.add(int(pid))
+            thread = _line(self._node(f"{os.major(device)}:{os.minor(device)}") / "pid")
+            if thread.isdigit():
+                found.add(host.process_of(int(thread)) or int(thread))
         return found
 
     def through(self, pid: int) -> str:
         """The network block device that a program shows a disk as, with what stands on it; mostly empty."""
         for one in (self._sys / "block").glob("nbd*/pid"):
-            if _line(one) == str(pid):
+            thread = _line(one)
+            if thread.isdigit() and pid in (int(thread), host.process_of(int(thread))):
                 above = self._above(one.parent)
                 return ", ".join((f"/dev/{one.parent.name}", *above.places))
         return ""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.disks import vmdk
+from core.disks import nested, vmdk
 from core.disks.bounds import Bounds, points_outside
 from core.disks.formats import RAW, matching, read_header
 from core.disks.header import Header, Reference, Source
@@ -97,6 +97,7 @@ class _Descent:
         """Add the link of an image with its parts; what it names as its backing file."""
         header = at.header
         places = located(at.apparent or at.path, header, self.bounds)
+        self.problems += _meant_there(at.apparent or at.path, places)
         parts, trouble, remedy = _parts(at.path, places, self._seen)
         self.block(trouble, remedy)
         self.links.append(
@@ -239,9 +240,19 @@ def _place(image: Path, reference: Reference) -> Path:
             _("Fetch that disk yourself; put it beside a copy of this one whose header names it as a file."),
         )
     try:
-        return (image.parent / name).resolve()
+        return nested.as_meant_there(image, name) or (image.parent / name).resolve()
     except (OSError, RuntimeError, ValueError) as error:
         raise _unresolved(image, name) from error
+
+
+def _meant_there(image: Path, places: Places) -> list[str]:
+    """What is said of absolute names that were taken as those of the volume around the image."""
+    told = _("{path} names {name}, which is {place} here: it lies in a mounted volume.")
+    return [
+        told.format(path=safe(image.name), name=safe(one.name), place=safe(place))
+        for one, place in places
+        if nested.as_meant_there(image, one.name) == place != Path(one.name).resolve()
+    ]
 
 
 def _require_file(image: Path, place: Path, bounds: Bounds) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from core.disks import nested
 from core.disks.bounds import Bounds
 from core.disks.formats import RAW, by_name, read_header
 from core.disks.header import Source
@@ -47,6 +48,7 @@ def vet(
     runner.cancel.check()
     stated = by_name(format) if format else None
     path = resolved(given)
+    nested.require_inside(Path(given).absolute(), path)
     with Source(path) as source:
         _require_content(source)
         header = read_header(source, stated)

@@ -30,6 +30,8 @@ _UNIX = (
     ("/var/lib/docker/volumes", N_("volumes of Docker")),
     ("/var/lib/containers/storage/volumes", N_("volumes of Podman")),
     ("/var/lib/libvirt/images", N_("disks of virtual machines")),
+    ("/var/lib/vz/images", N_("disks of virtual machines")),
+    ("/var/lib/nova/instances", N_("disks of virtual machines")),
     ("/var/www", N_("web sites")),
     ("/srv", N_("what the machine served")),
     ("/usr/share/nginx/html", N_("web sites")),

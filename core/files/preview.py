@@ -7,10 +7,14 @@ import time
 import zipfile
 import zlib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO
 
+from core.disks.formats import RAW, has_table, read_header
+from core.disks.header import Source
+from core.errors import SalvageError
 from core.i18n import _
-from core.text import safe, size
+from core.text import quoted, safe, size
 
 LONGEST = 256 << 10
 """Bytes of a file that are looked at as text."""
@@ -34,8 +38,10 @@ class Preview:
     """What is inside, safe to show, where the bytes themselves tell a person nothing: an archive's list."""
 
 
-def preview(fd: int, length: int) -> Preview:
-    """What an open regular file of that many bytes looks like. Raises OSError."""
+def preview(fd: int, length: int, path: bytes = b"") -> Preview:
+    """What an open regular file of that many bytes at a `path` of the volume looks like. Raises OSError."""
+    if image := _disk_image(fd, path):
+        return image
     head = os.pread(fd, min(LONGEST, max(1, length)), 0)
     with open(os.dup(fd), "rb") as file:
         listed = _archive(file, head)
@@ -52,6 +58,31 @@ def preview(fd: int, length: int) -> Preview:
     if not encoding:
         return Preview(_("no text"))
     return Preview("" if encoding == "utf-8" else encoding.upper(), encoding)
+
+
+def _disk_image(fd: int, path: bytes) -> Preview | None:
+    """A disk of a virtual machine, and how one goes on with it; None for every other file."""
+    try:
+        with Source(Path(f"/proc/self/fd/{fd}")) as source:
+            header = read_header(source, None)
+            if header.format == RAW and not has_table(source):
+                return None
+    except SalvageError:
+        return None
+    told = [
+        _("This file is the disk of a virtual machine, with files of its own in it. Go on so:"),
+        "",
+        _("1. Leave this file list and mount the volume at a folder, read only."),
+        _("2. Open the file by its path below that folder, in another call or after a new start:"),
+        "   virt-salvage " + quoted("FOLDER" + os.fsdecode(path)),
+        _("3. Taken down is the other way round, the inner disk first: `virt-salvage undo --all` does that."),
+        "",
+        _("What its header names by an absolute path is looked for in the mounted volume, not on this host."),
+    ]
+    return Preview(
+        _("disk image, {format}, {size}").format(format=header.format, size=size(header.virtual_size)),
+        lines=told,
+    )
 
 
 def _encoding(data: bytes) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from core.disks.view import View
 from core.errors import Refused, SalvageError
 from core.i18n import _
-from core.volumes import kpartx, mounting, subvolumes
+from core.volumes import kpartx, mounting, nbd, subvolumes
 from core.volumes.choosing import chosen
 from core.volumes.loop import Device
 from core.volumes.model import Volume
@@ -103,7 +103,7 @@ class Opening(Looking):
         volume, view = self._found_volume(name, way, content=content, to_end=to_end, state=state)
         try:
             with self._watch.work():
-                device = mounting.attached(self.stack, view, volume, way)
+                device = mounting.attached(self.stack, view, volume, way, self.folder, tie=self._tied)
                 if state is not State.LEFT:
                     self._readying(volume, self.folder / "tree", state)(device)
                 return checkers.check(self.runner, volume, device.path, state)
@@ -117,6 +117,8 @@ class Opening(Looking):
         volume = self.find(name)
         if way == "kpartx":
             kpartx.require(self.inspect(), volume, to_end=to_end)
+        elif way == "nbd":
+            nbd.require(self.inspect(), volume)
         self.close_tree()
         self._lay(state)
         if not volume.apart:

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from signal import Signals
 
-from core import host, loops, mounts, processes
+from core import host, loops, mounts, processes, slots
 from core.host import Process
 from core.i18n import N_, _, ngettext
 from core.processes import Namespace, Target
@@ -163,6 +163,8 @@ def held(entry: Entry) -> Held:
     if place is None:
         return Held()
     found, denied = _programs(place.target)
+    if "slot" in entry.facts:  # its own server has it open as long as it serves it
+        found = [one for one in found if not one.process or one.process.pid != entry.identity.get("pid")]
     if place.point:
         found += [*_below(place), *_loops_inside(place)]
     else:
@@ -220,6 +222,8 @@ def _place(entry: Entry, others: list[Namespace]) -> _Place | None:
         return _Place(Target(known | _living(nodes, others)), nodes=nodes)
     if entry.what in ("loop", "lv", "luks", "md"):
         nodes = (entry.target,) if entry.target else ()
+    elif "slot" in entry.facts:
+        nodes = slots.nodes(entry.target)
     elif entry.what == "dm":
         nodes = tuple(f"/dev/{name}" for name in loops.holders(entry.target))
     else:

@@ -67,19 +67,37 @@ def serve(
 
     well: frozenset[int | None] = frozenset({None, 0} if forks else {None})
 
-    def start(wanted: Pair) -> None:
+    seen = ("test", "-e", str(ready)) if ready else ("mountpoint", "--quiet", str(point))
+    return start(stack, pair, log, pass_fds, lambda _pid: serves(), seen, well)
+
+
+def start(
+    stack: Stack,
+    pair: Pair,
+    log: Path,
+    pass_fds: tuple[int, ...],
+    serves: Callable[[int], bool],
+    seen: tuple[str, ...],
+    well: frozenset[int | None] = frozenset({None}),
+) -> str:
+    """Put up what a daemon serves, and wait until the process that was started `serves`; its target.
+
+    `seen` is what one would look with by hand. See `serve` for the rest.
+    """
+
+    def run(wanted: Pair) -> None:
         pid = stack.runner.start(wanted.do, log, pass_fds)
-        seen = ("test", "-e", str(ready)) if ready else ("mountpoint", "--quiet", str(point))
         wait = Command(
             ("sh", "-c", f"until {shlex.join(seen)}; do sleep 0.1; done"),
             why=_("Wait until it is there."),
             by_hand=True,
         )
+        there = lambda: serves(pid)  # noqa: E731
         stack.runner.perform(
-            wait, lambda: _await(stack.runner, pid, wanted.do, serves, log, well), planned=None
+            wait, lambda: _await(stack.runner, pid, wanted.do, there, log, well), planned=None
         )
 
-    return stack.put_up(pair, start)
+    return stack.put_up(pair, run)
 
 
 def _await(

@@ -12,16 +12,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core import host, loops, lvm, mounts
+from core import host, loops, lvm, mounts, slots
 from core.command import SERVING, Command
 from core.i18n import _
 from core.undo import mappings
+from core.undo.connected import SERVER
 from core.undo.snapshots import VolumeSnapshot
 
 _EXPORT = re.compile(r"/(?:view|image|below)(\d*)(?:\.\w+)?$")
 """Where the daemons of a session show a disk as a file: what is numbered stands on lower numbers."""
 _SERVERS = frozenset({"qemu-storage-daemon", "qemu-nbd", "nbdkit"})
 _PLACES = ("--socket=", "--unix=")
+_CONNECTED = "--connect="
+_KNOWN = "--pid-file="
 _DELETED = ("//deleted", " (deleted)")
 """What the kernel puts behind a path that is gone: mountinfo, and sysfs for a loop device."""
 
@@ -71,6 +74,9 @@ def seen(sessions: Path) -> list[Seen]:
     names = Names(sessions)
     attached = {loop.path: loop for loop in loops.loops() if names.session(_plain(loop.backing))}
     mapped = {node: path for path in attached for node in _mappings(path)}
+    connected = {slot: (session, pid) for session, slot, pid in _connected(names)}
+    by_slot = {node: slot for slot in connected for node in slots.nodes(slot)}
+    loops_on = {loop.path: by_slot[loop.backing] for loop in loops.loops() if loop.backing in by_slot}
     by_device = {**{path: path for path in attached}, **mapped}
     table = mounts.mounts()
     daemons = sorted(_daemons(names), key=lambda one: _depth(one[1]))
@@ -84,9 +90,16 @@ def seen(sessions: Path) -> list[Seen]:
         if under:
             used.add(under)
             session = names.session(_plain(attached[under].backing))
+        elif slot := by_slot.get(mount.source) or loops_on.get(mount.source):
+            session = connected[slot][0]
         if session and point not in serving and not _is_export(mount, point):
             found.append(Seen(session, "mount", point, (_umount(point),)))
     found += _devices(names, list(attached.values()), used)
+    for loop, slot in loops_on.items():
+        found.append(Seen(connected[slot][0], "loop", loop, (_detach(loop),)))
+    for slot, (session, _pid) in connected.items():
+        end = Command((SERVER, "--disconnect", slot), _("Take the disk off the network block device."))
+        found.append(Seen(session, "nbd", slot, (end,)))
     for path, (session, pid) in serving.items():
         what = "nbd" if path.endswith(".nbd") else "fuse-export"
         found.append(Seen(session, what, path, (_kill(pid),)))
@@ -131,9 +144,8 @@ def _loops(names: Names, attached: Sequence[loops.Loop], used: set[str]) -> Iter
         if any(not mappings.session_of(node) for node in _mappings(loop.path)):
             why = _("Remove the mappings of the partitions.")
             yield Seen(session, "dm", loop.path, (Command(("kpartx", "-d", "-v", "-s", loop.path), why),))
-        detach = Command(("losetup", "--detach", loop.path), _("Detach the loop device from the disk."))
         goes_by_itself = loop.autoclear and loop.path in used
-        yield Seen(session, "loop", loop.path, () if goes_by_itself else (detach,))
+        yield Seen(session, "loop", loop.path, () if goes_by_itself else (_detach(loop.path),))
 
 
 def _mappings(loop: str) -> list[str]:
@@ -155,6 +167,15 @@ def _daemons(names: Names) -> Iterator[tuple[str, str, int]]:
                 yield session, path, pid
 
 
+def _connected(names: Names) -> Iterator[tuple[str, str, int]]:
+    """The servers of a session that fill a slot: session, slot, process number."""
+    for pid, words in host.command_lines():
+        slot = next((word.removeprefix(_CONNECTED) for word in words[1:] if word.startswith(_CONNECTED)), "")
+        session, _path = names.in_words([word for word in words[1:] if word.startswith(_KNOWN)])
+        if os.path.basename(words[0]) == SERVER and session and slot and slots.server(slot) == pid:
+            yield session, slot, pid
+
+
 def _depth(path: str) -> tuple[bool, int]:
     """How deep a daemon stands under others; the view of the disk goes first."""
     number = re.search(r"(\d+)(?:\.\w+)?$", os.path.basename(path))
@@ -169,6 +190,10 @@ def _plain(path: str) -> str:
     for ending in _DELETED:
         path = path.removesuffix(ending)
     return path
+
+
+def _detach(loop: str) -> Command:
+    return Command(("losetup", "--detach", loop), _("Detach the loop device from the disk."))
 
 
 def _umount(point: str) -> Command:

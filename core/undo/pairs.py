@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from core import host, loops, mounts
 from core.command import Command, Variable
 from core.i18n import _
+from core.undo.connected import SlotKind
 from core.undo.journal import Entry
 from core.undo.mappings import OwnMapping
 from core.undo.snapshots import VolumeSnapshot
@@ -371,6 +372,7 @@ _MOUNT = MountKind()
 _DAEMON = DaemonKind()
 _FILE = FileKind()
 _SETTING = SettingKind()
+_SLOT = SlotKind()
 _OWN = OwnMapping()
 _SNAPSHOT = VolumeSnapshot()
 KINDS: Mapping[str, Kind] = {
@@ -396,6 +398,8 @@ def kind_of(what: str, facts: Facts) -> Kind:
         return _SETTING
     if what == "lv" and "tag" in facts:
         return _SNAPSHOT
+    if "slot" in facts:
+        return _SLOT
     return _DAEMON if "program" in facts else KINDS[what]
 
 

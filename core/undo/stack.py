@@ -10,7 +10,7 @@ from core.errors import SalvageError
 from core.i18n import _
 from core.runner import CancelToken, Result, Runner
 from core.text import safe
-from core.undo import busy
+from core.undo import busy, connected
 from core.undo.journal import Entry, Journal
 from core.undo.pairs import Pair, kind_of, known_kind
 from core.undo.standing import Facts, Standing
@@ -222,6 +222,8 @@ class Stack:
         return kind_of(entry.what, entry.facts).standing(entry)
 
     def _take_down(self, entry: Entry, *, lazy: bool) -> Release:
+        if connected.is_claimed(entry):
+            return self._still_up(entry)
         kind = kind_of(entry.what, entry.facts)
         error = ""
         before: tuple[Command, ...] | None = None
@@ -242,6 +244,9 @@ class Stack:
         here = busy.in_sight(entry) if lazy and entry.what == "mount" else None
         if here:
             return self._take_out_of_sight(entry, here)
+        return self._still_up(entry, error)
+
+    def _still_up(self, entry: Entry, error: str = "") -> Release:
         note = _("{target} is still up.").format(target=_name(entry))
         who = busy.held(entry).sentence()
         return self._stuck(entry, " ".join(part for part in (note, error, who) if part))

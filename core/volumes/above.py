@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from core.volumes.luks.opening import encrypted
+from core.volumes.luks.windows import locked_volume
 from core.volumes.lvm import label as lvm
 from core.volumes.lvm.runs import Contents as LogicalBytes
 from core.volumes.lvm.runs import Places
@@ -44,7 +45,7 @@ def _above(space: Space, volumes: Sequence[Volume], problems: Problems, depth: i
         runs += new
     logical = logical_volumes(space, [one for one in runs if one.content == lvm.CONTENT], problems)
     found += logical
-    found += [made for one in runs if (made := encrypted(space, one))]
+    found += [made for one in runs if (made := locked_volume(space, one) or encrypted(space, one))]
     found += _above(space, [one for one in logical if not one.layer], problems, depth + 1)
     for one in list(found):
         if one.under == space.under and (inner := _inside(space, one)):

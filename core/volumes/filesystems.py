@@ -114,7 +114,7 @@ _LAYERS: Mapping[str, str] = {
         " `zpool import -o readonly=on -N`, with a copy of the disk attached read-only."
     ),
     "bcache": N_("It is a part of a bcache, which this program does not put together."),
-    "BitLocker": N_("It is encrypted with BitLocker."),
+    "BitLocker": N_("It is encrypted with BitLocker: open what is inside, as 5/bitlocker."),
     "cs_fvault2": N_("It is encrypted with Apple's FileVault 2."),
     "apfs": N_(
         "It is a file system of macOS, which this program does not read. A Mac does, or apfs-fuse on a copy."

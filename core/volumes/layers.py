@@ -20,6 +20,7 @@ from core.volumes import joined, tables
 from core.volumes.above import with_above
 from core.volumes.loop import check_rights
 from core.volumes.luks.opening import needed, open_encrypted
+from core.volumes.luks.windows import open_bitlocker
 from core.volumes.lvm.mapping import Mapper
 from core.volumes.lvm.runs import Places
 from core.volumes.md.mapping import put_together
@@ -111,6 +112,8 @@ class Layers:
         if secret is None and not self.stack.runner.planning:
             raise needed(volume)
         view, outer = self.place(layer.outer)
+        if layer.bitlocker:
+            return Base(*open_bitlocker(self.stack, view, outer, volume, secret, self.folder))
         return Base(*open_encrypted(self.stack, view, outer, layer, secret, self.folder, tie=self.tie))
 
     def _logical(self, volume: Volume, layer: Pieces, below: Base) -> Base:

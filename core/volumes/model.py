@@ -9,6 +9,7 @@ from core.i18n import _
 from core.tables.content import Content
 from core.tables.model import Partition, PartitionTable
 from core.text import safe
+from core.volumes.luks.bitlocker import Metadata
 from core.volumes.luks.header import Header
 from core.volumes.lvm.model import Group
 from core.volumes.md.model import Array
@@ -32,6 +33,8 @@ class Encrypted:
     outer: "Volume"
     header: Header | None
     apart: Path | None = None
+    bitlocker: Metadata | None = None
+    """What a volume of Windows says of itself instead of a header."""
 
 
 Layer = Pieces | Encrypted | Array
@@ -72,6 +75,8 @@ class Volume:
     """What is put up before its bytes can be read; None where they lie in one run."""
     locked: bool = False
     """Whether a passphrase is wanted before anything can be said of what it contains."""
+    elsewhere: bool = False
+    """Whether its group or array has members that are not on the disks that were given."""
 
     @property
     def apart(self) -> bool:
@@ -208,6 +213,11 @@ class Inspection:
 
     table: PartitionTable
     volumes: tuple[Volume, ...]
+
+    @property
+    def lacking(self) -> Volume | None:
+        """The first volume that has parts on a disk that was not given; None where there is none."""
+        return next((volume for volume in self.volumes if volume.elsewhere), None)
 
     def get(self, name: str) -> Volume | None:
         """The volume of that id, if there is one."""

@@ -18,14 +18,14 @@ from core.text import safe
 from core.undo.daemons import serve, tied
 from core.undo.pairs import FileKind, MountKind, Pair
 from core.undo.stack import Stack
-from core.volumes import twins
+from core.volumes import nbd, twins
 from core.volumes.filesystems import FileSystem, known, reader
 from core.volumes.kpartx import map_partitions
 from core.volumes.loop import Device, attach, check_rights, release_with_mount
 from core.volumes.model import Volume
 from core.volumes.state import State
 
-Way = Literal["loop", "kpartx"]
+Way = Literal["loop", "kpartx", "nbd"]
 """How a partition becomes a block device."""
 
 _GUARDS = "nosuid,nodev,noexec"
@@ -74,7 +74,7 @@ def mount(
     check_rights(stack.runner.planning)
     who = reader(system)
     make_point(stack, point)
-    device = attached(stack, view, volume, way)
+    device = attached(stack, view, volume, way, log.parent, tie=tie)
     if prepare:
         prepare(device)
     if who == "kernel":
@@ -86,9 +86,14 @@ def mount(
     return Tree(point, volume, device.path, writable)
 
 
-def attached(stack: Stack, view: View, volume: Volume, way: Way) -> Device:
-    """The volume as a block device. Raises NeedsRoot for an ordinary user."""
+def attached(stack: Stack, view: View, volume: Volume, way: Way, folder: Path, *, tie: bool) -> Device:
+    """The volume as a block device. Raises NeedsRoot for an ordinary user.
+
+    What a server of it needs lies in `folder`, the session's own; with `tie` it dies with this program.
+    """
     check_rights(stack.runner.planning)
+    if way == "nbd":
+        return nbd.connect(stack, view, volume, folder, tie=tie)
     return attach(stack, view, volume) if way == "loop" else map_partitions(stack, view, volume)
 
 

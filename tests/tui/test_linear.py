@@ -12,6 +12,7 @@ import pytest
 from core.lab import catalogue, labs
 from core.runner import SystemRunner
 from tests.conftest import Guard, needs_root
+from tests.core.volumes.layer_disks import two_disks
 from tests.tui.terminal import Terminal
 
 COMMANDS = ("losetup --find --show --read-only", "undone by: umount")
@@ -112,3 +113,14 @@ def test_on_a_terminal_nothing_is_drawn_and_an_end_takes_all_down(
     assert with_disk.process.wait(60) == 130
     assert b"\x1b" not in with_disk.seen
     assert max(with_disk.seen) < 0x80
+
+
+@needs_root
+def test_the_disk_with_the_other_parts_can_be_named(state_dir: Path, guard: Guard, tmp_path: Path) -> None:
+    first, second = two_disks(tmp_path)
+    guard.watch(first, second)
+    # protect: read only; the volumes are 1, vg/root, vg/home; search; name the other disk; vg/home then
+    called = talk(state_dir, ["1", "5", str(second), "b", "b", "b", "3"], first)
+    assert "Name the disk that has the other parts of" in called.stdout, called
+    assert "partition 1 of disk 2" in called.stdout, called.stdout
+    assert "Traceback" not in called.stderr

@@ -6,13 +6,16 @@ from pathlib import Path
 from textual.widgets import Input
 
 from tests.conftest import Guard, needs_root
-from tests.core.volumes.layer_disks import Run, luks_disk, lvm_disk
-from tests.tui.wizard import choose, on, reads, shown, wizard
+from tests.core.volumes.layer_disks import Run, luks_disk, lvm_disk, two_disks
+from tests.tui.wizard import choose, on, reads, shown, until, wizard
+from tui.screens.ask import AskPath
 from tui.screens.files import FilesScreen
 from tui.screens.partitions import PartitionsScreen
 from tui.screens.passphrase import AskPassphrase
 from tui.screens.protect import ProtectScreen
+from tui.screens.trouble import TroubleScreen
 from tui.screens.volume import VolumeScreen
+from tui.widgets.partition_table import VolumeTable
 
 pytestmark = needs_root
 
@@ -66,3 +69,48 @@ async def test_an_encrypted_volume_asks_until_it_opens(tmp_path: Path, guard: Gu
         await pilot.press("c")
         await pilot.pause(1)
         assert PASSPHRASE not in shown(pilot)
+
+
+async def test_a_group_with_a_part_elsewhere_asks_for_the_other_disk(tmp_path: Path, guard: Guard) -> None:
+    first, second = two_disks(tmp_path)
+    guard.watch(first, second)
+    async with wizard(tmp_path / "state", first) as pilot:
+        await on(pilot, ProtectScreen)
+        await choose(pilot, "read")
+        await on(pilot, PartitionsScreen)
+        assert "lies on a disk that was not given. Press a to name it." in reads(pilot, "#offer")
+        await pilot.press("a")
+        await on(pilot, AskPath)
+        field = pilot.app.screen.query_one(Input)
+        field.value = str(tmp_path / "none.raw")
+        await pilot.press("enter")
+        assert "no such image" in reads(pilot, "#wrong")
+        field.value = str(second)
+        await pilot.press("enter")
+        await on(pilot, PartitionsScreen)
+        await until(pilot, lambda: "2:1" in shown(pilot))
+        assert not pilot.app.screen.query_one("#offer").display
+        pilot.app.screen.query_one(VolumeTable).go_to("vg/home")
+        await pilot.press("enter")
+        await on(pilot, VolumeScreen)
+        await choose(pilot, "loop")
+        await on(pilot, FilesScreen)
+        assert "home" in shown(pilot)
+
+
+async def test_a_disk_that_cannot_be_added_leaves_the_first_one_open(tmp_path: Path, guard: Guard) -> None:
+    first, _second = two_disks(tmp_path)
+    (tmp_path / "bad.qcow2").write_bytes(b"QFI\xfb" + b"\xff" * 2000)
+    guard.watch(first)
+    async with wizard(tmp_path / "state", first) as pilot:
+        await on(pilot, ProtectScreen)
+        await choose(pilot, "read")
+        await on(pilot, PartitionsScreen)
+        await pilot.press("a")
+        await on(pilot, AskPath)
+        pilot.app.screen.query_one(Input).value = str(tmp_path / "bad.qcow2")
+        await pilot.press("enter")
+        await on(pilot, TroubleScreen)
+        await pilot.press("escape")
+        await on(pilot, PartitionsScreen)
+        assert "vg/root" in shown(pilot) and "Press a to name it" in reads(pilot, "#offer")

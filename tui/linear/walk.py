@@ -273,12 +273,21 @@ class Walk:
             self.talk.say(problem)
         choices = [(f"v{volume.id}", _volume_told(volume)) for volume in seen.volumes]
         choices.append(("search", _("Search the whole disk for lost partitions")))
+        if lacking := seen.lacking:
+            told = _("Name the disk that has the other parts of {volume}")
+            choices.append(("add", told.format(volume=lacking.title)))
         chosen = self.talk.choose(_("Which volume?"), choices, self._asides("partitions"))
         if chosen == BACK:
             self._work(_("Taking the disk down."), self.flow.do_close_view)
             return self._protect
         if chosen == "search":
             self._search()
+            return self._partition
+        if chosen == "add":
+            typed = self.talk.text(_("Its path; Enter alone goes back:"), self._asides("partitions"))
+            if typed not in (BACK, ""):
+                told = _("Attaching both disks and reading them together.")
+                self._work(told, self.flow.do_add, Path(typed).absolute())
             return self._partition
         volume = next(one for one in seen.volumes if one.id == chosen[1:])
         if volume.locked:

@@ -205,7 +205,7 @@ class FilesScreen(BasketScreen):
     def _looked_at(tree: GuestTree, path: bytes, length: int) -> Preview:
         fd = tree.open_file(path)
         try:
-            return preview(fd, length)
+            return preview(fd, length, path)
         finally:
             os.close(fd)
 

@@ -50,6 +50,7 @@ class PartitionsScreen(Frame):
         Binding("s", "search", N_("search for lost partitions"), show=False),
         Binding("w", "write", N_("write the table that was found"), show=False),
         Binding("o", "own", N_("the disk's own table"), show=False),
+        Binding("a", "add", N_("add the disk that has the other parts"), show=False),
     ]
 
     @property
@@ -72,6 +73,8 @@ class PartitionsScreen(Frame):
         keys = [("↑↓", _("partition")), ("Enter", _("open it"))]
         if isinstance(self.flow.inspection, Searched):
             return [*keys, ("w", _("write this table")), ("o", _("own table")), ("Esc", _("back"))]
+        if self.flow.inspection and self.flow.inspection.lacking:
+            keys.append(("a", _("add a disk")))
         return [*keys, ("s", _("search")), ("Esc", _("back to protection"))]
 
     def on_mount(self) -> None:
@@ -104,6 +107,10 @@ class PartitionsScreen(Frame):
         inspection, disk = self.inspection, self.flow.disk
         if isinstance(inspection, Searched) or disk is None:
             return ""
+        if lacking := inspection.lacking:
+            return _("A part of {volume} lies on a disk that was not given. Press a to name it.").format(
+                volume=lacking.title
+            )
         if any(volume.content or volume.candidates for volume in inspection.volumes):
             return ""
         return _(
@@ -159,6 +166,33 @@ class PartitionsScreen(Frame):
         opened = self.inspection.volume(volume.id)
         if not _hindrance(opened, self.inspection):
             self.app.push_screen(VolumeScreen(opened))
+
+    # -- the other disks -----------------------------------------------------------------------
+
+    def action_add(self) -> None:
+        disk, lacking = self.flow.disk, self.inspection.lacking
+        if disk is None or lacking is None:
+            self.say(_("Nothing on this disk has a part on another one."))
+            return
+
+        def answered(other: Path | None) -> None:
+            if other:
+                self.work(
+                    _("Attaching both disks and reading them together."),
+                    lambda: self.flow.do_add(other),
+                    lambda _seen: self._show(),
+                    self._not_added,
+                )
+
+        title = _("Which disk has the other parts of {volume}?").format(volume=lacking.title)
+        line = _("An image or a device. Several disks at once are opened for reading only.")
+        self.app.push_screen(AskPath(title, line, disk.path.parent, _no_other_disk), answered)
+
+    def _not_added(self, error: SalvageError) -> None:
+        """As before, the first disk alone is attached, unless that went wrong too."""
+        if self.flow.inspection:
+            self._show()
+        self.app.trouble(error)
 
     # -- lost partitions -----------------------------------------------------------------------
 
@@ -250,6 +284,13 @@ class PartitionsScreen(Frame):
 
     def back(self) -> None:
         self.work(_("Letting go of the disk."), self.flow.do_close_view, lambda _none: self.leave())
+
+
+def _no_other_disk(path: Path) -> str:
+    """What keeps a path from being named as another disk; empty where nothing does."""
+    if "," in str(path):
+        return _("A name with a comma cannot be given beside another disk: make a link to it without one.")
+    return "" if path.is_file() or path.is_block_device() else _("There is no such image or device.")
 
 
 def _sum(part: Partition) -> Content:

@@ -11,7 +11,7 @@ from core.errors import Refused, SalvageError
 from core.i18n import _
 from core.session import Session
 from core.text import safe, size
-from core.volumes import kpartx
+from core.volumes import kpartx, nbd
 from core.volumes.filesystems import FILE_SYSTEMS
 from core.volumes.model import Volume
 from core.volumes.mounting import Way
@@ -59,10 +59,7 @@ class VolumeScreen(SightFrame):
         no_root = "" if os.geteuid() == 0 else _("Mounting needs root: start again with sudo.")
         overlay = self.flow.protection is Protection.OVERLAY
         wants_overlay = _("Only with an overlay: go back to Protect and choose it.")
-        table = self.flow.inspection.table if self.flow.inspection else None
-        no_kpartx = (kpartx.problem(table) if table else None) or no_root
-        if self.volume.partition is None:
-            no_kpartx = _("kpartx maps partitions, and this is none.")
+        no_kpartx, no_nbd = self._no_other_way()
         replayed = Choice(
             "replayed",
             _("Browse and copy files, with its journal carried out (after a crash)"),
@@ -88,7 +85,13 @@ class VolumeScreen(SightFrame):
                 "kpartx",
                 _("Browse and copy files, by kpartx"),
                 _("All partitions are mapped at once, as /dev/mapper/loop0p5."),
-                no_kpartx,
+                no_kpartx or no_root,
+            ),
+            Choice(
+                "nbd",
+                _("Browse and copy files, by nbd"),
+                _("The whole disk as /dev/nbd0, its partitions as /dev/nbd0p5, in everybody's sight."),
+                no_nbd or no_root,
             ),
             Choice(
                 "sight",
@@ -109,6 +112,19 @@ class VolumeScreen(SightFrame):
                 no_root,
             ),
         ]
+
+    def _no_other_way(self) -> tuple[str, str]:
+        """Why kpartx and nbd cannot be gone here; empty where they can."""
+        known = self.flow.inspection
+        no_kpartx = no_nbd = ""
+        if known:
+            no_kpartx = kpartx.problem(known.table, known.volumes) or ""
+            no_nbd = nbd.problem(known.table, known.volumes) or ""
+        if self.volume.partition is None:
+            no_kpartx = _("kpartx maps partitions, and this is none.")
+        if self.volume.apart:
+            no_nbd = _("It is put together first, and its device is another one.")
+        return no_kpartx, no_nbd
 
     def _no_journal(self) -> str:
         """Why there is no journal to carry out; empty when there is one."""
@@ -133,7 +149,7 @@ class VolumeScreen(SightFrame):
         if picked == "check":
             return self.flow.plan_check(self.volume, State.LEFT)
         state = State.REPLAYED if picked == "replayed" else State.LEFT
-        return self.flow.plan_open(self.volume, way="kpartx" if picked == "kpartx" else "loop", state=state)
+        return self.flow.plan_open(self.volume, way=_way(picked), state=state)
 
     def plan_told(self) -> str:
         return _("For what is highlighted, from the start:")
@@ -148,7 +164,7 @@ class VolumeScreen(SightFrame):
         elif event.option.id == "replayed":
             self._open("loop", State.REPLAYED)
         else:
-            self._open("kpartx" if event.option.id == "kpartx" else "loop")
+            self._open(_way(event.option.id))
 
     # -- only for this program -----------------------------------------------------------------
 
@@ -177,3 +193,7 @@ class VolumeScreen(SightFrame):
             lambda: self.flow.do_inspect(Protection.READ),
             lambda _inspection: self._open("loop"),
         )
+
+
+def _way(picked: str | None) -> Way:
+    return "kpartx" if picked == "kpartx" else "nbd" if picked == "nbd" else "loop"

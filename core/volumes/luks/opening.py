@@ -37,8 +37,8 @@ _WRONG = 2
 _KEY = re.compile(rb"MK dump:\s*((?:[0-9a-fA-F]{2}\s+)+)", re.DOTALL)
 
 _DUMP = ("cryptsetup", "luksDump", "--batch-mode", "--dump-master-key", "--key-file")
-_ASKED = Variable("$PASSPHRASE_FILE")
-_PATIENCE = Limits(memory=6 << 30, processor=900, wall=600.0)
+ASKED = Variable("$PASSPHRASE_FILE")
+PATIENCE = Limits(memory=6 << 30, processor=900, wall=600.0)
 """Argon2 takes up to 4 GiB and, where the disk came from a faster machine, minutes."""
 
 
@@ -165,9 +165,9 @@ def _volume_key(
 ) -> bytes:
     """The key that the data are encrypted with, by one of the passphrases that the header knows."""
     command = Command(
-        (*_DUMP, _ASKED, str(folder / "luks-header")),
+        (*_DUMP, ASKED, str(folder / "luks-header")),
         why=_("Get the key of the data out of a copy of the header, by the passphrase."),
-        limits=_PATIENCE,
+        limits=PATIENCE,
         secret=True,
     )
     if secret is None:
@@ -180,10 +180,10 @@ def _volume_key(
         except CommandFailed as failure:
             if failure.result.status == _WRONG:
                 raise wrong(volume) from failure
-            raise _not_opened(volume, layer, failure) from failure
+            raise not_opened(volume, failure, layer) from failure
     found = _KEY.search(result.out)
     if not found:
-        raise _not_opened(volume, layer, None)
+        raise not_opened(volume, None, layer)
     return bytes.fromhex(found[1].decode())
 
 
@@ -204,14 +204,21 @@ def _copied(view: View, layer: Payload, folder: Path) -> Iterator[Path]:
 
 def _write_sparse(copy: Path, sectors: Sectors, offset: int, count: int, begin: int) -> None:
     """Write `count` bytes to a new file, with room for data from `begin` on, as cryptsetup wants it."""
+    with new_file(copy) as fd:
+        for at in range(0, count, 1 << 20):
+            data = sectors.read(offset + at, min(1 << 20, count - at))
+            if data.strip(b"\0"):
+                os.pwrite(fd, data, at)
+        os.ftruncate(fd, max(count, begin) + (1 << 20))
+
+
+@contextmanager
+def new_file(copy: Path) -> Iterator[int]:
+    """A new file to write the copy of a header to; raises `NoSpace` where that cannot be done."""
     try:
         fd = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            for at in range(0, count, 1 << 20):
-                data = sectors.read(offset + at, min(1 << 20, count - at))
-                if data.strip(b"\0"):
-                    os.pwrite(fd, data, at)
-            os.ftruncate(fd, max(count, begin) + (1 << 20))
+            yield fd
         finally:
             os.close(fd)
     except OSError as error:
@@ -247,7 +254,7 @@ def _by_qemu(
     }
     node = {"node-name": "volume", "driver": "luks", "key-secret": "key", "read-only": True, "file": window}
     with all_handed([secret] if secret else []) as pipes:
-        place = f"/dev/fd/{pipes[0]}" if pipes else _ASKED
+        place = f"/dev/fd/{pipes[0]}" if pipes else ASKED
         given = ("--object", Variable(f"secret,id=key,file={place}"))
         try:
             return joined.export(
@@ -267,10 +274,10 @@ def _by_qemu(
             raise
 
 
-def wrong(outer: Volume) -> NeedsPassphrase:
-    """The error for a passphrase that does not fit."""
+def wrong(outer: Volume, id: str = "") -> NeedsPassphrase:
+    """The error for a passphrase that does not fit; `id` is that of what lies inside."""
     return NeedsPassphrase(
-        Path(f"{outer.id}/luks"),
+        Path(id or f"{outer.id}/luks"),
         _("The passphrase does not open {volume}.").format(volume=outer.title),
         _("Nothing was changed; it can be tried as often as you like."),
         _("Check the keyboard layout, capital letters, and that this is the right disk."),
@@ -290,9 +297,10 @@ def needed(volume: Volume) -> NeedsPassphrase:
     )
 
 
-def _not_opened(volume: Volume, layer: Payload, failure: CommandFailed | None) -> SalvageError:
+def not_opened(volume: Volume, failure: CommandFailed | None, layer: Payload | None = None) -> SalvageError:
+    """The error for a volume whose key cryptsetup did not tell."""
     remedy = _("`virt-salvage backup` saves the disk as it is; its header may be damaged.")
-    if layer.header.memory:
+    if layer and layer.header.memory:
         remedy = _("Trying a passphrase takes {memory} of memory: see that so much is free.").format(
             memory=size(layer.header.memory)
         )

@@ -33,9 +33,11 @@ def logical_volumes(space: Space, members: Sequence[Volume], problems: Problems)
         name = group.name if group.name not in names else group.uuid
         names.add(name)
         places = Places(group, space.source)
+        elsewhere = any(one.offset is None for one in group.physical.values())
         for one in group.logical.values():
             if _opens(one, group):
-                found.append(_volume(space, name, one, places, own[0]))
+                made = _volume(space, name, one, places, own[0])
+                found.append(replace(made, elsewhere=elsewhere))
     if members and not groups:
         told = _("No metadata of LVM could be read there, so its logical volumes are not known.")
         problems[members[0].id].append(told)

@@ -136,7 +136,8 @@ def arrays(space: Space, members: Sequence[Volume], problems: Problems) -> list[
     for array, own in read_arrays(space.source, [(one.offset, one.size) for one in members]):
         seen |= {one.offset for one in own}
         first = min((one.offset for one in array.there.values()), default=own[0].offset)
-        found.append(_volume(space, array, at[first]))
+        elsewhere = len(array.there) < len(array.members)
+        found.append(replace(_volume(space, array, at[first]), elsewhere=elsewhere))
     for one in members:
         if one.offset not in seen:
             told = _("Its superblock makes no sense to this program, so its array is not known.")

@@ -157,3 +157,19 @@ def luks_disk(path: Path, passphrase: str) -> Path:
     for one in (key, made, plain):
         one.unlink()
     return path
+
+
+def two_disks(folder: Path) -> tuple[Path, Path]:
+    """A group over two disks, raw and qcow2: `root` is on the first, `home` on both."""
+    volumes = {"root": [Run(0, 2, 10)], "home": [Run(0, 14, 4), Run(1, 1, 4)]}
+    whole = lvm_disk(folder / "disk.raw", volumes, [24, 8])
+    first, second = folder / "vda.raw", folder / "vdb.qcow2"
+    cut = MIB + DATA + 25 * MIB
+    data = whole.read_bytes()
+    half = folder / "half.raw"
+    for path, begin, size in ((first, MIB, cut - MIB), (half, cut, len(data) - cut - MIB)):
+        path.write_bytes(bytes(MIB) + data[begin : begin + size] + bytes(MIB))
+        table = f"label: dos\n{MIB // SECTOR},{size // SECTOR},8e\n"
+        subprocess.run(["sfdisk", "-q", path], input=table.encode(), check=True)
+    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", half, second], check=True)
+    return first, second

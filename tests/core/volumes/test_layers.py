@@ -2,12 +2,22 @@
 
 import json
 import os
-import subprocess
 from pathlib import Path
 
 from core.volumes.lvm.label import checksum
 from tests.conftest import Guard, Program, needs_root
-from tests.core.volumes.layer_disks import DATA, LETTER, MIB, SECTOR, Run, area, luks_disk, lvm_disk, metadata
+from tests.core.volumes.layer_disks import (
+    DATA,
+    LETTER,
+    MIB,
+    SECTOR,
+    Run,
+    area,
+    luks_disk,
+    lvm_disk,
+    metadata,
+    two_disks,
+)
 
 PASSPHRASE = "correct horse battery staple"
 WHOLE = [Run(0, 2, 10)]
@@ -154,26 +164,11 @@ def test_the_passphrase_stands_nowhere(
         assert program("undo", "--all").status == 0
 
 
-def _two(tmp_path: Path) -> tuple[Path, Path]:
-    """A group over two disks: each half of the disk of `_lvm` with its own table."""
-    whole = _lvm(tmp_path)
-    first, second = tmp_path / "vda.raw", tmp_path / "vdb.qcow2"
-    cut = MIB + DATA + 25 * MIB
-    data = whole.read_bytes()
-    half = tmp_path / "half.raw"
-    for path, begin, size in ((first, MIB, cut - MIB), (half, cut, len(data) - cut - MIB)):
-        path.write_bytes(bytes(MIB) + data[begin : begin + size] + bytes(MIB))
-        table = f"label: dos\n{MIB // SECTOR},{size // SECTOR},8e\n"
-        subprocess.run(["sfdisk", "-q", path], input=table.encode(), check=True)
-    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", half, second], check=True)
-    return first, second
-
-
 @needs_root
 def test_a_group_over_two_disks_is_whole_when_both_are_given(
     tmp_path: Path, guard: Guard, program: Program
 ) -> None:
-    first, second = _two(tmp_path)
+    first, second = two_disks(tmp_path)
     guard.watch(first, second)
     alone = program("inspect", first)
     assert "DISK,DISK2" in alone.out, alone.err
