@@ -66,7 +66,7 @@ class Watched(Session):
     halfway = threading.Event()
     drawn = threading.Event()
 
-    def backup(self, dest: Path, progress: Callable[[Progress], None]) -> BackedUp:
+    def backup(self, dest: Path, progress: Callable[[Progress], None], *, frozen: bool = False) -> BackedUp:
         size = sum(path.stat().st_size for path in self.disk.files) if self.disk else 0
         middle = Progress(
             0, 1, size * 3 // 5, size, "web01.qcow2", size * 3 // 5, size, 212.4 * 2**20, 8.0, 0
@@ -74,7 +74,7 @@ class Watched(Session):
         progress(middle)
         self.halfway.set()
         self.drawn.wait(PATIENCE)
-        return super().backup(dest, lambda _progress: None)
+        return super().backup(dest, lambda _progress: None, frozen=frozen)
 
 
 def watched(state: StateFolder, runner: Runner, private: bool) -> Session:

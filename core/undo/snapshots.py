@@ -9,9 +9,12 @@ from core.command import Command
 from core.errors import SalvageError
 from core.i18n import _
 from core.lvm import LogicalVolume
-from core.runner import SystemRunner
+from core.runner import CancelToken, SystemRunner
 from core.undo.journal import Entry
 from core.undo.standing import Facts, Standing
+
+_TURNS, _PAUSE = 200, 0.05
+"""How often, and how many seconds apart, it is looked whether LVM still makes a dead session's snapshot."""
 
 
 class VolumeSnapshot:
@@ -34,9 +37,11 @@ class VolumeSnapshot:
         return {**facts, "uuid": found[0].uuid if found else ""}
 
     def find(self, entry: Entry) -> str | None:
-        tag = entry.facts["tag"]
-        if host.running("lvcreate", tag):
-            return entry.target  # it outlives us, so that no volume is left suspended
+        tag, pause = entry.facts["tag"], CancelToken()
+        for _turn in range(_TURNS):  # it outlives us, so that no volume is left suspended
+            if not host.running("lvcreate", tag):
+                break
+            pause.wait(_PAUSE)
         try:
             return entry.target if _with_tag(tag) else None
         except SalvageError:

@@ -199,6 +199,17 @@ def test_ours_is_known_by_uuid_and_tag(
     assert VolumeSnapshot().find(replace(entry, identity={})) == wanted
 
 
+def test_a_snapshot_that_lvm_still_makes_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its session was killed meanwhile, and knows only that it wanted it."""
+    busy = [[7], [7], []]
+    monkeypatch.setattr("core.host.running", lambda _program, _argument: busy.pop(0))
+    monkeypatch.setattr(lvm, "volumes", lambda _runner, *_which: [] if busy else [OURS])
+    facts = VolumeSnapshot.facts("v-g", TAG)
+    entry = Entry(1, "lv", f"/dev/v-g/{TAG}", "intended", "", 0.0, (), (), facts)
+    assert VolumeSnapshot().find(entry) == entry.target
+    assert not busy
+
+
 def test_without_a_journal_it_is_seen_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A session whose folder is there, but whose journal tells nothing of it; what LVM keeps below is not."""
     (tmp_path / TAG.removeprefix("virt-salvage-").removesuffix("-1")).mkdir()
