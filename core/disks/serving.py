@@ -12,6 +12,7 @@ import struct
 import sys
 import threading
 from pathlib import Path
+from typing import Protocol
 
 from core.disks.cow import CowReader
 from core.disks.header import Source
@@ -33,6 +34,19 @@ _LONGEST = 32 << 20
 _MOST_OPTION = 4096
 
 
+class Disk(Protocol):
+    """What is served."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the disk."""
+        ...
+
+    def read(self, start: int, end: int) -> bytes | bytearray:
+        """The bytes between two places; raises OSError where they cannot be read."""
+        ...
+
+
 class _Over(Exception):
     """The client is gone or said good-bye."""
 
@@ -40,7 +54,7 @@ class _Over(Exception):
 class Client:
     """One connection."""
 
-    def __init__(self, peer: socket.socket, disk: Layered) -> None:
+    def __init__(self, peer: socket.socket, disk: Disk) -> None:
         self._peer = peer
         self._disk = disk
 
@@ -111,9 +125,13 @@ class Client:
             return b"", _EIO
 
 
-def opened(description: str) -> Layered:
-    """The disk that a description in JSON names, see `core.disks.front`."""
+def opened(description: str) -> Disk:
+    """The disk that a description in JSON names, see `core.disks.front` and `core.volumes.md.reckoned`."""
     told = json.loads(description)
+    if "array" in told:
+        from core.volumes.md.reckoned import from_description
+
+        return from_description(told["array"])
     layers: list[tuple[Source, Reader]] = []
     for link in told["links"]:
         source = Source(Path(link["path"]))

@@ -23,7 +23,8 @@ from core.volumes.luks.opening import needed, open_encrypted
 from core.volumes.luks.windows import open_bitlocker
 from core.volumes.lvm.mapping import Mapper
 from core.volumes.lvm.runs import Places
-from core.volumes.md.mapping import put_together
+from core.volumes.md import reckoned
+from core.volumes.md.mapping import is_reckoned, put_together
 from core.volumes.md.model import Array
 from core.volumes.model import Encrypted, Pieces, Volume, with_content
 from core.volumes.readable import Nothing, Readable, Window
@@ -137,6 +138,10 @@ class Layers:
     def _array(self, volume: Volume, array: Array, below: Base) -> Base:
         if array.hindrance:
             raise SalvageError(array.hindrance, _("The disk is untouched."))
+        if is_reckoned(array) or (array.lost and tables.problem()):
+            view, title = below.view, volume.title
+            shown_as = reckoned.show(self.stack, view, array, below.begin, self.folder, title, tie=self.tie)
+            return Base(shown_as)
         if tables.problem():
             return self._joined(volume, array.pieces(joined.MOST), below)
         session = self.folder.name

@@ -184,7 +184,7 @@ make() {  # NAME LEVEL COUNT OPTION…: an array over the first partitions of a 
         mke /dev/md20
     fi
     mdadm --wait /dev/md20 || true
-    if [ $name = less ]; then mdadm --quiet /dev/md20 --fail ${loop}p2; fi
+    if [ $name = less ] || [ $name = fewer ]; then mdadm --quiet /dev/md20 --fail ${loop}p2; fi
     sync; mdadm --stop --quiet /dev/md20; losetup --detach $loop
 }
 make zero 0 3 --chunk=64
@@ -198,6 +198,7 @@ make far 10 3 --layout=f2 --chunk=64
 make offset 10 3 --layout=o2 --chunk=64
 make line linear 3
 make less 5 4 --chunk=64
+make fewer 6 4 --chunk=64
 make lvmd 5 3 --chunk=64
 loop=$(disk old.img 130M 24M 24M 24M)
 mdadm --create /dev/md7 --run --quiet --metadata=0.90 --level=5 --chunk=64 --raid-devices=3 \\
@@ -207,7 +208,7 @@ umount /lib/udev/rules.d/64-md-raid-assembly.rules; udevadm control --reload
 """
 ARRAYS = {
     **{f"{name}.img": f"md:{name}" for name in ("zero", "one", "four", "five", "six", "ten", "odd", "far")},
-    **{f"{name}.img": f"md:{name}" for name in ("offset", "line", "less")},
+    **{f"{name}.img": f"md:{name}" for name in ("offset", "line", "less", "fewer")},
     "old.img": "md:7",
     "lvmd.img": "onmd/root",
 }

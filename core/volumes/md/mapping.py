@@ -26,6 +26,11 @@ The two parities are not where those have them, so this holds only as long as no
 """
 
 
+def is_reckoned(array: Array) -> bool:
+    """Whether something is lost that only a program of ours reckons: dm-raid does not know its parity."""
+    return array.lost and array.parity in _TURNED
+
+
 def put_together(
     stack: Stack, view: View, session: str, array: Array, begin: int, content: str | None
 ) -> Shown:
@@ -33,12 +38,6 @@ def put_together(
 
     Raises `Refused` where that cannot be done, or not without the host taking notice.
     """
-    if array.lost and array.parity in _TURNED:
-        raise Refused(
-            _("A member of this RAID6 is lost, and the device mapper does not know its parity."),
-            _("Without it some of its data cannot be read here. The disk is untouched."),
-            _("Give the missing disk too, as DISK,DISK2, or assemble copies of the disks with mdadm."),
-        )
     legs: dict[int, Shown] = {}
     for at, member in array.there.items():
         place = begin + member.offset + member.data
