@@ -16,11 +16,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core import host, loops, lvm, mounts
+from core import host, loops, mounts
 from core.i18n import N_, _, ngettext
 from core.text import safe
 from core.undo.journal import Account, Entry
 from core.undo.live import Names
+from core.undo.snapshots import VolumeSnapshot
 
 _SYS_BLOCK = Path("/sys/block")
 _DAEMONS = ("qemu-storage-daemon", "qemu-nbd", "ntfs-3g", "fusefat", "mount.exfat-fuse")
@@ -141,9 +142,9 @@ class Owners:
             if entry.what == "dm":
                 self._mapped[f"{os.path.basename(entry.target)}p"] = session
             if entry.what in ("lv", "luks", "md"):
-                group, volume = (entry.facts.get(name, "") for name in ("group", "volume"))
-                name = lvm.mapped(group, volume) if volume else os.path.basename(entry.target)
-                self._mapped[name] = session
+                names = VolumeSnapshot.mappings(entry.facts) if "tag" in entry.facts else ()
+                for name in names or (os.path.basename(entry.target),):
+                    self._mapped[name] = session
             if entry.what in ("mount", "fuse-export"):
                 self._targets[("mount", entry.target)] = session
             if entry.what == "nbd" and "slot" in entry.facts:

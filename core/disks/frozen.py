@@ -276,7 +276,7 @@ def take(stack: Stack, disk: Disk, plan: Plan, session: str) -> Frozen:
         unbroken=True,
         limits=None,
     )
-    facts = VolumeSnapshot.facts(volume.group, tag)
+    facts = VolumeSnapshot.facts(volume.group, tag, volume.name)
     path = stack.put_up(Pair("lv", do, f"/dev/{volume.group}/{tag}", facts=lambda: facts, planned=facts))
     link = replace(disk.chain[0], path=Path(path))
     frozen = Frozen(plan, path, replace(disk, path=Path(path), chain=(link,), held_by=()), time.time())

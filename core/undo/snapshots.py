@@ -24,13 +24,19 @@ class VolumeSnapshot:
     """
 
     outlives_boot = True
-    needs: Mapping[str, type] = MappingProxyType({"group": str, "volume": str, "tag": str})
+    needs: Mapping[str, type] = MappingProxyType({"group": str, "volume": str, "origin": str, "tag": str})
     knows: Mapping[str, type] = MappingProxyType({"uuid": str, "group": str, "tag": str})
 
     @staticmethod
-    def facts(group: str, tag: str) -> dict[str, Any]:
-        """The tag is its name too."""
-        return {"group": group, "volume": tag, "tag": tag}
+    def facts(group: str, tag: str, origin: str = "") -> dict[str, Any]:
+        """The tag is its name too; `origin` is the volume that it is of."""
+        return {"group": group, "volume": tag, "origin": origin, "tag": tag}
+
+    @staticmethod
+    def mappings(facts: Facts) -> tuple[str, ...]:
+        """The beginnings of the names of all mappings that there are for its sake."""
+        group = str(facts["group"])
+        return lvm.mapped(group, facts["volume"]), lvm.mapped(group, facts["origin"]) + "-real"
 
     def identify(self, target: str, facts: Facts) -> dict[str, Any]:
         found = _with_tag(facts["tag"])

@@ -180,6 +180,7 @@ def test_killed_in_the_midst_undo_removes_ours_and_no_other(machine: Machine, vo
     assert entry["target"] == f"/dev/v-g/{tag}" and up.count(tag) == 2
     assert "lv_uuid" in entry["undo"] and tag in entry["undo"]
     assert f"{entry['target']}: taken down." in after
+    assert "Others meanwhile" not in after
     assert tag not in after.split("taken down.")[1] and "virt-salvage-mine" in after
 
 

@@ -17,6 +17,7 @@ from core.disks import frozen, logical
 from core.disks.frozen import Frozen, Plan, planned, take
 from core.disks.model import Disk
 from core.errors import Cancelled, NeedsRoot, NoSpace, Refused, SalvageError, WrongUsage
+from core.hoststate import Owners, Thing
 from core.lvm import LogicalVolume, mapped, unmapped
 from core.runner import CancelToken, PlanRunner, Result, SystemRunner
 from core.undo.journal import Entry
@@ -208,6 +209,15 @@ def test_a_snapshot_that_lvm_still_makes_is_waited_for(monkeypatch: pytest.Monke
     entry = Entry(1, "lv", f"/dev/v-g/{TAG}", "intended", "", 0.0, (), (), facts)
     assert VolumeSnapshot().find(entry) == entry.target
     assert not busy
+
+
+def test_what_lvm_makes_for_its_sake_is_ours_too(tmp_path: Path) -> None:
+    facts = VolumeSnapshot.facts("v-g", TAG, "web-01")
+    owners = Owners(tmp_path)
+    owners.add("S", [Entry(1, "lv", f"/dev/v-g/{TAG}", "held", "", 0.0, (), (), facts)])
+    for name in (mapped("v-g", TAG), mapped("v-g", TAG) + "-cow", "v--g-web--01-real"):
+        assert owners.owner(Thing("mapping", ("dm-1", name), name, (name,))) == "S"
+    assert owners.owner(Thing("mapping", ("dm-0", "v--g-web--01"), "", ("v--g-web--01",))) == ""
 
 
 def test_without_a_journal_it_is_seen_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
