@@ -124,3 +124,13 @@ def test_the_disk_with_the_other_parts_can_be_named(state_dir: Path, guard: Guar
     assert "Name the disk that has the other parts of" in called.stdout, called
     assert "partition 1 of disk 2" in called.stdout, called.stdout
     assert "Traceback" not in called.stderr
+
+
+def test_a_backup_is_made_and_its_place_told(state_dir: Path, guard: Guard, tmp_path: Path) -> None:
+    image, copy = tmp_path / "web01.raw", tmp_path / "copy.raw"
+    image.write_bytes(os.urandom(1 << 20))
+    guard.watch(image)
+    called = talk(state_dir, ["3", str(copy), "q"], "--format", "raw", image)
+    assert (called.returncode, called.stderr) == (0, "")
+    assert f"Backup: {copy}" in called.stdout
+    assert copy.read_bytes() == image.read_bytes()

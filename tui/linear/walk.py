@@ -247,6 +247,8 @@ class Walk:
         look = road.outlook(dest, frozen=frozen)
         self.talk.say(" ".join(filter(None, (look.sentence(), look.refusal))))
         plan = self._asides("backup", self.flow.plan_backup(dest, frozen=frozen))
+        if frozen and look.refusal:
+            return self._protect
         if frozen and not self.talk.sure(_("Make the snapshot and begin?"), plan):
             return self._protect
         done = self._work(_("Making the backup."), road.backup, dest, self.talk.progress, frozen=frozen)
