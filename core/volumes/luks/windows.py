@@ -36,7 +36,8 @@ _KEY = re.compile(rb"(?:MK|Volume Key) dump:\s*((?:[0-9a-fA-F]{2}\s+)+)", re.IGN
 
 def locked_volume(space: Space, outer: Volume) -> Volume | None:
     """What lies in a volume that is a run of the space, as a locked volume; None where it is no BitLocker."""
-    if outer.content != CONTENT:
+    # libblkid looks at the first copy of the metadata only
+    if outer.content not in (None, CONTENT):
         return None
     metadata = read_metadata(Window(space.source, outer.offset, outer.size), outer.size)
     if metadata is None:

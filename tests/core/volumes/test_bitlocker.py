@@ -126,6 +126,19 @@ def test_it_is_listed_locked_and_wants_its_passphrase(tmp_path: Path, disk: Path
             session.open("disk")
 
 
+def test_it_is_listed_too_where_only_a_later_copy_tells_what_it_is(
+    tmp_path: Path, metadata: bytes, guard: Guard
+) -> None:
+    disk = tmp_path / "disk.raw"
+    disk.write_bytes(_volume(b"gone", b"gone", metadata))
+    guard.watch(disk)
+    with Session(StateFolder(tmp_path / "state"), SystemRunner()) as session:
+        session.select(str(disk), "raw")
+        [outer, inner] = session.inspect().volumes
+        assert (outer.content, inner.id, inner.locked) == (None, "disk/bitlocker", True)
+        assert "2 of its three copies" in " ".join(inner.problems)
+
+
 def test_the_plan_tells_how_it_is_opened(tmp_path: Path, disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "has_device_mapper", lambda: True)
     monkeypatch.setattr(tools, "find", lambda name: f"/sbin/{name}")
