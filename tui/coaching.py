@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 from core.errors import SalvageError
 from core.i18n import _
 from core.lab import labs
-from tui.widgets.side import Part
 
 if TYPE_CHECKING:
     from tui.flow import Exercise, Flow
     from tui.screens.step import Frame
+    from tui.widgets.side import Part
 
 
-def _guided(flow: "Flow") -> "Exercise | None":
+def guided(flow: "Flow") -> "Exercise | None":
     """The lab that is worked on with a coach: before its disk is chosen, or while it is."""
     exercise = flow.exercise
     if exercise is None or not exercise.guided:
@@ -20,9 +20,9 @@ def _guided(flow: "Flow") -> "Exercise | None":
     return exercise if flow.disk is None or flow.task() else None
 
 
-def advice(flow: "Flow", topic: str) -> list[Part]:
+def advice(flow: "Flow", topic: str) -> "list[Part]":
     """What the coach says at a step, with the numbers of this very disk; nothing without a coach."""
-    exercise = _guided(flow)
+    exercise = guided(flow)
     said = {str(step): one for step, one in exercise.lab.guide.items()}.get(topic) if exercise else None
     if exercise is None or said is None:
         return []
@@ -42,7 +42,7 @@ def ask(frame: "Frame") -> None:
     """
     from tui.screens.quiz import QuizScreen
 
-    exercise = _guided(frame.flow)
+    exercise = guided(frame.flow)
     if exercise is None or frame.app.screen is not frame:
         return
     try:

@@ -40,7 +40,7 @@ def test_the_whole_road(disk: Path, state_dir: Path, guard: Guard, tmp_path: Pat
     guard.watch(disk)
     out = tmp_path / "out"
     # protect: help, read only; partition 5; its commands, browse; mark the first; copy; leave
-    answers = ["?", "1", "3", "c", "1", "m 1", "y", str(out), "yes", "4"]
+    answers = ["?", "1", "3", "c", "1", "m 1", "y", str(out), "yes", "5"]
     called = talk(state_dir, answers, disk)
     assert (called.returncode, called.stderr) == (0, "")
     for said in ("What can go wrong", "starts at 92413440 bytes", *COMMANDS, "Recovered: ", "Host as found"):

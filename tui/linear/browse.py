@@ -1,34 +1,52 @@
 """Walking in the guest's folders by numbers, and marking what is to be copied."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+
 from core.errors import SalvageError
 from core.files.entry import Entry
+from core.files.finding import Match, find, wanted
+from core.files.matters import matters
 from core.i18n import _, ngettext
 from core.text import date, safe, size
-from tui.flow import Flow
-from tui.linear.talk import Asides, Talk
+from tui.linear.ground import Ground
 
 PAGE = 20
 """Entries that are read out at once."""
+MOST = 1000
+"""Hits of a search that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line that has a number: an entry of a folder, or of what was found."""
+
+    path: bytes
+    told: str
+    folder: bool
 
 
 class Browser:
     """One visit to the open volume's files."""
 
-    def __init__(self, flow: Flow, talk: Talk, asides: Asides) -> None:
-        self._flow = flow
-        self._talk = talk
-        self._asides = asides
+    def __init__(self, ground: Ground) -> None:
+        self._ground, self._flow, self._talk = ground, ground.flow, ground.talk
+        self._asides = ground.asides("files")
         self._folder = b"/"
+        self._title = ""
         self._first = 0
-        self._entries: list[Entry] = []
-        self._marked: dict[bytes, None] = dict.fromkeys(flow.marked)
+        self._rows: list[Row] = []
+        self._marked: dict[bytes, None] = dict.fromkeys(ground.flow.marked)
 
     def choose(self) -> tuple[bytes, ...]:
         """What is to be copied; nothing when the person goes back."""
         self._enter(b"/")
         question = _(
             "A number opens a folder, m and numbers mark (m 1 3), m alone marks this folder, n next lines,"
-            " u up, y copies what is marked, b back:"
+            " u up, f and words find (f *.conf size:+1M), w what matters first, y copies what is marked,"
+            " b back:"
         )
         while True:
             word, *rest = self._talk.read(question, self._asides).split() or [""]
@@ -37,54 +55,88 @@ class Browser:
             if word == "y" and self._marked:
                 return tuple(self._marked)
             if word == "n":
-                self._first = self._first + PAGE if self._first + PAGE < len(self._entries) else 0
+                self._first = self._first + PAGE if self._first + PAGE < len(self._rows) else 0
                 self._tell()
             elif word == "u":
                 self._enter(self._folder.rstrip(b"/").rpartition(b"/")[0] or b"/")
             elif word == "m":
                 self._mark(rest)
-            elif (entry := self._numbered(word)) and entry.kind == "dir":
-                self._enter(self._path(entry))
-            elif entry:
+            elif word == "f":
+                self._look(_("Searching; Ctrl+C stops it."), partial(self._found, rest))
+            elif word == "w":
+                self._look(_("Looking what matters."), self._matters)
+            elif (row := self._numbered(word)) and row.folder:
+                self._enter(row.path)
+            elif row:
                 self._mark([word])
             else:
                 self._talk.say(_("That is none of the answers."))
 
+    # -- what stands there ------------------------------------------------------------------------
+
     def _enter(self, folder: bytes) -> None:
         try:
-            entries = self._flow.operator.submit(self._listed, folder).result()
+            rows = self._flow.operator.submit(self._listed, folder).result()
         except SalvageError as error:
             self._talk.say(error.paragraph())
             return
-        self._folder, self._entries, self._first = folder, entries, 0
+        self._folder, self._rows, self._first, self._title = folder, rows, 0, safe(folder)
         self._tell()
 
-    def _listed(self, folder: bytes) -> list[Entry]:
+    def _listed(self, folder: bytes) -> list[Row]:
         with self._flow.road().guest() as tree:
-            return sorted(tree.entries(folder), key=lambda one: (one.kind != "dir", one.name))
+            entries = sorted(tree.entries(folder), key=lambda one: (one.kind != "dir", one.name))
+        return [_row(folder.rstrip(b"/") + b"/" + one.name, one, safe(one.name)) for one in entries]
+
+    def _look(self, told: str, search: Callable[[], list[Row]]) -> None:
+        """Let what was found stand there in the place of the folder; `u` leads on from the folder."""
+        try:
+            rows = self._ground.work(told, search)
+        except SalvageError as error:
+            self._talk.say(error.paragraph())
+            return
+        self._rows, self._first, self._title = rows, 0, _("Found")
+        self._tell()
+
+    def _found(self, words: list[str]) -> list[Row]:
+        """Entries at and below the folder one is in that are as the words say, see `core.files.finding`."""
+        failed: list[str] = []
+        with self._flow.road().guest() as tree:
+            hits = find(
+                tree,
+                self._folder,
+                wanted(words),
+                self._flow.operator.cancel,
+                lambda path, error: failed.append(f"{safe(path)}: {error}"),
+            )
+            rows = [_row(hit.path, hit.entry, _hit(hit)) for hit in islice(hits, MOST)]
+        for one in failed[:PAGE]:
+            self._talk.say(_("not read: {path}").format(path=one))
+        if len(rows) == MOST:
+            self._talk.say(_("These are the first {count}; say it closer.").format(count=MOST))
+        return rows
+
+    def _matters(self) -> list[Row]:
+        with self._flow.road().guest() as tree:
+            return [Row(one.path, f"{safe(one.path)}, {one.why}", folder=False) for one in matters(tree)]
 
     def _tell(self) -> None:
-        count = len(self._entries)
+        count = len(self._rows)
         told = ngettext("{path}, {count} entry", "{path}, {count} entries", count)
-        self._talk.say(told.format(path=safe(self._folder), count=count))
+        self._talk.say(told.format(path=self._title, count=count))
         for number in range(self._first, min(self._first + PAGE, count)):
-            entry = self._entries[number]
-            parts = [safe(entry.name), _("folder") if entry.kind == "dir" else entry.kind]
-            if entry.kind == "file":
-                parts += [size(entry.size), date(entry.mtime_ns / 1e9)]
-            if self._path(entry) in self._marked:
-                parts.append(_("marked"))
-            self._talk.say(f"{number + 1}: " + ", ".join(parts))
+            row = self._rows[number]
+            marked = [_("marked")] if row.path in self._marked else []
+            self._talk.say(f"{number + 1}: " + ", ".join([row.told, *marked]))
         left = count - self._first - PAGE
         if left > 0:
             self._talk.say(_("and {count} more: n").format(count=left))
 
-    def _path(self, entry: Entry) -> bytes:
-        return self._folder.rstrip(b"/") + b"/" + entry.name
+    # -- marking ----------------------------------------------------------------------------------
 
-    def _numbered(self, word: str) -> Entry | None:
-        known = word.isascii() and word.isdigit() and 0 < int(word) <= len(self._entries)
-        return self._entries[int(word) - 1] if known else None
+    def _numbered(self, word: str) -> Row | None:
+        known = word.isascii() and word.isdigit() and 0 < int(word) <= len(self._rows)
+        return self._rows[int(word) - 1] if known else None
 
     def _mark(self, words: list[str]) -> None:
         """Mark, or unmark what was marked; without a word, the folder that one is in."""
@@ -92,10 +144,21 @@ class Browser:
         if None in found:
             self._talk.say(_("That is none of the answers."))
             return
-        for path in [self._path(one) for one in found if one] or [self._folder]:
+        for path in [one.path for one in found if one] or [self._folder]:
             if path in self._marked:
                 del self._marked[path]
             else:
                 self._marked[path] = None
         names = ", ".join(safe(path) for path in self._marked)
         self._talk.say(_("Marked: {names}").format(names=names or _("nothing")))
+
+
+def _row(path: bytes, entry: Entry, name: str) -> Row:
+    parts = [name, _("folder") if entry.kind == "dir" else entry.kind]
+    if entry.kind == "file":
+        parts += [size(entry.size), date(entry.mtime_ns / 1e9)]
+    return Row(path, ", ".join(parts), entry.kind == "dir")
+
+
+def _hit(hit: Match) -> str:
+    return f"{safe(hit.path)}:{hit.number}: {safe(hit.line)}" if hit.number else safe(hit.path)

@@ -1,48 +1,44 @@
 """The walk through the steps: the wizard's own flow, asked line by line."""
 
 import signal
-from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
 
-from core.disks.finding import USUAL_FOLDERS, Found
+from core.disks.finding import USUAL_FOLDERS
 from core.disks.logical import logical_volume
-from core.disks.model import Holder
+from core.disks.model import Disk
+from core.disks.snapshots import described
 from core.disks.ways_out import InUse
 from core.errors import Exit, PointsOutside, SalvageError, WrongUsage
 from core.files.destination import Destination, destination
-from core.files.outcome import Copied
 from core.i18n import _
-from core.lab import catalogue, labs, results, telling
+from core.lab import labs, results, telling
 from core.machines.inventory import Group, inventory
-from core.operator import Operator
-from core.runner import Runner, SystemRunner
+from core.runner import Runner
 from core.session import Session
-from core.text import duration, grouped, safe, size
+from core.text import safe, size
 from core.undo.state import StateFolder
 from core.volumes.model import Volume
 from tui.cli.common import absolute
 from tui.cli.passphrases import Passphrases
-from tui.flow import Exercise, Flow, Protection, Wish, make_session
+from tui.flow import Flow, Protection, Wish, make_session
+from tui.keeping import do_keep
 from tui.linear.browse import Browser
-from tui.linear.talk import BACK, Asides, Leave, Talk
-from tui.machines import holders_told, machine_told
-from tui.screens.lessons import LESSONS
-
-P = ParamSpec("P")
-T = TypeVar("T")
-Step = Callable[[], Any]
-"""A step; it gives the next one, or None at the end."""
-Plan = Callable[[Session], None]
+from tui.linear.ground import Ground, Step
+from tui.linear.leftovers import finish
+from tui.linear.opening import Opening
+from tui.linear.practise import answer, choose, set_out
+from tui.linear.talk import BACK, Leave, Talk
+from tui.linear.telling import disk_told, holders, recovered, volume_told
+from tui.machines import machine_told
 
 
-class Walk:
+class Walk(Ground):
     """One person's way through the steps; each step says which one comes next."""
 
     def __init__(self, flow: Flow, talk: Talk, wish: Wish | None = None) -> None:
-        self.flow = flow
-        self.talk = talk
+        super().__init__(flow, talk)
         self._wish = wish
         self._ended = self._searching = self._enough = False
         keys = Passphrases((), (), (), flow.operator.cancel)
@@ -96,45 +92,24 @@ class Walk:
             return self._files
         if self.flow.view_open:
             return self._partition
-        return self._protect if self.flow.disk else self._start
+        return self._protect if self.flow.disk else self._before_disk
 
-    def _work(self, told: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return self._on(self.flow.operator, told, lambda: work(*args, **kwargs))
-
-    def _on(self, operator: Operator, told: str, work: Callable[[], T]) -> T:
-        self.talk.say(told)
-        return operator.submit(work).result()
-
-    def _asides(self, topic: str, plan: Plan | None = None) -> Asides:
-        def help() -> list[str]:
-            lesson = LESSONS[topic]
-            return [_(lesson.title), *(f"{title}: {text}" for title, text in lesson.parts())]
-
-        def commands() -> list[str]:
-            if plan is None:
-                return []
-            ran = self.flow.operator.submit(self.flow.do_plan, plan).result()
-            told: list[str] = []
-            for one in ran:
-                told += ["# " + one.command.why, one.command.shell()]
-                told += [
-                    "#   " + _("undone by: {command}").format(command=u.shell()) for u in one.command.undo
-                ]
-            return told
-
-        return Asides(help, commands)
+    @property
+    def _before_disk(self) -> Step:
+        """Where a disk that is not gone on with leads back to."""
+        return self._ticket if self.flow.exercise else self._start
 
     # -- from the start to a disk ---------------------------------------------------------------
 
     def _start(self) -> Step | None:
-        left = self._on(self.flow.outside, _("Looking what is still up."), self.flow.left)
+        left = self.on(self.flow.outside, _("Looking what is still up."), self.flow.left)
         choices = [
             ("practise", _("Practise on a disk made for it")),
             ("recover", _("Recover files from a disk")),
             *([("left", _("Finish what an earlier session left"))] if left else []),
             ("quit", _("Quit")),
         ]
-        chosen = self.talk.choose(_("What shall be done?"), choices, self._asides("start"))
+        chosen = self.talk.choose(_("What shall be done?"), choices, self.asides("start"))
         steps: dict[str, Step] = {
             "practise": self._practise,
             "recover": self._disk,
@@ -143,52 +118,44 @@ class Walk:
         return self._start if chosen == BACK else steps.get(chosen)
 
     def _leftovers(self) -> Step:
-        left = self._on(self.flow.outside, _("Looking what is still up."), self.flow.left)
-        choices = [(one.account.session, f"{one.account.session}, {one.account.disk}") for one in left]
-        question = _("What earlier sessions left up: which shall be taken down?")
-        chosen = self.talk.choose(question, choices, self._asides("leftovers"))
-        if chosen != BACK:
-            undo = lambda: self.flow.do_undo([chosen])  # noqa: E731
-            for release in self._on(self.flow.outside, _("Taking it down."), undo):
-                self.talk.say(release.note)
+        finish(self)
         return self._start
 
     def _practise(self) -> Step:
-        folder = self.flow.labs
-        known = catalogue.labs(folder)
-        choices = [
-            (one.name, _("level {level}: {title}").format(level=one.level, title=_(one.title)))
-            for one in known
-        ]
-        chosen = self.talk.choose(_("Which practice disk?"), choices, self._asides("practise"))
-        if chosen == BACK:
+        exercise = choose(self)
+        if exercise is None:
             return self._start
-        lab = catalogue.named(chosen, folder)
-        disk = labs.disk(lab, folder) or self._work(
-            _("Building the practice disk."),
-            lambda: labs.start(lab, folder, SystemRunner(self.flow.operator.cancel)),
-        )
-        self.flow.exercise = Exercise(lab, disk)
-        self.talk.say(labs.ticket(lab, folder))
-        self._wish = Wish(str(disk))
+        self.flow.exercise = exercise
+        return self._ticket
+
+    def _ticket(self) -> Step:
+        exercise = set_out(self, self.flow.exercise) if self.flow.exercise else None
+        if exercise is None:
+            return self._practise
+        self.flow.exercise = exercise
+        if exercise.lab.goal.kind == "clean":
+            finish(self)
+            return self._ticket
+        self._wish = Wish(str(exercise.disk))
         return self._given
 
     def _disk(self) -> Step:
+        self.flow.exercise = None
         places: list[tuple[str, str]] = []
         self.talk.say(_("Looking for disks."))
         for one in inventory([Path.cwd(), *USUAL_FOLDERS], []):
             if isinstance(one, Group):
                 name = machine_told(one.machine)
                 found = [member.found for member in one.members if member.found]
-                places += [(str(disk.path), f"{name}, {_disk_told(disk)}") for disk in found]
+                places += [(str(disk.path), f"{name}, {disk_told(disk)}") for disk in found]
             else:
-                places.append((str(one.path), _disk_told(one)))
+                places.append((str(one.path), disk_told(one)))
         places.append(("other", _("Another: its path or address is asked for")))
-        answer = self.talk.choose(_("Which disk?"), places, self._asides("disk"))
+        answer = self.talk.choose(_("Which disk?"), places, self.asides("disk"))
         if answer == BACK:
             return self._start
         if answer == "other":
-            answer = self.talk.text(_("The path or address of the disk:"), self._asides("disk"))
+            answer = self.talk.text(_("The path or address of the disk:"), self.asides("disk"))
             if answer == BACK:
                 return self._disk
         self._wish = Wish(answer)
@@ -196,13 +163,14 @@ class Walk:
 
     def _given(self) -> Step:
         assert self._wish
+        self.coach("disk")
         try:
-            self._work(_("Reading the header of the disk."), self.flow.do_select, self._wish)
+            self.work(_("Reading the header of the disk."), self.flow.do_select, self._wish)
         except PointsOutside as error:
             self.talk.say(error.paragraph())
-            typed = self.talk.text(_("To allow it, type that path; else Enter:"), self._asides("trouble"))
+            typed = self.talk.text(_("To allow it, type that path; else Enter:"), self.asides("trouble"))
             if typed != str(error.path):
-                return self._start
+                return self._before_disk
             given = self._wish
             self._wish = Wish(given.given, given.format, (*given.allow, error.path))
             return self._given
@@ -218,7 +186,7 @@ class Walk:
             disk=disk.title, format=disk.format, size=size(disk.virtual_size)
         )
         self.talk.say(told)
-        for line in (*disk.problems, *(_holders(disk.held_by)), disk.blocked):
+        for line in (*disk.problems, *(holders(disk.held_by)), disk.blocked):
             if line:
                 self.talk.say(line)
         choices = [
@@ -229,29 +197,47 @@ class Walk:
         if logical_volume(disk.path):
             told = _("Make it from a snapshot of the volume: the machine may run on, as after a power cut")
             choices.append(("frozen", told))
-        asides = self._asides("protect", self.flow.plan_view(Protection.READ))
+        if disk.snapshots:
+            choices.append(("snapshot", _("Choose a snapshot, or the present state")))
+            now = described(disk.snapshot) if disk.snapshot else _("the present state")
+            self.talk.say(_("Shown is: {state}").format(state=now))
+        self.coach("protect")
+        asides = self.asides("protect", self.flow.plan_view(Protection.READ))
         chosen = self.talk.choose(_("How shall the disk be protected?"), choices, asides)
         if chosen == BACK:
-            return self._start
+            return self._before_disk
+        if chosen == "snapshot":
+            return self._snapshot(disk)
         if chosen in ("backup", "frozen"):
             return self._backup(frozen=chosen == "frozen")
-        self._work(_("Attaching the disk and reading its table."), self.flow.do_inspect, Protection(chosen))
+        self.work(_("Attaching the disk and reading its table."), self.flow.do_inspect, Protection(chosen))
         return self._partition
 
+    def _snapshot(self, disk: Disk) -> Step:
+        now = ("now", _("The present state"))
+        kept = [(f"s{shot.id}", described(shot)) for shot in disk.snapshots]
+        question = _("Which state of the disk shall be seen?")
+        chosen = self.talk.choose(question, [now, *kept], self.asides("snapshot"))
+        if chosen != BACK and self.flow.wish:
+            state = None if chosen == "now" else chosen.removeprefix("s")
+            self._wish = replace(self.flow.wish, snapshot=state)
+            self.work(_("Reading the header of the disk."), self.flow.do_select, self._wish)
+        return self._protect
+
     def _backup(self, *, frozen: bool) -> Step:
-        asides = self._asides("backup")
+        asides = self.asides("backup")
         place = self.talk.text(_("Where shall the backup go, a file or a folder?"), asides)
         if place == BACK:
             return self._protect
         dest, road = absolute(place), self.flow.road()
         look = road.outlook(dest, frozen=frozen)
         self.talk.say(" ".join(filter(None, (look.sentence(), look.refusal))))
-        plan = self._asides("backup", self.flow.plan_backup(dest, frozen=frozen))
+        plan = self.asides("backup", self.flow.plan_backup(dest, frozen=frozen))
         if frozen and look.refusal:
             return self._protect
         if frozen and not self.talk.sure(_("Make the snapshot and begin?"), plan):
             return self._protect
-        done = self._work(_("Making the backup."), road.backup, dest, self.talk.progress, frozen=frozen)
+        done = self.work(_("Making the backup."), road.backup, dest, self.talk.progress, frozen=frozen)
         for path in done.paths:
             self.talk.say(_("Backup: {path}").format(path=safe(path)))
         for note in (*done.notes, *(f"{safe(gap.path)}: {gap.error}" for gap in done.unreadable)):
@@ -273,28 +259,29 @@ class Walk:
         )
         for problem in table.problems:
             self.talk.say(problem)
-        choices = [(f"v{volume.id}", _volume_told(volume)) for volume in seen.volumes]
+        self.coach("partitions")
+        choices = [(f"v{volume.id}", volume_told(volume)) for volume in seen.volumes]
         choices.append(("search", _("Search the whole disk for lost partitions")))
         if lacking := seen.lacking:
             told = _("Name the disk that has the other parts of {volume}")
             choices.append(("add", told.format(volume=lacking.title)))
-        chosen = self.talk.choose(_("Which volume?"), choices, self._asides("partitions"))
+        chosen = self.talk.choose(_("Which volume?"), choices, self.asides("partitions"))
         if chosen == BACK:
-            self._work(_("Taking the disk down."), self.flow.do_close_view)
+            self.work(_("Taking the disk down."), self.flow.do_close_view)
             return self._protect
         if chosen == "search":
             self._search()
             return self._partition
         if chosen == "add":
-            typed = self.talk.text(_("Its path; Enter alone goes back:"), self._asides("partitions"))
+            typed = self.talk.text(_("Its path; Enter alone goes back:"), self.asides("partitions"))
             if typed not in (BACK, ""):
                 told = _("Attaching both disks and reading them together.")
-                self._work(told, self.flow.do_add, Path(typed).absolute())
+                self.work(told, self.flow.do_add, Path(typed).absolute())
             return self._partition
         volume = next(one for one in seen.volumes if one.id == chosen[1:])
         if volume.locked:
             road = self.flow.road()
-            self._work(_("Opening the encrypted volume."), road.find, volume.id)
+            self.work(_("Opening the encrypted volume."), road.find, volume.id)
             self.flow.inspection = road.inspect()
             return self._partition
         return lambda: self._open(volume)
@@ -304,47 +291,25 @@ class Walk:
         self._searching = True
         try:
             told = _("Searching; Ctrl+C keeps what was found so far.")
-            self._work(told, self.flow.do_search, lambda _found: None, lambda: self._enough)
+            self.work(told, self.flow.do_search, lambda _found: None, lambda: self._enough)
         finally:
             self._searching = False
 
     def _open(self, volume: Volume) -> Step:
-        choices = [
-            ("browse", _("Browse and copy files")),
-            ("show", _("Mount it for other tools, for reading only")),
-            ("write", _("Mount it for other tools; what is written goes to an overlay")),
-        ]
-        asides = self._asides("volume", self.flow.plan_open(volume))
-        chosen = self.talk.choose(
-            _("What shall be done with {volume}?").format(volume=volume.title), choices, asides
-        )
-        if chosen == BACK:
+        self.coach("volume")
+        opened = Opening(self, volume).chosen()
+        if opened is None:
             return self._partition
-        if chosen == "browse":
-            self._work(_("Mounting it for this program alone."), self.flow.do_open, volume, "loop")
-            self._warn()
-            self.flow.marked = ()
-            return self._files
-        place = self.talk.text(_("At which folder?"), asides)
-        if place != BACK:
-            show = lambda: self.flow.do_show(volume, absolute(place), chosen == "write")  # noqa: E731
-            shown = self._on(self.flow.outside, _("Mounting it."), show)
-            self.talk.say(_("Mounted at {path}.").format(path=safe(shown.point)))
-            later = _("It stays when this program ends. Later: virt-salvage undo {session}")
-            self.talk.say(later.format(session=shown.session))
-        return lambda: self._open(volume)
-
-    def _warn(self) -> None:
-        for told in filter(None, (self.flow.caution, self.flow.remark)):
-            self.talk.say(told)
+        return self._files if opened else lambda: self._open(volume)
 
     # -- files ------------------------------------------------------------------------------------
 
     def _files(self) -> Step:
-        browser = Browser(self.flow, self.talk, self._asides("files"))
+        self.coach("files")
+        browser = Browser(self)
         marked = browser.choose()
         if not marked:
-            self._work(_("Closing the volume."), self.flow.do_close_volume)
+            self.work(_("Closing the volume."), self.flow.do_close_volume)
             return self._partition
         self.flow.marked = marked
         return self._copy
@@ -355,7 +320,7 @@ class Walk:
             offered = labs.recovered(task.lab, self.flow.labs)
             self.talk.say(_("For the task: {path}").format(path=safe(offered)))
         self.talk.say(_("To a folder, a new .tar, .tar.zst or .zip, rsync:PLACE or rclone:PLACE."))
-        word = self.talk.text(_("Where shall they be copied to?"), self._asides("target"))
+        word = self.talk.text(_("Where shall they be copied to?"), self.asides("target"))
         if word == BACK:
             return self._files
         try:
@@ -365,14 +330,14 @@ class Walk:
             return self._copy
         # Standard output is what the questions are asked on, so a "-" is a folder's name here
         self.flow.target = Destination("folder", absolute(word)) if place.shape == "stream" else place
-        plan = self._asides("files", self.flow.plan_copy())
+        plan = self.asides("files", self.flow.plan_copy())
         marked = ", ".join(safe(one) for one in self.flow.marked)
         question = _("Copy {names} to {path}?").format(names=marked, path=safe(self.flow.target.word))
         if not self.talk.sure(question, plan):
             return self._files
         road, target = self.flow.road(), self.flow.target
         told = _("Copying; Ctrl+C stops it and leaves no half file.")
-        self.flow.copied = self._work(
+        self.flow.copied = self.work(
             told, road.copy, self.flow.marked, target, self.talk.progress, self.flow.choices
         )
         return self._done
@@ -381,68 +346,41 @@ class Walk:
         copied, task = self.flow.copied, self.flow.task()
         if copied is None:
             return self._files
-        for line in _recovered(copied, self.flow.target):
+        for line in recovered(copied, self.flow.target):
             self.talk.say(line)
-        self._warn()
+        self.warn()
+        self.coach("done")
         folder = self.flow.target is None or self.flow.target.shape == "folder"
         choices = [
             *([("check", _("Check whether the task is solved"))] if task and folder else []),
+            *([("answer", labs.asked(task.lab, self.flow.labs))] if task and task.lab.goal.question else []),
+            ("keep", _("Save a script that does the same by hand")),
             ("files", _("Back to the files")),
             ("partition", _("Another partition")),
             ("disk", _("Another disk")),
             ("leave", _("Take everything down and leave")),
         ]
-        chosen = self.talk.choose(_("What next?"), choices, self._asides("done", self.flow.plan_copy()))
+        chosen = self.talk.choose(_("What next?"), choices, self.asides("done", self.flow.plan_copy()))
         if chosen == "check" and task:
             where, who = copied.manifest.parent, results.login()
-            verdict = self._work(_("Checking."), lambda: labs.check(task.lab, self.flow.labs, where, who))
+            verdict = self.work(_("Checking."), lambda: labs.check(task.lab, self.flow.labs, where, who))
             for said in telling.verdict(verdict):
                 self.talk.say(said.text)
             return self._done
+        if chosen == "answer" and task:
+            answer(self, task.lab)
+            return self._done
+        if chosen == "keep":
+            kept = self.work(_("Writing the script."), do_keep, self.flow)
+            self.talk.say(_("Beside the report: {names}").format(names=", ".join(one.name for one in kept)))
+            return self._done
         if chosen == "partition":
-            self._work(_("Closing the volume."), self.flow.do_close_volume)
+            self.work(_("Closing the volume."), self.flow.do_close_volume)
             return self._partition
         if chosen in ("disk", "leave"):
-            self._work(_("Taking everything down."), self.flow.do_close)
+            self.work(_("Taking everything down."), self.flow.do_close)
             return self._disk if chosen == "disk" else None
         return self._files
-
-
-def _disk_told(found: Found) -> str:
-    wide = size(found.virtual_size) if found.virtual_size is not None else "?"
-    parts = [safe(found.path), found.format or "?", wide, holders_told(found.held_by)]
-    return ", ".join(filter(None, parts))
-
-
-def _holders(holders: Sequence[Holder]) -> list[str]:
-    return [_("Held by: {names}").format(names=holders_told(holders))] if holders else []
-
-
-def _volume_told(volume: Volume) -> str:
-    content = _("locked") if volume.locked else volume.content or _("nothing that is known")
-    parts = [volume.title, safe(content), size(volume.size), safe(volume.label or "")]
-    if volume.kind == "partition" and volume.partition:
-        parts.append(_("starts at {offset} bytes").format(offset=volume.offset))
-    return ", ".join(filter(None, (*parts, *volume.problems)))
-
-
-def _recovered(copied: Copied, place: Destination | None) -> list[str]:
-    head = _("Recovered") if copied.whole else _("Recovered in part")
-    told = _("{files} files, {size}, in {time}").format(
-        files=grouped(copied.files), size=size(copied.bytes), time=duration(copied.seconds)
-    )
-    sums = _("Checksums: {path}").format(path=safe(copied.manifest))
-    if place and place.remote:
-        sums = _("The checksums went with the files: SHA256SUMS")
-    lines = [f"{head}: {told}", sums]
-    lines += [
-        _("not read: {path}: {what}").format(path=safe(gap.path), what=gap.error) for gap in copied.unreadable
-    ]
-    lines += [
-        _("not kept: {path}: {what}").format(path=safe(lost.path), what=lost.what)
-        for lost in copied.lost_metadata
-    ]
-    return lines
 
 
 def run(flow: Flow, disk: Wish | None, *, plain: bool) -> int:

@@ -1,0 +1,96 @@
+"""What each step of the line-by-line mode stands on: flow, talk, work on the host, help, coach."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
+
+from core.i18n import _
+from core.lab import labs
+from core.lab.lab import Lab, Quiz
+from core.operator import Operator
+from core.session import Session
+from tui import coaching
+from tui.flow import Flow
+from tui.linear.talk import BACK, Asides, Talk
+from tui.screens.lessons import LESSONS
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Step = Callable[[], Any]
+"""A step; it gives the next one, or None at the end."""
+Plan = Callable[[Session], None]
+
+
+class Ground:
+    """One person's talk over one flow."""
+
+    def __init__(self, flow: Flow, talk: Talk) -> None:
+        self.flow = flow
+        self.talk = talk
+        self._asked: set[tuple[str, int]] = set()
+
+    def work(self, told: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Work on the road, by its operator; what is told goes before."""
+        return self.on(self.flow.operator, told, lambda: work(*args, **kwargs))
+
+    def on(self, operator: Operator, told: str, work: Callable[[], T]) -> T:
+        """Work by that operator; nothing goes before it where `told` is empty."""
+        if told:
+            self.talk.say(told)
+        return operator.submit(work).result()
+
+    def asides(self, topic: str, plan: Plan | None = None) -> Asides:
+        """What `?` and `c` tell at a step."""
+
+        def help() -> list[str]:
+            lesson = LESSONS[topic]
+            return [_(lesson.title), *(f"{title}: {text}" for title, text in lesson.parts())]
+
+        def commands() -> list[str]:
+            if plan is None:
+                return []
+            ran = self.flow.operator.submit(self.flow.do_plan, plan).result()
+            told: list[str] = []
+            for one in ran:
+                told += ["# " + one.command.why, one.command.shell()]
+                told += [
+                    "#   " + _("undone by: {command}").format(command=u.shell()) for u in one.command.undo
+                ]
+            return told
+
+        return Asides(help, commands)
+
+    def warn(self) -> None:
+        """What must be known of the open volume."""
+        for told in filter(None, (self.flow.caution, self.flow.remark)):
+            self.talk.say(told)
+
+    # -- the coach --------------------------------------------------------------------------------
+
+    def coach(self, topic: str) -> None:
+        """What the coach of a guided lab says at a step, and what he asks there, each question once."""
+        for title, text in coaching.advice(self.flow, topic):
+            self.talk.say(f"{title}: {text}")
+        exercise = coaching.guided(self.flow)
+        if exercise is None:
+            return
+        for number, quiz in labs.open_questions(exercise.lab, self.flow.labs, topic):
+            if (exercise.lab.name, number) not in self._asked:
+                self._asked.add((exercise.lab.name, number))
+                self._ask(exercise.lab, number, quiz)
+
+    def _ask(self, lab: Lab, number: int, quiz: Quiz) -> None:
+        told = partial(labs.told, lab=lab, folder=self.flow.labs)
+        answers = [(str(at), told(answer.text)) for at, answer in enumerate(quiz.answers)]
+        wrong: set[str] = set()
+        while True:
+            self.talk.say(_("A question, before you decide"))
+            chosen = self.talk.choose(told(quiz.question), answers, self.asides("quiz"))
+            if chosen == BACK:
+                return
+            answer = quiz.answers[int(chosen)]
+            self.talk.say((_("Right.") if answer.right else _("Not so.")) + " " + told(answer.why))
+            if answer.right:
+                labs.answered(lab, self.flow.labs, number, len(wrong))
+                return
+            wrong.add(chosen)

@@ -1,0 +1,127 @@
+"""What is done with a volume, line by line: its files, a subvolume, its journal, a check, a mount."""
+
+from dataclasses import dataclass
+
+from core.i18n import _
+from core.text import safe
+from core.volumes.checkers import CHECKERS
+from core.volumes.filesystems import FILE_SYSTEMS
+from core.volumes.model import Volume
+from core.volumes.state import State
+from tui.cli.common import absolute
+from tui.linear.ground import Ground
+from tui.linear.talk import BACK
+from tui.linear.telling import subvolume_told
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The choices for one volume. `chosen` tells whether its files are open then."""
+
+    ground: Ground
+    volume: Volume
+
+    def chosen(self) -> bool | None:
+        """True when the files are open, False to be asked again, None for another volume."""
+        flow, volume = self.ground.flow, self.volume
+        if volume.pending:
+            told = _("It was not unmounted, as after a crash: its last changes may be in its journal only.")
+            self.ground.talk.say(told)
+        asides = self.ground.asides("volume", flow.plan_open(volume))
+        question = _("What shall be done with {volume}?").format(volume=volume.title)
+        chosen = self.ground.talk.choose(question, self._choices(), asides)
+        if chosen == BACK:
+            return None
+        if chosen == "subvolume":
+            return self._subvolume()
+        if chosen == "check":
+            return self._checked(State.LEFT)
+        if chosen in ("show", "write"):
+            self._show(State.LEFT, writable=chosen == "write")
+            return False
+        return self._browse(State.REPLAYED if chosen == "replay" else State.LEFT)
+
+    def _choices(self) -> list[tuple[str, str]]:
+        replay = _("Browse and copy files, with its journal carried out (after a crash)")
+        return [
+            ("browse", _("Browse and copy files")),
+            ("show", _("Mount it for other tools, for reading only")),
+            ("write", _("Mount it for other tools; what is written goes to an overlay")),
+            *([("replay", replay)] if self._has_journal() and self.volume.pending else []),
+            *([("subvolume", _("A subvolume or snapshot of it"))] if self.volume.content == "btrfs" else []),
+            ("check", _("Check whether it is sound")),
+        ]
+
+    def _has_journal(self) -> bool:
+        system = FILE_SYSTEMS.get(self.volume.content or "")
+        return system is not None and system.replayed is not None
+
+    def _browse(self, state: State, subvolume: str = "") -> bool:
+        flow = self.ground.flow
+        told = _("Mounting it for this program alone.")
+        self.ground.work(told, flow.do_open, self.volume, "loop", state=state, subvolume=subvolume)
+        self.ground.warn()
+        flow.marked = ()
+        return True
+
+    def _show(self, state: State, *, writable: bool) -> None:
+        ground = self.ground
+        place = ground.talk.text(_("At which folder?"), ground.asides("volume"))
+        if place == BACK:
+            return
+        show = lambda: ground.flow.do_show(self.volume, absolute(place), writable, state)  # noqa: E731
+        shown = ground.on(ground.flow.outside, _("Mounting it."), show)
+        ground.talk.say(_("Mounted at {path}.").format(path=safe(shown.point)))
+        later = _("It stays when this program ends. Later: virt-salvage undo {session}")
+        ground.talk.say(later.format(session=shown.session))
+
+    def _subvolume(self) -> bool:
+        ground = self.ground
+        found = ground.work(_("Looking for subvolumes."), ground.flow.do_subvolumes, self.volume)
+        choices = [(f"s{one.id}", subvolume_told(one)) for one in found]
+        question = _("Which subvolume or snapshot?")
+        chosen = ground.talk.choose(question, choices, ground.asides("subvolumes"))
+        return chosen != BACK and self._browse(State.LEFT, chosen.removeprefix("s"))
+
+    def _checked(self, state: State) -> bool:
+        """Check it in a state, tell what was found, and ask what next; see `chosen` for the answer."""
+        ground = self.ground
+        told = {
+            State.LEFT: _("Checking, without writing to the disk."),
+            State.REPLAYED: _("Carrying out its journal in an overlay, and comparing."),
+            State.REPAIRED: _("Repairing it in an overlay, and comparing."),
+        }[state]
+        examined = ground.work(told, ground.flow.do_check, self.volume, state)
+        ground.talk.say(examined.checked.sentence)
+        if examined.differences:
+            ground.talk.say(examined.differences.summary())
+            for change in examined.differences.first:
+                ground.talk.say(change.sentence())
+        checker = CHECKERS.get(self.volume.content or "")
+        choices = [
+            *([("browse", _("Browse and copy the files in that state"))] if state is not State.LEFT else []),
+            *(
+                [("show", _("Mount it at a folder in that state, read only"))]
+                if state is not State.LEFT
+                else []
+            ),
+            *(
+                [("replay", _("Carry out its journal in an overlay, and see which files differ"))]
+                if self._has_journal() and self.volume.pending
+                else []
+            ),
+            *(
+                [("repair", _("Repair it in an overlay, and see which files differ"))]
+                if checker and checker.repair
+                else []
+            ),
+            ("back", _("Back to the volume")),
+        ]
+        chosen = ground.talk.choose(_("What next?"), choices, ground.asides("check"))
+        if chosen == "browse":
+            return self._browse(state)
+        if chosen == "show":
+            self._show(state, writable=False)
+        elif chosen in ("replay", "repair"):
+            return self._checked(State.REPLAYED if chosen == "replay" else State.REPAIRED)
+        return False

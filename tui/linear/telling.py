@@ -1,0 +1,67 @@
+"""What the line-by-line mode says of disks, volumes and copies: one line each."""
+
+from collections.abc import Sequence
+
+from core.disks.finding import Found
+from core.disks.model import Holder
+from core.files.destination import Destination
+from core.files.outcome import Copied
+from core.i18n import _
+from core.text import date, duration, grouped, safe, size
+from core.volumes.model import Volume
+from core.volumes.subvolumes import TOP, Subvolume
+from tui.machines import holders_told
+
+
+def disk_told(found: Found) -> str:
+    """A disk that was found."""
+    wide = size(found.virtual_size) if found.virtual_size is not None else "?"
+    parts = [safe(found.path), found.format or "?", wide, holders_told(found.held_by)]
+    return ", ".join(filter(None, parts))
+
+
+def holders(who: Sequence[Holder]) -> list[str]:
+    """Who holds a disk."""
+    return [_("Held by: {names}").format(names=holders_told(who))] if who else []
+
+
+def volume_told(volume: Volume) -> str:
+    """A volume, with what is wrong with it."""
+    content = _("locked") if volume.locked else volume.content or _("nothing that is known")
+    parts = [volume.title, safe(content), size(volume.size), safe(volume.label or "")]
+    if volume.kind == "partition" and volume.partition:
+        parts.append(_("starts at {offset} bytes").format(offset=volume.offset))
+    return ", ".join(filter(None, (*parts, *volume.problems)))
+
+
+def subvolume_told(one: Subvolume) -> str:
+    """A subvolume or snapshot of a btrfs."""
+    words = [
+        safe(one.path),
+        _("the top: all others lie in it") if one.id == TOP else "",
+        _("snapshot") if one.snapshot else "",
+        _("read-only") if one.read_only else "",
+        _("what a mount shows by itself") if one.default else "",
+        _("made {date}").format(date=date(one.created)) if one.created else "",
+    ]
+    return ", ".join(filter(None, words))
+
+
+def recovered(copied: Copied, place: Destination | None) -> list[str]:
+    """What was copied, and what was not read or kept."""
+    head = _("Recovered") if copied.whole else _("Recovered in part")
+    told = _("{files} files, {size}, in {time}").format(
+        files=grouped(copied.files), size=size(copied.bytes), time=duration(copied.seconds)
+    )
+    sums = _("Checksums: {path}").format(path=safe(copied.manifest))
+    if place and place.remote:
+        sums = _("The checksums went with the files: SHA256SUMS")
+    lines = [f"{head}: {told}", sums]
+    lines += [
+        _("not read: {path}: {what}").format(path=safe(gap.path), what=gap.error) for gap in copied.unreadable
+    ]
+    lines += [
+        _("not kept: {path}: {what}").format(path=safe(lost.path), what=lost.what)
+        for lost in copied.lost_metadata
+    ]
+    return lines
