@@ -8,7 +8,7 @@ from core.lab import catalogue, labs
 from core.runner import SystemRunner
 from tests.conftest import Guard, needs_root
 from tests.tui.test_wizard_road import flow_of, to_files, type_target
-from tests.tui.wizard import on, shown, until, wizard
+from tests.tui.wizard import choose, on, shown, until, wizard
 from tui.screens.done import DoneScreen
 from tui.screens.files import FilesScreen
 from tui.screens.how import ClashScreen, HowScreen
@@ -49,7 +49,7 @@ async def test_what_is_there_is_asked_about_and_the_rest_follows(
         changed = [path for path in files if path.stat().st_nlink == 1 and path.stat().st_size][:2]
         for path in changed:
             path.write_text("of the operator")
-        await pilot.press("1")
+        await choose(pilot, "files")
         await on(pilot, FilesScreen)
         await pilot.press("y")
         await on(pilot, ClashScreen)

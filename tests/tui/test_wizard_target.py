@@ -17,7 +17,7 @@ from core.lab import catalogue, labs
 from core.runner import SystemRunner
 from tests.conftest import Guard, needs_root
 from tests.tui.test_wizard_road import flow_of, to_files, type_target
-from tests.tui.wizard import Wizard, on, reads, refused, shown, until, wizard
+from tests.tui.wizard import Wizard, choose, on, reads, refused, shown, until, wizard
 from tui.screens.done import DoneScreen
 from tui.screens.files import FilesScreen
 from tui.screens.how import HowScreen
@@ -122,7 +122,7 @@ async def test_archives_and_what_is_no_name_of_one(disk: Path, tmp_path: Path, g
         await on(pilot, FilesScreen)
         await sent_to(pilot, "tar", str(tmp_path / "rescued.tar"))
         assert "rescued.tar.SHA256SUMS" in shown(pilot)
-        await pilot.press("1")
+        await choose(pilot, "files")
         await on(pilot, FilesScreen)
         await sent_to(pilot, "zip", str(tmp_path / "rescued.zip"), whole=False)
         assert "It was one file with" in shown(pilot)
