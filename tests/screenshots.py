@@ -238,6 +238,23 @@ class Album:
         return path
 
 
+class Chinese(Album):
+    """The steps of the road in Simplified Chinese, to see that columns stay in line with wide characters."""
+
+    async def take(self, pilot: Pilot[int], name: str, *, seconds: float = 0) -> None:
+        if name in STEPS:
+            await settled(pilot)
+            await self._draw(pilot, name, Look(CHINESE, SMALL))
+            await self._become(pilot, Look(""))
+
+
+CHINESE = "zh"
+STEPS = frozenset(
+    ("01-start", "03-task", "04-disk", "05-protect", "06-partitions", "08-open", "09-files", "12-done")
+)
+"""What is drawn in Chinese too."""
+
+
 async def settled(pilot: Pilot[int]) -> None:
     """Wait until nothing is worked on and nothing is left to draw."""
     deadline = time.monotonic() + PATIENCE
@@ -348,7 +365,8 @@ async def files(album: Album, pilot: Pilot[int]) -> None:
     await pilot.pause(0.5)
     await album.take(pilot, "09-files", seconds=2)
     await aside(album, pilot, "t", TargetScreen, "10-target")
-    await screenshots_files.asides(album, pilot)
+    if not isinstance(album, Chinese):  # they wait for what is told in English
+        await screenshots_files.asides(album, pilot)
     await aside(album, pilot, "u", StackScreen, "13-undo")
     await pilot.press("y")
     await arrived(pilot, ProgressScreen)
@@ -408,14 +426,16 @@ def alone() -> Iterator[None]:
 
 
 @contextmanager
-def stage() -> Iterator[None]:
+def stage(language: str = "en") -> Iterator[None]:
     """A host that looks the same everywhere."""
     if PLACE.exists():
         raise SystemExit(f"{PLACE} is there already: see whether something is mounted in it, then remove it.")
     os.environ.update(TZ="UTC", COLORTERM="truecolor", TERM="xterm-256color")
     os.environ.pop("NO_COLOR", None)
     time.tzset()
-    use_language("en")
+    use_language(language)
+    Watched.halfway.clear()
+    Watched.drawn.clear()
     PLACE.mkdir(mode=0o700)
     before = Path.cwd()
     os.chdir(PLACE)
@@ -445,6 +465,10 @@ def main(arguments: Sequence[str]) -> int:
         for pictures in (walk, screenshots_protect.walk, screenshots_labs.walk):
             with stage():
                 asyncio.run(pictures(album))
+        chinese = Chinese(folder)
+        with stage("zh_CN"):
+            asyncio.run(walk(chinese))
+        album.taken += chinese.taken
     drawn = [*album.taken, album.develop()]
     for path in drawn:
         print(path)

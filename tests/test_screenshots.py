@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import needs_root
-from tests.screenshots import LOOKS
+from tests.screenshots import CHINESE, LOOKS
 
 KEPT = Path(__file__).parents[1] / "screenshots"
 
@@ -43,7 +43,9 @@ def test_there_is_every_picture_and_no_other(drawn: Path) -> None:
 
 
 @needs_root
-@pytest.mark.parametrize("look", ["", *(look.folder for look in LOOKS)], ids=lambda name: name or "usual")
+@pytest.mark.parametrize(
+    "look", ["", *(look.folder for look in LOOKS), CHINESE], ids=lambda name: name or "usual"
+)
 def test_the_pictures_show_the_program_as_it_is(drawn: Path, look: str) -> None:
     for path in sorted((drawn / look).glob("*.svg")):
         kept = KEPT / path.relative_to(drawn)
