@@ -434,8 +434,8 @@ def stage(language: str = "en") -> Iterator[None]:
     os.environ.pop("NO_COLOR", None)
     time.tzset()
     use_language(language)
-    Watched.halfway.clear()
-    Watched.drawn.clear()
+    for event in (Watched.halfway, Watched.drawn, Watched.searching, Watched.searched):
+        event.clear()
     PLACE.mkdir(mode=0o700)
     before = Path.cwd()
     os.chdir(PLACE)
