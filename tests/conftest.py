@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import time
@@ -59,6 +60,13 @@ class Guard:
         while self.left_behind() and time.monotonic() < deadline:
             time.sleep(0.05)
         assert self.left_behind() == []
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As pytest's own, but with a short name: sockets are made below it, and unix(7) allows 107 bytes."""
+    name = re.sub(r"\W", "_", request.node.name.removeprefix("test_"))
+    return tmp_path_factory.mktemp(name[:12])
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ async def test_path_outside_is_allowed_by_name_only(tmp_path: Path) -> None:
         await on(pilot, TroubleScreen)
         await choose(pilot, "0")
         await on(pilot, ProtectScreen)
-        assert "base.qcow2" in shown(pilot)
+        await until(pilot, lambda: "base.qcow2" in shown(pilot))
 
 
 async def test_disk_in_use_cannot_be_attached(tmp_path: Path) -> None:

@@ -305,11 +305,11 @@ async def test_mounted_in_sight_left_up_and_finished_later(
         await choose(pilot, "leave")
         await until(pilot, lambda: pilot.app.return_code is not None)
     assert os.path.ismount(point)
-    async with wizard(state) as pilot:
+    async with wizard(state, size=(140, 40)) as pilot:
         await on(pilot, StartScreen)
         await choose(pilot, "left")
         await on(pilot, LeftoversScreen)
-        assert str(disk) in shown(pilot)
+        await until(pilot, lambda: str(disk) in shown(pilot))
         await pilot.press("enter")
         await until(pilot, lambda: not point.exists())
         await until(pilot, lambda: "Nothing is up" in shown(pilot))

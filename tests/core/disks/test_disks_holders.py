@@ -255,7 +255,7 @@ def test_a_writer_of_another_container_is_known_by_its_lock_or_by_the_count(
 def test_without_root_it_says_what_it_could_not_see(tmp_path: Path) -> None:
     """As nobody: the machine's open files are hidden, its arguments are not."""
     image, up = content(tmp_path / "a.raw"), tmp_path / "up"
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(stat.S_IMODE(folder.stat().st_mode) | 0o055)
     argv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-m", "tui.main"]
     words = ["--state-dir", "/nonexistent/state", "--format", "raw", "inspect", "--json", str(image)]

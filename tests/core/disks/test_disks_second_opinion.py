@@ -21,8 +21,6 @@ SAME_FORMAT = {"vhd": "vpc", "iso": "raw", "gpt": "raw", "luks": "raw"}
 """What oslo calls by another name: VHD is vpc for QEMU; a table or LUKS at the start makes no container."""
 
 BOOT_SECTOR = "oslo takes the boot sector of a file system for a partition table, and a damaged one"
-DIFFERENCE = "oslo does not look whether a VHD is a difference to a parent, which QEMU would show as zeros"
-LOG = "oslo does not look for a log that wants replay, for which QEMU does not open a VHDX"
 FIELDS = "oslo looks for references only, not whether the other fields of a header can be true"
 IN_TRAILER = "oslo does not look at the end of the file, where a VHD of fixed size has its footer"
 NOT_KNOWN = "oslo does not know the format and takes it for raw"
@@ -30,10 +28,8 @@ NEWER = "oslo takes extended L2 entries (QEMU 5.2) for an unknown feature"
 SPLIT = "oslo takes every VMDK of several files for unsafe; here the files were looked at, one by one"
 
 UNLIKE = {
-    "dfvfs/fat-differential.vhd": DIFFERENCE,
     "dfvfs/fat-parent.vhd": IN_TRAILER,
     "dftt/from_brian/7-undel-ntfs.d/7-ntfs-undel.dd": BOOT_SECTOR,
-    "discutils/Vhdx/Data/vhdx-log-replay.vhdx": LOG,
     "qemu-iotests/afl5.img": FIELDS,
     "qemu-iotests/empty.bochs": NOT_KNOWN,
     "qemu-iotests/parallels-v1": NOT_KNOWN,
