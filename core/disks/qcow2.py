@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from core.disks.header import LARGEST, MOST, Header, Reference, Source, cut_short, text_of
 from core.disks.model import Encryption, Snapshot
+from core.disks.reach import needed_end
 from core.i18n import _
 
 MAGIC = b"QFI\xfb"
@@ -255,4 +256,18 @@ def parse_first(source: Source) -> Header:
         name = text_of(source.exactly(offset, length, _("the backing file name")))
         references = (Reference("backing", name),) if name else ()
     encryption = _ENCRYPTION[crypt]
-    return Header("qcow", virtual_size, references, problems=_told(encryption), encryption=encryption)
+    problems = list(_told(encryption))
+    needed = needed_end(
+        source, (l1_offset, l1_size), 8 << l2_bits, ">", lambda entry: _end_of(entry, cluster_bits)
+    )
+    if needed > source.size:
+        problems.append(cut_short(needed, source.size))
+    return Header("qcow", virtual_size, references, problems=tuple(problems), encryption=encryption)
+
+
+def _end_of(entry: int, cluster_bits: int) -> int:
+    """Where a cluster of version 1 ends; see decompress_cluster and get_cluster_offset in block/qcow.c."""
+    if not entry >> 63:
+        return entry + (1 << cluster_bits) if entry else 0
+    shift = 63 - cluster_bits
+    return (entry & ((1 << shift) - 1)) + (entry >> shift & ((1 << cluster_bits) - 1))

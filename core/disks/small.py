@@ -8,6 +8,7 @@ import struct
 
 from core.disks.header import LARGEST, MOST, Header, Reference, Source, cut_short, text_of
 from core.disks.model import SECTOR
+from core.disks.reach import needed_end
 from core.i18n import _
 
 QED = b"QED\0"
@@ -46,6 +47,11 @@ def parse_qed(source: Source) -> Header:
         name = text_of(source.exactly(name_at, name_size, _("the backing file name")))
         references = (Reference("backing", name, "raw" if features & 4 else None),)
     problems = [_("The image was not closed cleanly and wants a check.")] if features & 2 else []
+    needed = needed_end(
+        source, (l1, entries), entries * 8, "<", lambda place: place + cluster if place > 1 else 0
+    )
+    if needed > source.size:
+        problems.append(cut_short(needed, source.size))
     blocked = _("The image uses features that QEMU's qed does not have.") if features & ~7 else ""
     return Header("qed", virtual_size, references, problems=tuple(problems), blocked=blocked)
 

@@ -177,6 +177,10 @@ def parse_sparse(source: Source) -> Header:
     if needed > source.size:
         problems.append(cut_short(needed, source.size))
     blocked = way_out = ""
+    (overhead,) = struct.unpack_from("<Q", head, 64)
+    if source.size < overhead * SECTOR <= LARGEST:  # vmdk_open_vmdk4 does not open it then
+        blocked = cut_short(overhead * SECTOR, source.size)
+        way_out = _("Get a complete copy of the file, or search a byte copy of it for files.")
     if not text.strip(b"\0"):
         blocked = _("This is an extent of a VMDK, not the disk itself: its descriptor is another file.")
         way_out = _("Open the small text file (.vmdk) that names it.")
@@ -254,9 +258,15 @@ def _needed_end(
         grains = struct.unpack(f"<{len(data) // 4}I", data[: len(data) // 4 * 4])
         last = max(grains, default=0)
         if last > 1:
-            length = 1 if compressed else grain * SECTOR
+            length = _packed_length(source, last * SECTOR) if compressed else grain * SECTOR
             needed = max(needed, last * SECTOR + length)
     return needed
+
+
+def _packed_length(source: Source, offset: int) -> int:
+    """Bytes of a compressed grain with the marker before it: its sector (8) and its length (4)."""
+    marker = source.some(offset, 12)
+    return 12 + struct.unpack_from("<I", marker, 8)[0] if len(marker) == 12 else 12
 
 
 def parse_esx_sparse(source: Source) -> Header:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from core import host, loops, mounts
+from core.files import delivery
 from core.files.destination import Destination
 from core.files.progress import Meter, Progress
 from core.runner import SystemRunner
@@ -24,7 +25,6 @@ from tests.conftest import Guard, Program, needs_root
 from tests.hostile.small_disks import small_disks
 from tests.tui.wizard import on, reads, shown, until, wizard
 from tui.flow import Flow
-from tui.screens import files as files_screen
 from tui.screens import progress as progress_screen
 from tui.screens.files import FilesScreen
 from tui.screens.partitions import PartitionsScreen
@@ -218,7 +218,7 @@ async def test_a_target_that_stalls_leaves_the_screen_alive(
 ) -> None:
     guard.watch(disk)
     monkeypatch.setattr(progress_screen, "SILENT", 1.0)
-    monkeypatch.setattr(files_screen, "lacking", lambda _target: "")  # it stalls once the copy has begun
+    monkeypatch.setattr(delivery, "lacking", lambda _target: "")  # it stalls once the copy has begun
     async with wizard(tmp_path / "state", disk) as pilot:
         flow: Flow = pilot.app.flow  # type: ignore[attr-defined]
         await on(pilot, ProtectScreen)

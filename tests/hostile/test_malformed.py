@@ -417,13 +417,16 @@ def test_how_much_is_missing_is_said(kind: str, folders: tuple[Path, Path, Path]
     home, away, state = folders
     image = KINDS[kind](content(away / "raw"), home / f"a.{kind.split('-')[0]}")
     length = image.stat().st_size
-    os.truncate(image, length - min(length // 3, 1 << 20) // 512 * 512)
+    # the last half of a small streamed VMDK is padding that nobody misses
+    lost = length // 2 if kind == "vmdk-stream" else min(length // 3, 1 << 20)
+    os.truncate(image, length - lost // 512 * 512)
     guard.watch(image)
     before = seen(home)
     told = ask(state, "inspect", image)
     assert told.status in (0, 1, 3), told
     assert seen(home) == before
     if kind != "vpc-fixed":  # its footer was what made it one: what is left is a raw disk under another name
+        assert "cut short" in told.text, told
         assert "missing" in told.text, told
     else:
         assert "The name says" in told.text, told

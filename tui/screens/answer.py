@@ -27,13 +27,15 @@ class AnswerScreen(Dialog[str]):
         with Vertical(id="dialog"):
             yield Static(_("The question of the ticket"), classes="title", markup=False)
             yield Static(plain(self._question), classes="said")
-            yield Input(self._before, compact=True)
+            yield Input(compact=True)
             yield Static(id="wrong", classes="warning")
             yield KeyLine(id="keys")
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.query_one(Input).focus()
+        line = self.query_one(Input)
+        line.value = self._before
+        line.focus()
         self.query_one(KeyLine).show([("Enter", _("answer")), ("Esc", _("back")), ("F1", _("help"))])
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
