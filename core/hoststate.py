@@ -82,6 +82,10 @@ class HostState:
             _namespace(process),
         )
 
+    def maps(self, name: str) -> bool:
+        """Whether there is a mapping whose name begins so."""
+        return any(one.kind == "mapping" and one.paths[0].startswith(name) for one in self.things)
+
     def to_json(self) -> dict[str, list[str]]:
         """The state as the report tells it."""
         return {
@@ -132,6 +136,7 @@ class Owners:
         self._keys: dict[tuple[str | int, ...], str] = {}
         self._targets: dict[tuple[str, str], str] = {}
         self._mapped: dict[str, str] = {}
+        self._below: dict[str, str] = {}
 
     def add(self, session: str, entries: Iterable[Entry]) -> None:
         """Know what a session put up by its journal."""
@@ -142,9 +147,11 @@ class Owners:
             if entry.what == "dm":
                 self._mapped[f"{os.path.basename(entry.target)}p"] = session
             if entry.what in ("lv", "luks", "md"):
-                names = VolumeSnapshot.mappings(entry.facts) if "tag" in entry.facts else ()
-                for name in names or (os.path.basename(entry.target),):
-                    self._mapped[name] = session
+                name = os.path.basename(entry.target)
+                if "tag" in entry.facts:
+                    name, below = VolumeSnapshot.mappings(entry.facts)
+                    self._mapped[below], self._below[below] = session, name
+                self._mapped[name] = session
             if entry.what in ("mount", "fuse-export"):
                 self._targets[("mount", entry.target)] = session
             if entry.what == "nbd" and "slot" in entry.facts:
@@ -152,8 +159,11 @@ class Owners:
             if "pid" in known:
                 self._keys[("process", known["pid"], known.get("started", 0))] = session
 
-    def owner(self, thing: Thing) -> str:
-        """The session that put it up; empty for somebody else."""
+    def owner(self, thing: Thing, after: HostState) -> str:
+        """The session that put it up; empty for somebody else.
+
+        What LVM has below a volume serves all its snapshots: where it is there `after` ours, it is theirs.
+        """
         if session := self._keys.get((thing.kind, *thing.key)):
             return session
         for path in thing.paths:
@@ -162,7 +172,9 @@ class Owners:
                 return session
             if thing.kind == "mapping":
                 for start, session in self._mapped.items():
-                    if path.startswith(start):
+                    if path.startswith(start) and not (
+                        start in self._below and thing in after.things and not after.maps(self._below[start])
+                    ):
                         return session
         return ""
 
@@ -222,13 +234,15 @@ def prove(
     after = HostState.now(sessions, before)
     for account in others:
         owners.add(account.session, account.entries)
-    found = [Difference(one.sign, one.thing, owners.owner(one.thing)) for one in differences(before, after)]
+    found = [
+        Difference(one.sign, one.thing, owners.owner(one.thing, after)) for one in differences(before, after)
+    ]
     known = {(one.thing.kind, one.thing.key) for one in found}
     # Also what was there before the proof began, such as what a dead session had up, must be gone.
     found += [
         Difference("+", thing, owner)
         for thing in after.things
-        if (thing.kind, thing.key) not in known and (owner := owners.owner(thing)) in mine
+        if (thing.kind, thing.key) not in known and (owner := owners.owner(thing, after)) in mine
     ]
     ours = [one for one in found if one.owner in mine and one.sign != "-"]
     rest = [one for one in found if one.owner not in mine]

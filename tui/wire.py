@@ -7,8 +7,10 @@ it changes, and no more. Positions and styles are written as ECMA-48 has them: C
 SGR (8.3.117), EL (8.3.41), ED (8.3.39).
 """
 
+import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 
 from rich.cells import cell_len
@@ -279,3 +281,11 @@ class SparingDriver(LinuxDriver):
         told = wire.sent(data) if isinstance(wire, Wire) else data
         if told:
             super().write(told)
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """The size that the terminal has, if it knows one: exported COLUMNS stay when it is resized."""
+        with suppress(OSError):
+            size = os.get_terminal_size(self.fileno)
+            if all(size):
+                return size.columns, size.lines
+        return super()._get_terminal_size()

@@ -10,12 +10,12 @@ sockets in the session's folder, read-only, with no network; see qemu-nbd(8).
 
 import itertools
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from core import child
 from core.command import SERVING, Command, Limits, Variable
 from core.disks import overlay as overlays
 from core.disks.export import NODE, export
@@ -145,20 +145,14 @@ def _put_together(front: _Front, number: int, run: Sequence[Link], below: Path |
     }
     command = Command(
         tied(
-            (
-                sys.executable,
-                "-m",
-                SERVING,
-                f"--socket={place}",
-                f"--pid-file={known}",
-                json.dumps(described),
-            ),
+            child.argv(SERVING, f"--socket={place}", f"--pid-file={known}", json.dumps(described)),
             front.tie,
         ),
         why=_("Put the disk together from its files: QEMU does not read this format."),
         effect=_("a daemon that serves the disk over a socket in the state folder"),
         captures="SERVER",
         background=True,
+        environment=child.environment(),
         limits=None,
     )
     _start(front, command, place, known, front.lock.descriptors)

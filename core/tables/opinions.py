@@ -1,14 +1,11 @@
 """What libparted and sfdisk say about a table copy (see `core.tables.sectors`)."""
 
-import importlib.util
 import json
-import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import core
+from core import child
 from core.command import Command
 from core.errors import ToolMissing
 from core.i18n import _
@@ -48,19 +45,10 @@ class Opinion:
 def libparted_command(copy: Path, sector_size: int) -> Command:
     """The child process that asks libparted about the table copy `copy`."""
     return Command(
-        (sys.executable, "-P", "-m", "core.tables.libparted", str(copy), str(sector_size)),
+        child.argv("core.tables.libparted", str(copy), str(sector_size)),
         _("Reads the partition table with libparted, from a copy of the table's own sectors."),
-        environment=(("PYTHONPATH", _module_path()),),
+        environment=child.environment("parted"),
     )
-
-
-def _module_path() -> str:
-    """The folders of this program and of pyparted, for a child without the person's environment."""
-    folders = [str(Path(core.__file__).resolve().parent.parent)]
-    found = importlib.util.find_spec("parted")
-    if found and found.origin:
-        folders.append(str(Path(found.origin).resolve().parent.parent))
-    return os.pathsep.join(dict.fromkeys(folders))
 
 
 def sfdisk_command(copy: Path) -> Command:

@@ -33,8 +33,8 @@ class VolumeSnapshot:
         return {"group": group, "volume": tag, "origin": origin, "tag": tag}
 
     @staticmethod
-    def mappings(facts: Facts) -> tuple[str, ...]:
-        """The beginnings of the names of all mappings that there are for its sake."""
+    def mappings(facts: Facts) -> tuple[str, str]:
+        """The beginning of the names of its own mappings, and the name of the one that LVM has below."""
         group = str(facts["group"])
         return lvm.mapped(group, facts["volume"]), lvm.mapped(group, facts["origin"]) + "-real"
 

@@ -19,7 +19,18 @@ import pyte
 PROGRAM = "import sys; from tui.main import main; sys.exit(main())"
 SIZE = (80, 24)
 XTERM = {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
-_OWN = ("TERM", "COLORTERM", "NO_COLOR", "COLORFGBG", "TMUX", "LANG", "LC_ALL", "LC_CTYPE")
+_OWN = (
+    "COLUMNS",
+    "LINES",
+    "TERM",
+    "COLORTERM",
+    "NO_COLOR",
+    "COLORFGBG",
+    "TMUX",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+)
 """What says what the terminal is like; taken from nobody but the test."""
 _STRANGE = re.compile(rb"\x1b\[[>=<?][0-9;]*u|\x1b\[\?[0-9;]*\$p|\x1b\[>[0-9;]*[a-z]")
 """Questions and keyboard modes that a terminal may ignore; pyte would write some of them."""

@@ -71,7 +71,13 @@ def test_a_mount_by_script_stays_until_it_is_told(
     guard.watch(disk)
     point = tmp_path / "m"
     script = written(program, tmp_path / "s.sh", "mount", disk, "5", point, "--writable")
-    running = subprocess.Popen(["bash", str(script)], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    running = subprocess.Popen(
+        ["bash", str(script)],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        # a shell that was started without hangups, as by nohup(1), can set no trap for them
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL) and None,
+    )
     deadline = time.monotonic() + 60
     while not (point / "home").is_dir():
         assert time.monotonic() < deadline

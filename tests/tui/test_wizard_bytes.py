@@ -85,8 +85,11 @@ def test_a_terminal_that_something_wrote_over_is_drawn_anew_by_a_key(tmp_path: P
 
 
 def test_it_follows_the_terminals_size(tmp_path: Path) -> None:
-    """By the kernel's signal, live: too small, wide, usual; nothing of the size before is left."""
-    with terminal(tmp_path) as one:
+    """By the kernel's signal, live: too small, wide, usual; nothing of the size before is left.
+
+    COLUMNS and LINES, which some shells export, stay as they were.
+    """
+    with terminal(tmp_path, environ={**XTERM, "COLUMNS": "80", "LINES": "24"}) as one:
         one.shows("What shall be done")
         one.settled()
         one.resize(30, 10)

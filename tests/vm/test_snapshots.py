@@ -163,9 +163,10 @@ KILLED = (
 kill -9 $backup; wait $backup 2>/dev/null
 lvs --noheadings -o lv_name,lv_tags v-g; echo --
 salvage --json status; echo --
-salvage undo --all 2>&1 || exit 1
+salvage undo --all 2>&1; status=$?
 lvs --noheadings -o lv_name,lv_tags v-g
 lvremove -qq -y v-g/virt-salvage-mine
+exit $status
 """
 )
 

@@ -7,12 +7,12 @@ lost member is reckoned from the first parity; the second one would be wanted fo
 import errno
 import json
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from core import child
 from core.command import SERVING, Command
 from core.disks.view import View
 from core.errors import Refused
@@ -74,13 +74,14 @@ def show(stack: Stack, view: View, array: Array, begin: int, folder: Path, title
     described = json.dumps({"array": {**told, "members": members, "path": str(view.path)}})
     place, path = folder / f"r{stack.number}.nbd", folder / f"joined-{stack.number}.raw"
     known = place.with_suffix(".pid")
-    argv = (sys.executable, "-m", SERVING, f"--socket={place}", f"--pid-file={known}", described)
+    argv = child.argv(SERVING, f"--socket={place}", f"--pid-file={known}", described)
     command = Command(
         tied(argv, tie),
         why=_("Put the array together, and reckon what was on the lost member from the others."),
         effect=_("a daemon that serves the disk over a socket in the state folder"),
         captures="SERVER",
         background=True,
+        environment=child.environment(),
         limits=None,
     )
     serve(

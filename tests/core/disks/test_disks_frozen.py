@@ -17,7 +17,7 @@ from core.disks import frozen, logical
 from core.disks.frozen import Frozen, Plan, planned, take
 from core.disks.model import Disk
 from core.errors import Cancelled, NeedsRoot, NoSpace, Refused, SalvageError, WrongUsage
-from core.hoststate import Owners, Thing
+from core.hoststate import HostState, Owners, Thing
 from core.lvm import LogicalVolume, mapped, unmapped
 from core.runner import CancelToken, PlanRunner, Result, SystemRunner
 from core.undo.journal import Entry
@@ -211,13 +211,21 @@ def test_a_snapshot_that_lvm_still_makes_is_waited_for(monkeypatch: pytest.Monke
     assert not busy
 
 
-def test_what_lvm_makes_for_its_sake_is_ours_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ours_is_up", [True, False])
+def test_what_lvm_has_below_is_ours_while_our_snapshot_is_there(tmp_path: Path, ours_is_up: bool) -> None:
+    """Once ours is gone, it serves somebody else's snapshot of the same volume."""
     facts = VolumeSnapshot.facts("v-g", TAG, "web-01")
     owners = Owners(tmp_path)
     owners.add("S", [Entry(1, "lv", f"/dev/v-g/{TAG}", "held", "", 0.0, (), (), facts)])
-    for name in (mapped("v-g", TAG), mapped("v-g", TAG) + "-cow", "v--g-web--01-real"):
-        assert owners.owner(Thing("mapping", ("dm-1", name), name, (name,))) == "S"
-    assert owners.owner(Thing("mapping", ("dm-0", "v--g-web--01"), "", ("v--g-web--01",))) == ""
+    own, cow, below, volume = (
+        Thing("mapping", ("dm-1", name), name, (name,))
+        for name in (mapped("v-g", TAG), mapped("v-g", TAG) + "-cow", "v--g-web--01-real", "v--g-web--01")
+    )
+    after = HostState((own, cow, below, volume) if ours_is_up else (below, volume), 0)
+    assert owners.owner(own, after) == owners.owner(cow, after) == "S"
+    assert owners.owner(below, after) == ("S" if ours_is_up else "")
+    assert owners.owner(below, HostState((), 0)) == "S"
+    assert owners.owner(volume, after) == ""
 
 
 def test_without_a_journal_it_is_seen_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from core import child
 from core.errors import SalvageError
 from core.runner import SystemRunner
-from core.tables import opinions
 from core.tables.judge import read_table
 from core.tables.model import Gap, PartitionTable
 from tests.conftest import Program
@@ -209,7 +209,7 @@ def test_without_room_for_the_table_copy_our_own_reading_stands(tmp_path: Path) 
 
 def test_without_libparted_our_own_reading_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     disk = mbr_disk(tmp_path / "disk", 8192, (0, 0x83, 64, 100))
-    monkeypatch.setattr(opinions.sys, "executable", shutil.which("false"))
+    monkeypatch.setattr(child.sys, "executable", shutil.which("false"))
     table = read(disk)
     assert [p.start for p in table.partitions] == [64]
     assert any("libparted could not be asked" in problem for problem in table.problems)
