@@ -7,7 +7,7 @@ A kind answers three questions about a journal entry. What does the kernel call 
 import os
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -18,6 +18,7 @@ from core.i18n import _
 from core.undo.connected import SlotKind
 from core.undo.journal import Entry
 from core.undo.mappings import OwnMapping
+from core.undo.settings import SettingKind
 from core.undo.snapshots import VolumeSnapshot
 from core.undo.standing import Facts, Standing
 
@@ -323,49 +324,6 @@ class FileKind:
                 effect=_("it is gone"),
             ),
         )
-
-
-class SettingKind:
-    """How large the requests of a loop device may be: the kernel keeps that beyond the device's release."""
-
-    outlives_boot = False
-    needs: Mapping[str, type] = MappingProxyType({"device": str, "set": str, "restores": str})
-    knows: Mapping[str, type] = MappingProxyType({})
-    _SCRIPT = 'echo "$2" > "/sys/block/${1#/dev/}/queue/max_sectors_kb"'
-
-    @classmethod
-    def command(cls, device: str, value: str) -> Command:
-        return Command(
-            ("sh", "-c", cls._SCRIPT, "sh", device, value),
-            why=_("Let the device write in small pieces: each is written whole, or its loss is noticed."),
-            effect=_("the device asks for {value} KiB at a time").format(value=value),
-        )
-
-    @staticmethod
-    def _path(device: str) -> Path:
-        return Path("/sys/block", device.removeprefix("/dev/"), "queue/max_sectors_kb")
-
-    @classmethod
-    def facts(cls, device: str, value: str) -> dict[str, Any]:
-        return {"device": device, "set": value, "restores": cls._path(device).read_text().strip()}
-
-    def identify(self, target: str, facts: Facts) -> dict[str, Any]:
-        return {"device": facts["device"], "set": facts["set"], "restores": facts["restores"]}
-
-    def find(self, entry: Entry) -> str | None:
-        return entry.target if self._stands(entry) else None
-
-    def _stands(self, entry: Entry) -> bool:
-        path = self._path(entry.facts["device"])
-        changed = entry.facts["set"] != entry.facts["restores"]
-        return changed and path.exists() and path.read_text().strip() == entry.facts["set"]
-
-    def standing(self, entry: Entry) -> Standing:
-        return Standing.OURS if self._stands(entry) else Standing.GONE
-
-    def undo(self, target: str, identity: Facts) -> tuple[Command, ...]:
-        command = self.command(identity["device"], identity["restores"])
-        return (replace(command, why=_("Give the device back the size of its requests.")),)
 
 
 _MOUNT = MountKind()

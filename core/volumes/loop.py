@@ -17,7 +17,8 @@ from core.disks.view import View
 from core.errors import NeedsRoot
 from core.i18n import _
 from core.runner import Result
-from core.undo.pairs import LoopKind, Pair, SettingKind
+from core.undo.pairs import LoopKind, Pair
+from core.undo.settings import SettingKind
 from core.undo.stack import Stack
 from core.volumes.model import Volume
 

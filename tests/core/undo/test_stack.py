@@ -16,6 +16,7 @@ from core.undo.journal import NAME
 from core.undo.pairs import FileKind, LoopKind, MountKind, Pair
 from core.undo.stack import Stack
 from core.undo.state import StateFolder
+from core.volumes.loop import in_small_pieces
 from tests.conftest import Guard, needs_root
 
 pytestmark = needs_root
@@ -112,6 +113,29 @@ def test_a_loop_number_that_somebody_else_uses_now_stays(stack: Stack, image: Pa
         assert loops.loop(loop) is not None
     finally:
         subprocess.run(["losetup", "--detach", loop], check=True)
+
+
+@pytest.mark.hostile(52)
+@pytest.mark.parametrize("taken", [False, True])
+def test_the_size_of_requests_goes_back_unless_somebody_else_has_the_loop(
+    stack: Stack, image: Path, taken: bool
+) -> None:
+    loop = _attach(stack, image)
+    size = Path("/sys/block", loop.removeprefix("/dev/"), "queue/max_sectors_kb")
+    found = size.read_text()
+    in_small_pieces(stack, loop)
+    small = size.read_text()
+    assert small != found
+    if taken:
+        subprocess.run(["losetup", "--detach", loop], check=True)
+        subprocess.run(["losetup", "--read-only", loop, image], check=True)
+    try:
+        assert all(release.released for release in stack.release_to())
+        assert size.read_text() == (small if taken else found)
+    finally:
+        size.write_text(found)
+        if taken:
+            subprocess.run(["losetup", "--detach", loop], check=True)
 
 
 @pytest.mark.hostile(55)

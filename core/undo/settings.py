@@ -1,0 +1,67 @@
+"""Settings of devices, as the undo stack knows them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from core import loops
+from core.command import Command
+from core.i18n import _
+from core.undo.journal import Entry
+from core.undo.standing import Facts, Standing
+
+
+class SettingKind:
+    """How large the requests of a loop device may be: the kernel keeps that beyond the device's release.
+
+    Once something else is attached to the same device, it is theirs.
+    """
+
+    outlives_boot = False
+    needs: Mapping[str, type] = MappingProxyType({"device": str, "set": str, "restores": str})
+    knows: Mapping[str, type] = MappingProxyType({})
+    _SCRIPT = 'echo "$2" > "/sys/block/${1#/dev/}/queue/max_sectors_kb"'
+
+    @classmethod
+    def command(cls, device: str, value: str) -> Command:
+        return Command(
+            ("sh", "-c", cls._SCRIPT, "sh", device, value),
+            why=_("Let the device write in small pieces: each is written whole, or its loss is noticed."),
+            effect=_("the device asks for {value} KiB at a time").format(value=value),
+        )
+
+    @staticmethod
+    def _path(device: str) -> Path:
+        return Path("/sys/block", device.removeprefix("/dev/"), "queue/max_sectors_kb")
+
+    @classmethod
+    def facts(cls, device: str, value: str) -> dict[str, Any]:
+        return {
+            "device": device,
+            "set": value,
+            "restores": cls._path(device).read_text().strip(),
+            "sequence": loops.node_sequence(device),
+        }
+
+    def identify(self, target: str, facts: Facts) -> dict[str, Any]:
+        return {"device": facts["device"], "set": facts["set"], "restores": facts["restores"]}
+
+    def find(self, entry: Entry) -> str | None:
+        return entry.target if self._stands(entry) else None
+
+    def _stands(self, entry: Entry) -> bool:
+        path = self._path(entry.facts["device"])
+        attached = loops.loop(entry.facts["device"])
+        if attached and attached.sequence != entry.facts.get("sequence", attached.sequence):
+            return False
+        changed = entry.facts["set"] != entry.facts["restores"]
+        return changed and path.exists() and path.read_text().strip() == entry.facts["set"]
+
+    def standing(self, entry: Entry) -> Standing:
+        return Standing.OURS if self._stands(entry) else Standing.GONE
+
+    def undo(self, target: str, identity: Facts) -> tuple[Command, ...]:
+        command = self.command(identity["device"], identity["restores"])
+        return (replace(command, why=_("Give the device back the size of its requests.")),)
