@@ -50,7 +50,7 @@ class SlotKind:
             if identity.get("deaf") or slots.server(target) != pid:
                 return (
                     Command(
-                        ("kill", "-KILL" if identity.get("deaf") else "-TERM", str(pid)),
+                        ("kill", "-KILL", str(pid)) if identity.get("deaf") else ("kill", str(pid)),
                         why=_("End the server that was started for the slot."),
                         effect=_("the server is gone"),
                     ),
