@@ -218,8 +218,12 @@ class Album:
         for line in app.screen.query(Input):
             line.cursor_blink = False
         app.refresh(layout=True)
-        await pilot.pause(0.05)
-        await pilot.pause()
+        shown: list[str] = []
+        for _turn in range(40):
+            await pilot.pause(0.05)
+            before, shown = shown, [strip.text for strip in app.screen._compositor.render_strips()]
+            if shown == before:
+                break
 
     @staticmethod
     def _write_png(drawing: str, path: Path) -> Image.Image:

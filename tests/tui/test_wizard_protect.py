@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from textual.containers import VerticalScroll
 from textual.widgets import Input
 
 from core.committing import Commit
 from core.disks.convert import WRITTEN
-from core.errors import Cancelled
+from core.errors import Cancelled, SalvageError
 from core.runner import SystemRunner
 from core.undo.state import StateFolder
 from tests.conftest import Guard, needs_root
@@ -30,6 +31,7 @@ from tui.screens.partitions import PartitionsScreen
 from tui.screens.protect import ProtectScreen
 from tui.screens.shown import ShownScreen
 from tui.screens.start import StartScreen
+from tui.screens.step import KeyLine
 from tui.screens.trouble import TroubleScreen
 from tui.screens.volume import VolumeScreen
 from tui.widgets.path_field import PathField
@@ -225,6 +227,25 @@ async def test_a_path_too_long_for_its_line_keeps_the_choices_apart(tmp_path: Pa
         ]
         inner = shown(pilot).splitlines()[at + 1]
         assert inner.index(lines[at + 1][:5]) == shown(pilot).splitlines()[at].index("Allow")
+
+
+async def test_an_error_names_the_keys_that_turn_its_pages_as_long_as_it_has_some(tmp_path: Path) -> None:
+    async with wizard(tmp_path / "state") as pilot:
+        await on(pilot, StartScreen)
+        pilot.app.push_screen(TroubleScreen(SalvageError("What was. " * 200)))
+        await on(pilot, TroubleScreen)
+        text = pilot.app.screen.query_one(VerticalScroll)
+        for lines, has_pages in ((24, True), (70, False), (24, True)):
+            await pilot.resize_terminal(80, lines)
+            for true, what in (
+                (lambda: bool(text.max_scroll_y), "the room"),
+                (lambda: "read on" in shown(pilot), "the keys"),
+            ):
+                await until(pilot, lambda true=true, has_pages=has_pages: true() == has_pages, what)
+        # the room changes once more, and no step of its own looks at it
+        text.styles.max_height = text.styles.height = 100
+        await until(pilot, lambda: not text.max_scroll_y, "all of it")
+        await until(pilot, lambda: "read on" not in text.screen.query_one(KeyLine).render().plain, "its keys")
 
 
 async def test_another_format_is_written_and_said_to_be_no_backup(

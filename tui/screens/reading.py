@@ -36,6 +36,7 @@ class Reading(Dialog[A]):
     def on_mount(self) -> None:
         super().on_mount()
         self.query_one(Menu).focus()
+        self.watch(self.query_one(VerticalScroll), "show_vertical_scrollbar", self._name_keys, init=False)
         self.call_after_refresh(self._fit)
 
     def on_resize(self) -> None:
