@@ -7,6 +7,7 @@ background daemons are tied to it (setpriv --pdeathsig follows the thread that s
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import ParamSpec, TypeVar
 
 from core.runner import CancelToken
@@ -24,13 +25,17 @@ class Operator:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="operator")
 
     def submit(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Do `work` after what was handed over before; an earlier wish to stop does not reach it."""
+        """Do `work` after what was handed over before; an earlier wish to stop does not reach it.
+
+        It sees the context variables of whoever hands it over: a screen that is gone by then finds its app
+        only there.
+        """
 
         def run() -> T:
             self.cancel.reset()
             return work(*args, **kwargs)
 
-        return self._thread.submit(run)
+        return self._thread.submit(copy_context().run, run)
 
     def close(self) -> None:
         """Wait for the work that was handed over, then end the thread."""

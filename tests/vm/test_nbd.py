@@ -156,7 +156,7 @@ def test_several_at_once_take_a_slot_each(machine: Machine) -> None:
 
 
 def test_without_devices_for_partitions_a_loop_device_stands_on_the_slot(machine: Machine) -> None:
-    free = "while test -e /sys/block/nbd0/pid; do sleep 0.1; done; modprobe -r nbd"
+    free = "while test -e /sys/block/nbd0/pid; do sleep 0.1; done; until modprobe -r nbd; do sleep 0.1; done"
     again = "qemu-nbd --connect=/dev/nbd0 --format=raw /tmp/theirs"
     assert (
         machine.run(f"qemu-nbd --disconnect /dev/nbd0; {free} && modprobe nbd max_part=0 && {again}").status
