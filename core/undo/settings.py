@@ -12,6 +12,9 @@ from core.i18n import _
 from core.undo.journal import Entry
 from core.undo.standing import Facts, Standing
 
+_USUAL = 1280
+"""KiB that the kernel lets a device ask for unless told otherwise (block/blk.h, BLK_DEF_MAX_SECTORS_CAP)."""
+
 
 class SettingKind:
     """How large the requests of a loop device may be: the kernel keeps that beyond the device's release.
@@ -38,10 +41,15 @@ class SettingKind:
 
     @classmethod
     def facts(cls, device: str, value: str) -> dict[str, Any]:
+        path = cls._path(device)
+        found = path.read_text().strip()
+        if found == value:  # left by another session, whose number this one took
+            largest = int(path.with_name("max_hw_sectors_kb").read_text())
+            found = str(min(_USUAL, largest))
         return {
             "device": device,
             "set": value,
-            "restores": cls._path(device).read_text().strip(),
+            "restores": found,
             "sequence": loops.node_sequence(device),
         }
 

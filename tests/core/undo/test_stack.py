@@ -116,25 +116,27 @@ def test_a_loop_number_that_somebody_else_uses_now_stays(stack: Stack, image: Pa
 
 
 @pytest.mark.hostile(52)
-@pytest.mark.parametrize("taken", [False, True])
+@pytest.mark.parametrize(("before", "taken"), [("1280", False), ("1280", True), ("64", False)])
 def test_the_size_of_requests_goes_back_unless_somebody_else_has_the_loop(
-    stack: Stack, image: Path, taken: bool
+    stack: Stack, image: Path, before: str, taken: bool
 ) -> None:
+    """Also where a session before it, whose loop was taken, had to leave it small."""
     loop = _attach(stack, image)
     size = Path("/sys/block", loop.removeprefix("/dev/"), "queue/max_sectors_kb")
     found = size.read_text()
-    in_small_pieces(stack, loop)
-    small = size.read_text()
-    assert small != found
-    if taken:
-        subprocess.run(["losetup", "--detach", loop], check=True)
-        subprocess.run(["losetup", "--read-only", loop, image], check=True)
     try:
+        size.write_text(before)
+        in_small_pieces(stack, loop)
+        small = size.read_text()
+        if taken:
+            subprocess.run(["losetup", "--detach", loop], check=True)
+            subprocess.run(["losetup", "--read-only", loop, image], check=True)
         assert all(release.released for release in stack.release_to())
-        assert size.read_text() == (small if taken else found)
+        assert small == "64\n"
+        assert size.read_text() == (small if taken else "1280\n")
     finally:
         size.write_text(found)
-        if taken:
+        if loops.loop(loop):
             subprocess.run(["losetup", "--detach", loop], check=True)
 
 
