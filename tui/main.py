@@ -105,9 +105,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _language(given: Sequence[str]) -> str | None:
     """The language that is asked for: the help and a wrong call are told in it already."""
-    for word, following in zip(given, [*given[1:], ""], strict=True):
-        if word == "--lang" and following:
-            return following
+    for at, word in enumerate(given):
+        if word == "--lang" and at + 1 < len(given):
+            return given[at + 1]
         if word.startswith("--lang="):
             return word.partition("=")[2]
     return None

@@ -9,16 +9,15 @@ from core import child
 from core.command import SERVING
 
 
-@pytest.mark.parametrize("module", [SERVING, "core.tables.libparted"])
-def test_it_is_found_from_anywhere(module: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("module", "libraries"), [(SERVING, ()), ("core.tables.libparted", ("parted",))])
+def test_it_is_found_from_anywhere(module: str, libraries: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "core").mkdir()
     (tmp_path / "core/__init__.py").write_text("raise SystemExit('the working folder stood in')")
-    found = child.environment("parted")
     ended = subprocess.run(
         # pip's own note of where the checkout is would find it too
         [child.argv(module)[0], "-S", *child.argv(module, "--help")[1:]],
         cwd=tmp_path,
-        env=dict(found),
+        env=dict(child.environment(*libraries)),
         capture_output=True,
         text=True,
         timeout=60,

@@ -41,7 +41,7 @@ class Terminal:
 
     def __init__(
         self,
-        state: Path,
+        state: Path | None,
         *arguments: str,
         program: str = PROGRAM,
         environ: Mapping[str, str] = XTERM,
@@ -51,7 +51,7 @@ class Terminal:
         self.resize(*size, slave)
         kept = {name: value for name, value in os.environ.items() if name not in _OWN}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", program, "--state-dir", str(state), *arguments],
+            [sys.executable, "-c", program, *(("--state-dir", str(state)) if state else ()), *arguments],
             stdin=slave,
             stdout=slave,
             stderr=slave,
@@ -124,13 +124,13 @@ class Terminal:
 
 @contextmanager
 def terminal(
-    state: Path,
+    state: Path | None,
     *arguments: str,
     program: str = PROGRAM,
     environ: Mapping[str, str] = XTERM,
     size: tuple[int, int] = SIZE,
 ) -> Iterator[Terminal]:
-    """A wizard at work; ended at the end, whatever it does."""
+    """A wizard at work; ended at the end, whatever it does. Without `state` it is given no option for it."""
     one = Terminal(state, *arguments, program=program, environ=environ, size=size)
     try:
         yield one

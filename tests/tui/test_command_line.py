@@ -74,6 +74,20 @@ def test_the_wizard_wants_a_terminal(program: Program) -> None:
     assert "virt-salvage --help" in called.err
 
 
+@pytest.mark.parametrize("given", [(), ("--lang",), ("list", "--lang")])
+def test_nothing_and_half_of_an_option_are_wrong_usage_and_no_mistake_of_ours(given: tuple[str, ...]) -> None:
+    """Called as it is, without the folder that other tests give."""
+    called = subprocess.run(
+        [sys.executable, "-m", "tui.main", *given],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (called.returncode, called.stdout) == (2, "")
+    assert "Traceback" not in called.stderr and "--help" in called.stderr
+
+
 def test_the_command_line_does_without_the_screen_library() -> None:
     script = (
         "import sys, tui.main, tui.cli.files, tui.cli.mounting;"

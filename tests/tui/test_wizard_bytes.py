@@ -71,6 +71,19 @@ def test_a_console(console: str, tmp_path: Path) -> None:
         assert styles <= {b"", b"0", b"1", b"7", b"1;7", b"0;1", b"0;7", b"0;1;7"}, styles
 
 
+def test_it_opens_when_nothing_at_all_is_given(tmp_path: Path) -> None:
+    """As `make run` and `virt-salvage` call it; only the folder that would be this host's is another."""
+    elsewhere = (
+        "import os, pathlib, sys, tui.main;"
+        "tui.main.default_folder = lambda: pathlib.Path(os.environ['STATE']);"
+        "sys.exit(tui.main.main())"
+    )
+    with terminal(None, program=elsewhere, environ={**XTERM, "STATE": str(tmp_path)}) as one:
+        one.shows("What shall be done")
+        one.press("q")
+        assert one.ended() == 0
+
+
 def test_a_terminal_that_something_wrote_over_is_drawn_anew_by_a_key(tmp_path: Path) -> None:
     with terminal(tmp_path) as one:
         one.shows("What shall be done")
