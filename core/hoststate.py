@@ -196,10 +196,10 @@ class Proof:
         return not self.ours
 
     def sentence(self) -> str:
-        """The proof in one line."""
+        """The proof in one line; where something of ours is left, each thing on a line of its own below."""
         if self.ours:
-            left = "; ".join(str(one) for one in self.ours)
-            return _("The host is not as it was found. Of ours there is still: {things}.").format(things=left)
+            still = _("The host is not as it was found. Of ours there is still:")
+            return "\n".join([still, *(f"  {one}" for one in self.ours)])
         there = Counter(thing.kind for thing in self.after.things)
         counts = ", ".join(
             [

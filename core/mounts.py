@@ -73,6 +73,24 @@ def at(point: str | Path) -> list[Mount]:
     return [mount for mount in mounts() if mount.point == wanted]
 
 
+def over(point: str | Path) -> Mount | None:
+    """What hides the mounts on one mount point: a mount on one of the folders above it, put there later.
+
+    By the table alone: no file system is asked.
+    """
+    wanted = os.path.abspath(point)
+    table = mounts()
+    on = {(mount.parent, mount.point): mount for mount in table}
+    here = next((mount for mount in table if mount.point == "/"), None)
+    folders = [*reversed(Path(wanted).parents), Path(wanted)]
+    for folder in map(str, folders):
+        while here and (above := on.get((here.id, folder))):
+            here = above
+    if here is None or here.point == wanted or not any(mount.point == wanted for mount in table):
+        return None
+    return here
+
+
 def below(folder: str | Path) -> list[Mount]:
     """The mounts on `folder` and inside of it."""
     wanted = os.path.abspath(folder)

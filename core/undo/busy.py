@@ -213,6 +213,8 @@ def devices(mount: mounts.Mount) -> frozenset[str]:
 
 def _place(entry: Entry, others: list[Namespace]) -> _Place | None:
     if entry.what in ("mount", "fuse-export"):
+        if mounts.over(entry.target):
+            return None  # what the path leads to is somebody else's
         here = in_sight(entry)
         if here:
             return _Place(Target(devices(here), frozenset({here.id})), here.point, here.id)

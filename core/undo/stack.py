@@ -9,7 +9,7 @@ from core.command import Command, Variable
 from core.errors import SalvageError
 from core.i18n import _
 from core.runner import CancelToken, Result, Runner
-from core.text import safe
+from core.text import quoted, safe
 from core.undo import busy, connected
 from core.undo.journal import Entry, Journal
 from core.undo.pairs import Pair, kind_of, known_kind
@@ -196,6 +196,8 @@ class Stack:
             if found.what == "mount":
                 return self._stuck(found, note.format(target=_name(found)))
             return self._released(found, note.format(target=_name(found)))
+        if found.what in ("mount", "fuse-export") and (cover := mounts.over(found.target)):
+            return self._stuck(found, _hidden(found, cover))
         self.journal.append("releasing", n=entry.number)
         cancel, self.runner.cancel = self.runner.cancel, CancelToken()
         self.releasing = True
@@ -317,6 +319,14 @@ def _not_known(entry: Entry) -> str:
     told = note.format(target=_name(entry)) + " " + _("It was left alone.")
     commands = "; ".join(safe(line) for line in entry.undo)
     return told + " " + _("By hand: {commands}").format(commands=commands) if commands else told
+
+
+def _hidden(entry: Entry, cover: mounts.Mount) -> str:
+    """What is said of a mount that no path leads to."""
+    note = _("{target} is still up: {source} was mounted over it at {point} later, and hides it.")
+    told = note.format(target=_name(entry), source=safe(cover.source), point=safe(cover.point))
+    by_hand = _("By hand: {commands}").format(commands=f"umount {quoted(cover.point)}")
+    return f"{told} {by_hand}"
 
 
 def _name(entry: Entry) -> str:

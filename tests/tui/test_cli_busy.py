@@ -152,7 +152,7 @@ def test_a_program_is_ended_after_two_questions(point: Path, state_dir: Path) ->
         terminal = Terminal("--state-dir", str(state_dir), "undo", "--end")
         terminal.until("[y/N]")
         assert f"sleep (pid {one.pid}, root) works in {point}" in terminal.said
-        terminal.answer("y")
+        terminal.answer("Yes")
         terminal.until("Type END")
         assert one.poll() is None
         terminal.answer("END")

@@ -81,7 +81,7 @@ def _end(context: Context, held: Held) -> None:
     if not context.options.yes:
         count = len(programs)
         asked = ngettext("End this program?", "End these {count} programs?", count).format(count=count)
-        if not _agrees(context, asked + " [y/N] ", "y"):
+        if not _agrees(context, asked + " [y/N] ", "y", "yes"):
             return
         if not _agrees(context, _("What they have not saved is lost. Type END to end them: "), "end"):
             return
@@ -104,10 +104,10 @@ def _asks() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def _agrees(context: Context, question: str, word: str) -> bool:
-    """Whether the answer on the terminal is that word; a wish to stop is none."""
+def _agrees(context: Context, question: str, *words: str) -> bool:
+    """Whether the answer on the terminal is one of those words; a wish to stop is none."""
     context.ask(question)
     while not context.cancel.cancelled:
         if select.select([sys.stdin], [], [], 0.1)[0]:
-            return sys.stdin.readline().strip().casefold() == word
+            return sys.stdin.readline().strip().casefold() in words
     return False

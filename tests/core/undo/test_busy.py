@@ -45,8 +45,8 @@ class Up:
         attach = Command(argv, why="w", effect="e", captures="LOOP")
         facts = lambda: LoopKind.facts(self.image, 0, size)  # noqa: E731
         self.loop = stack.put_up(Pair("loop", attach, "", facts=facts))
-        self.point = folder / "m"
-        self.point.mkdir()
+        self.point = folder / "at/m"
+        self.point.mkdir(parents=True)
         mount = Command(("mount", self.loop, str(self.point)), why="w", effect="e")
         here = lambda: MountKind.facts(self.point, self.loop)  # noqa: E731
         stack.put_up(Pair("mount", mount, str(self.point), (self.loop,), here))
@@ -474,6 +474,23 @@ def test_what_somebody_mounts_over_the_place_then_stays(up: Up) -> None:
 
 
 @pytest.mark.hostile(55)
+def test_what_is_hidden_by_a_mount_on_a_folder_above_is_said_to_be(up: Up) -> None:
+    """No path leads to it: who works in that folder of the host now holds nothing of ours."""
+    over = up.point.parent
+    subprocess.run(["mount", "-t", "tmpfs", "cover", over], check=True)
+    try:
+        up.point.mkdir()
+        with child(*python(READY), cwd=up.point):
+            released = up.undo()
+        assert [one.released for one in released] == [False, False]
+        assert f"cover was mounted over it at {over}" in released[0].note
+        assert f"By hand: umount {over}" in released[0].note
+        assert patience.stuck(released).holders == ()
+    finally:
+        subprocess.run(["umount", over], check=True)
+    up.down()
+
+
 def test_a_mount_of_somebody_below_it_is_not_taken_along(up: Up) -> None:
     (up.point / "inside").mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "theirs", up.point / "inside"], check=True)
