@@ -12,13 +12,22 @@ from unittest.mock import patch
 
 from core.disks.model import Disk
 from core.session import Session
+from tests.conftest import Guard
 from tests.core.volumes.layer_disks import Run, luks_disk, lvm_disk
 
 SIZE = 6 << 20
 """Bytes of a disk's file system; the disk itself is a little larger, so that it can be told from others."""
 SECRET = "dear reader\n"
 FORMATS = ("raw", "qcow2")
-_DISKS = {"disk": "disk", "vg/whole": "lvm", "vg/pieces": "lvm", "1/luks": "luks"}
+_DISKS = {
+    "disk": "disk",
+    "vg/whole": "lvm",
+    "vg/pieces": "lvm",
+    "1/luks": "luks",
+    "2": "parted",
+    "md:five": "array",
+    "inner/root": "nested",
+}
 """The names of the disks by the volumes that they have."""
 
 
@@ -41,9 +50,12 @@ class Place:
 
     @property
     def disks(self) -> list[Path]:
-        """All disks."""
+        """All disks that were made."""
         return [
-            self.base / f"{name}.{format}" for name in dict.fromkeys(_DISKS.values()) for format in FORMATS
+            path
+            for name in dict.fromkeys(_DISKS.values())
+            for format in FORMATS
+            if (path := self.base / f"{name}.{format}").exists()
         ]
 
     @property
@@ -72,6 +84,18 @@ class Place:
     def backup(self) -> Path:
         return self.base / "backup"
 
+    @property
+    def soon(self) -> float:
+        """Seconds that a release waits for what hangs, in the place of many; other programs end sooner."""
+        return 0.5
+
+    def guarded(self) -> Guard:
+        """What compares the host with what it is now."""
+        return Guard(self.base)
+
+    def clear(self) -> None:
+        """Take down what `make_disks` put up."""
+
     def make_disks(self) -> None:
         """Raw and qcow2 disks: with one file system, with a volume group, with an encrypted partition."""
         raw, tree = self.disk("raw"), self.base / "tree"
@@ -86,11 +110,16 @@ class Place:
         lvm_disk(self.disk("raw", "vg/whole"), {"whole": [Run(0, 0, 4)], "pieces": pieces}, [10])
         self.passphrase.write_text(SECRET)
         luks_disk(self.disk("raw", "1/luks"), SECRET.rstrip("\n"))
-        for raw in self.disks[::2]:
+        self.convert_disks()
+
+    def convert_disks(self) -> None:
+        """A qcow2 disk beside each raw one."""
+        for raw in self.disks:
             argv = ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, raw.with_suffix(".qcow2")]
             subprocess.run(argv, check=True)
 
 
+_ENCRYPTED = ("1/luks", "inner/root")
 _STATES = {"replayed": ["--replay"], "repaired": ["--repair"]}
 
 
@@ -102,21 +131,28 @@ class Pipeline:
     protection: str
     """``read-only``, ``overlay`` or ``backup``; ``replayed`` and ``repaired`` make an overlay themselves."""
     action: str
-    """``list``, ``copy`` or ``mount``."""
+    """``list``, ``copy`` or ``mount``; ``snapshot`` backs a volume of the host up."""
     volume: str = "disk"
+    way: str = ""
+    """How partitions get devices: ``kpartx`` or ``nbd``, else as the program chooses."""
 
     @property
     def name(self) -> str:
         what = "" if self.volume == "disk" else f" {self.volume}"
-        return f"{self.format} {self.protection} {self.action}{what}"
+        way = f" by {self.way}" if self.way else ""
+        return f"{self.format} {self.protection} {self.action}{what}{way}"
 
     def calls(self, place: Place, state: Path) -> list[list[str]]:
         """The calls of the program, one after the other; what is mounted is undone by the second."""
         disk = ["--state-dir", str(state), "--format", self.format]
+        if self.action == "snapshot":
+            return [[*disk, "backup", "--lvm-snapshot", self.volume, str(place.backup)]]
         given = [str(place.disk(self.format, self.volume)), self.volume]
-        if self.volume.endswith("luks"):
+        if self.volume in _ENCRYPTED:
             given = ["--passphrase-file", str(place.passphrase), *given]
         given = [*_STATES.get(self.protection, ()), *given]
+        if self.way:
+            given = ["--way", self.way, *given]
         match self.action:
             case "list":
                 return [[*disk, "ls", *given, "/home"]]
@@ -167,4 +203,4 @@ PIPELINES = (
     Pipeline("raw", "read-only", "mount", "1/luks"),
     Pipeline("qcow2", "read-only", "list", "1/luks"),
 )
-"""What is in pieces or encrypted goes without the device mapper here; with it, see tests/vm."""
+"""What is in pieces or encrypted goes without the device mapper here; with it, see `classical`."""

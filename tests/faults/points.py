@@ -26,8 +26,7 @@ from core.runner import Result, SystemRunner
 from core.undo import journal, stack
 from core.undo.journal import Journal
 
-SOON = 0.5
-"""Seconds that a release waits for what hangs, in the place of many."""
+_DAEMONS = ("qemu-storage-daemon", "qemu-nbd")
 LINE_BEFORE, LINE_AFTER, PROGRAM, CHANGE, PIECE = "before line", "after line", "program", "change", "piece"
 
 
@@ -106,6 +105,8 @@ class Injector:
     state: Path
     marker: str
     """The TMPDIR of everything that this run starts."""
+    soon: float
+    """Seconds that a release waits for what hangs, in the place of many."""
 
     def __post_init__(self) -> None:
         self.points: list[Point] = []
@@ -159,7 +160,7 @@ class Injector:
         """What is started in the place of `argv`."""
         tie, words = _tie(argv)
         label = os.path.basename(words[0])
-        daemon = label == "qemu-storage-daemon"
+        daemon = label in _DAEMONS
         if self.reach(PROGRAM, label, daemon=daemon):
             self.failing = self.fault == "keeps failing"
             if daemon and self.fault == "hangs":
@@ -170,7 +171,7 @@ class Injector:
     def limited(self, command: Command) -> Command:
         """A release waits a moment for a program that hangs, not a minute."""
         if self.releasing and self.fault.startswith("hangs") and command.limits:
-            return replace(command, limits=replace(command.limits, wall=SOON))
+            return replace(command, limits=replace(command.limits, wall=self.soon))
         return command
 
 
@@ -198,7 +199,7 @@ _DEAF = 'trap "" TERM; kill -INT "$PPID"; exec -a "$0" tail -f /dev/null -- "$@"
 
 def exports(marker: str) -> list[int]:
     """The export daemons that a run started."""
-    return [pid for pid, words in ours(marker) if b"qemu-storage-daemon" in words]
+    return [pid for pid, words in ours(marker) if any(one.encode() in words for one in _DAEMONS)]
 
 
 def ours(marker: str) -> Iterator[tuple[int, bytes]]:
@@ -259,7 +260,7 @@ def injected(injector: Injector) -> Iterator[None]:
     """Everything in the product that has a point passes by the injector."""
     with ExitStack() as patches:
         if injector.fault == "hangs":
-            patches.enter_context(patch.object(stack, "PATIENCE", SOON))
+            patches.enter_context(patch.object(stack, "PATIENCE", injector.soon))
         patches.enter_context(patch.object(Journal, "append", _appending(injector)))
         patches.enter_context(full_disk(lambda: injector.full, lambda: injector.torn))
         patches.enter_context(patch.object(runner, "subprocess", _starting(injector)))

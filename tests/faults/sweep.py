@@ -1,6 +1,7 @@
 """All faults at all points of all pipelines: `python -m tests.faults.sweep [--sample] [--only WORD]`.
 
-Prints a table of pipelines and faults and ends with 1 if anything was left behind.
+With `--classical` the pipelines that need the device mapper, nbd and md, on a host that does nothing
+else; see `tests.vm.faults`. Prints a table of pipelines and faults and ends with 1 if anything was left.
 """
 
 import argparse
@@ -16,11 +17,28 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+from tests.faults import classical
 from tests.faults.pipelines import PIPELINES, Pipeline, Place
 from tests.faults.points import FAULTS, Point, faults_at
 from tests.faults.trial import Bench, Outcome, Trial, die_with_parent
 
 _FORK = multiprocessing.get_context("fork")
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where a sweep can be done: what a sweeper's place is, and the pipelines that work there."""
+
+    place: type[Place]
+    pipelines: tuple[Pipeline, ...]
+
+    def only(self, word: str) -> "Ground":
+        """With the pipelines alone whose name contains the word."""
+        return Ground(self.place, tuple(one for one in self.pipelines if word in one.name))
+
+
+HERE = Ground(Place, PIPELINES)
+CLASSICAL = Ground(classical.ClassicalPlace, classical.PIPELINES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +63,7 @@ class Swept:
         """Pipelines down, faults across: how many there were, and how many left something."""
         count = Counter((one.trial.pipeline.name, one.trial.fault) for one in self.outcomes if one.hit)
         bad = Counter((one.trial.pipeline.name, one.trial.fault) for one in self.bad)
-        names = [pipeline.name for pipeline in PIPELINES]
+        names = list(dict.fromkeys(one.trial.pipeline.name for one in self.outcomes))
         rows = [["", *FAULTS]]
         for name in names:
             cells = [(count[name, fault], bad[name, fault]) for fault in FAULTS]
@@ -55,13 +73,12 @@ class Swept:
         return "\n".join("  ".join(cell.rjust(width) for cell, width in line) for line in lines)
 
 
-def trials(base: Path, only: str = "") -> list[Trial]:
-    """Every fault that can hit, at every point of every pipeline whose name contains `only`."""
-    with Bench(Place(base / "points", 0)) as bench:
+def trials(base: Path, ground: Ground) -> list[Trial]:
+    """Every fault that can hit, at every point of every pipeline."""
+    with Bench(ground.place(base / "points", 0)) as bench:
         return [
             Trial(pipeline, point, fault)
-            for pipeline in PIPELINES
-            if only in pipeline.name
+            for pipeline in ground.pipelines
             for point in bench.points(pipeline)
             for fault in faults_at(point)
         ]
@@ -72,19 +89,20 @@ def sampled(every: Sequence[Trial], seed: int = 0) -> list[Trial]:
     places: dict[tuple[Pipeline, Point], list[Trial]] = {}
     for trial in every:
         places.setdefault((trial.pipeline, trial.point), []).append(trial)
+    pipelines = list(dict.fromkeys(trial.pipeline for trial in every))
     return [
-        those[(seed + number + 5 * PIPELINES.index(pipeline)) % len(those)]
+        those[(seed + number + 5 * pipelines.index(pipeline)) % len(those)]
         for number, ((pipeline, _point), those) in enumerate(places.items())
     ]
 
 
-def sweep(base: Path, chosen: Sequence[Trial], workers: int) -> Iterator[Outcome]:
+def sweep(base: Path, kind: type[Place], chosen: Sequence[Trial], workers: int) -> Iterator[Outcome]:
     """Run the trials, `workers` at a time, each in its own place below `base`."""
     connections: list[Connection] = []
     processes = []
     for number in range(workers):
         ours, theirs = _FORK.Pipe(duplex=False)
-        place = Place(base / f"w{number}", number + 1)
+        place = kind(base / f"w{number}", number + 1)
         process = _FORK.Process(target=_work, args=(place, chosen[number::workers], theirs))
         process.start()
         theirs.close()
@@ -121,17 +139,19 @@ def _work(place: Place, chosen: Sequence[Trial], told: Connection) -> None:
     told.close()
 
 
-def swept(base: Path, *, sample: bool, workers: int, only: str = "", quiet: bool = True) -> Swept:
+def swept(
+    base: Path, *, sample: bool, workers: int, ground: Ground = HERE, seed: int = 0, quiet: bool = True
+) -> Swept:
     """Sweep all, or a sample that covers every point."""
     began = time.monotonic()
-    every = trials(base, only)
-    chosen = sampled(every) if sample else every
+    every = trials(base, ground)
+    chosen = sampled(every, seed) if sample else every
     outcomes = []
-    for outcome in sweep(base, chosen, workers):
+    for outcome in sweep(base, ground.place, chosen, workers):
         outcomes.append(outcome)
         for finding in outcome.findings:
             print(f"{outcome.trial}: {finding}", flush=True)
-        if not quiet and len(outcomes) % 100 == 0:
+        if not quiet and len(outcomes) % 20 == 0:
             print(f"{len(outcomes)} of {len(chosen)}", file=sys.stderr, flush=True)
     return Swept(tuple(outcomes), time.monotonic() - began)
 
@@ -139,13 +159,21 @@ def swept(base: Path, *, sample: bool, workers: int, only: str = "", quiet: bool
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.sweep")
     parser.add_argument("--sample", action="store_true", help="one fault for each point")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="which one of a point's faults")
     parser.add_argument("--only", default="", metavar="WORD", help="pipelines whose name contains WORD")
     parser.add_argument("--workers", type=int, default=min(4, os.cpu_count() or 1))
+    parser.add_argument("--classical", action="store_true", help="the ways of the test machine, on this host")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, _stop)
+    ground = (CLASSICAL if options.classical else HERE).only(options.only)
     with tempfile.TemporaryDirectory(prefix="virt-salvage-faults-") as folder:
         done = swept(
-            Path(folder), sample=options.sample, workers=options.workers, only=options.only, quiet=False
+            Path(folder),
+            sample=options.sample,
+            workers=1 if options.classical else options.workers,
+            ground=ground,
+            seed=options.seed,
+            quiet=False,
         )
     print(done.table())
     slowest = max(done.outcomes, key=lambda one: one.undo_seconds)

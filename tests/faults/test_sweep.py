@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import Guard, needs_root
 from tests.faults.pipelines import PIPELINES, Place
 from tests.faults.points import FAULTS
-from tests.faults.sweep import sampled, swept, trials
+from tests.faults.sweep import HERE, sampled, swept, trials
 from tests.faults.trial import Bench
 
 pytestmark = needs_root
@@ -32,7 +32,7 @@ def test_nothing_is_left_behind(tmp_path: Path, guard: Guard) -> None:
 
 
 def test_the_sample_comes_to_every_point(tmp_path: Path) -> None:
-    every = trials(tmp_path, "overlay mount")
+    every = trials(tmp_path, HERE.only("overlay mount"))
     chosen = sampled(every)
     assert {(one.pipeline, one.point) for one in chosen} == {(one.pipeline, one.point) for one in every}
     labels = [one.point.label for one in chosen if one.pipeline.format == "qcow2"]

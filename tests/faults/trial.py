@@ -23,13 +23,14 @@ from core import loops, mounts
 from core.errors import Exit
 from core.undo.state import StateFolder
 from tests.conftest import Guard
+from tests.faults.classical import LoneGuard
 from tests.faults.pipelines import Pipeline, Place, undo
 from tests.faults.points import Injector, Point, Seat, full_disk, injected, ours
 from tui.main import main
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds that a run may take; more is a program that hangs."""
-_SMALL = 16 << 20
+_SMALL = 64 << 20
 """Bytes of the small file system."""
 _STATUSES = frozenset(Exit)
 """Wrong usage too: where blkid fails, a volume group is not seen, and there is no such volume."""
@@ -85,13 +86,14 @@ class Bench:
         self.place.small.mkdir()
         argv = ["mount", "-t", "tmpfs", "-o", f"size={_SMALL}", "faults", str(self.place.small)]
         subprocess.run(argv, check=True)
-        self.guard = Guard(self.place.base)
+        self.guard = self.place.guarded()
         self.guard.watch(*self.place.disks)
         return self
 
     def __exit__(self, *_error: object) -> None:
         self.sweep_away()
         subprocess.run(["umount", str(self.place.small)], check=True)
+        self.place.clear()
 
     # -- running ------------------------------------------------------------------------------
 
@@ -136,7 +138,9 @@ class Bench:
         return Outcome(trial, tuple(findings), time.monotonic() - began, undo_seconds, hit)
 
     def _injector(self, at: Point | None, fault: str, seat: Seat, state: Path) -> Injector:
-        return Injector(at, fault, seat, lambda: None, self._fill_up, state, self._marker(state))
+        return Injector(
+            at, fault, seat, lambda: None, self._fill_up, state, self._marker(state), self.place.soon
+        )
 
     @staticmethod
     def _marker(state: Path) -> str:
@@ -158,10 +162,8 @@ class Bench:
     def _fill_up(self) -> None:
         about = os.statvfs(self.place.small)
         assert about.f_blocks * about.f_frsize == _SMALL, "nothing but the small file system may be filled"
-        piece = bytes(about.f_frsize)
-        with open(self.place.small / "ballast", "ab", buffering=0) as file:
-            for _block in range(about.f_bfree):
-                file.write(piece)
+        with open(self.place.small / "ballast", "ab") as file:
+            os.posix_fallocate(file.fileno(), 0, about.f_bavail * about.f_frsize)
 
     def _child(self, work: Callable[[], int], state: Path, terminal: Injector | None = None) -> Ended:
         """Run `work` in a process of its own, as far as can be like a new interpreter's."""
@@ -237,6 +239,8 @@ class Bench:
                 subprocess.run(["losetup", "--detach", loop.path], check=False)
         for state in (self.place.state, self.place.small / "state"):
             subprocess.run(["rm", "-rf", "--one-file-system", str(state)], check=False)
+        if isinstance(self.guard, LoneGuard):
+            self.guard.take_down()
         if self.place.point.is_dir():
             self.place.point.rmdir()
 

@@ -8,8 +8,9 @@ while read -r module; do
 done </modules/order
 
 # The order of the disks can differ from boot to boot, their serial numbers cannot.
+root=/dev/ubda
 for disk in /sys/block/vd*; do
-    read -r serial <"$disk/serial"
+    [ ! -e "$disk/serial" ] || read -r serial <"$disk/serial"
     [ "$serial" != vm-root ] || root=/dev/${disk##*/}
 done
 mount -t squashfs -o ro "$root" /lower

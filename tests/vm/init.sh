@@ -15,16 +15,32 @@ hostname vm
 busybox ip link set lo up
 
 nine=trans=virtio,version=9p2000.L,msize=512000
-mount -t 9p -o ro,$nine,cache=loose checkout /checkout
-mount -t 9p -o $nine,cache=none scratch /scratch
-mount -t 9p -o $nine,cache=none commands /run/commands
-if mount -t 9p -o ro,$nine,cache=loose site /site 2>/dev/null; then
+share() { # TAG PLACE CACHE: a folder of the host, by its path where the kernel is a program of the host
+    path=$(option "share-$1")
+    if [ "$path" ]; then mount -t hostfs -o "$path" "$1" "$2"; else mount -t 9p -o "$nine,cache=$3" "$1" "$2"; fi
+}
+share checkout /checkout loose && mount -o remount,ro,bind /checkout
+share scratch /scratch none
+share commands /run/commands none
+if share site /site loose 2>/dev/null; then
+    mount -o remount,ro,bind /site
     echo /site >/usr/lib/python3/dist-packages/zz-site.pth
+fi
+modules=$(option modules)
+if [ "$modules" ]; then
+    mkdir -p "/usr/lib/modules/$(uname -r)"
+    mount -t hostfs -o "$modules" modules "/usr/lib/modules/$(uname -r)"
 fi
 
 for disk in /sys/block/vd*; do
+    [ -e "$disk/serial" ] || continue
     read -r serial <"$disk/serial"
     ln -s "/dev/${disk##*/}" "/disks/$serial"
+done
+letter=b
+for name in $(option disks | tr , ' '); do
+    ln -s "/dev/ubd$letter" "/disks/$name"
+    letter=$(echo "$letter" | tr a-y b-z)
 done
 # Disk images in a memory file system would know no direct I/O and fill the memory.
 mount -t ext4 /disks/vm-temporary /tmp && chmod 1777 /tmp

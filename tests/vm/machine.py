@@ -21,6 +21,7 @@ from typing import Self
 from core.errors import SalvageError
 from core.text import safe
 
+from . import usermode
 from .build import Image, build, cache
 from .qemu import Setup, command, commands, prepare, scratch
 
@@ -81,12 +82,18 @@ class Machine:
 
     def boot(self, deadline: float = BOOT_DEADLINE) -> None:
         """Start the machine and wait until it takes commands; raises `MachineFailed`."""
-        prepare(self._image, self._setup, self._folder)
-        argv = [
-            *command(self._image, self._setup, self._folder, talk="commands"),
-            *("-chardev", f"file,id=console,path={self._console}", "-serial", "chardev:console"),
-            *("-chardev", "stdio,id=talk,signal=off", "-serial", "chardev:talk"),
-        ]
+        if self._setup.accelerator == usermode.NAME:
+            usermode.prepare(self._image, self._setup, self._folder)
+            argv = usermode.command(self._image, self._setup, self._folder, talk="commands")
+            temporary = usermode.MEMORY
+        else:
+            prepare(self._image, self._setup, self._folder)
+            argv = [
+                *command(self._image, self._setup, self._folder, talk="commands"),
+                *("-chardev", f"file,id=console,path={self._console}", "-serial", "chardev:console"),
+                *("-chardev", "stdio,id=talk,signal=off", "-serial", "chardev:talk"),
+            ]
+            temporary = self._folder
         with self._errors.open("wb") as errors:
             self._process = subprocess.Popen(
                 argv,
@@ -94,7 +101,7 @@ class Machine:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env={**os.environ, "TMPDIR": str(self._folder)},
+                env={**os.environ, "TMPDIR": str(temporary)},
                 start_new_session=True,
             )
         self._answer("ready", time.monotonic() + deadline)
@@ -182,11 +189,13 @@ def run(line: str | Sequence[str], checkout: Path, timeout: float = 300.0) -> Re
 
 
 def accelerator(image: Image) -> str:
-    """The faster of KVM and emulation that works on this host.
+    """The fastest of KVM and emulation that works on this host, or what VIRT_SALVAGE_VM says.
 
     A KVM that opens can still leave the guest hanging at its boot, so it is tried once; the cache
     folder remembers the verdict for this kernel of the host.
     """
+    if told := os.environ.get("VIRT_SALVAGE_VM", ""):
+        return told
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "tcg"
     verdict = cache() / f"accelerator-{os.uname().release}"

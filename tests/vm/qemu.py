@@ -37,7 +37,7 @@ class Setup:
     udev: bool = True
     """Whether udev runs, as on a server; without it the boot is a second shorter."""
     accelerator: str = ""
-    """``tcg`` or ``kvm``; empty for the one that works here."""
+    """``tcg`` or ``kvm``, empty for the one that works here; or that of `usermode`."""
 
 
 def scratch(setup: Setup, folder: Path) -> Path:
@@ -54,7 +54,7 @@ def prepare(image: Image, setup: Setup, folder: Path) -> None:
     """Lay out in `folder` what one machine needs while it runs."""
     commands(folder).mkdir()
     scratch(setup, folder).mkdir(exist_ok=True)
-    _first(folder).write_bytes(_first_file_system(image))
+    first(folder).write_bytes(image.early.read_bytes() + archive(scripts()))
 
 
 def command(image: Image, setup: Setup, folder: Path, **options: object) -> list[str]:
@@ -69,7 +69,7 @@ def command(image: Image, setup: Setup, folder: Path, **options: object) -> list
         *("setpriv", "--pdeathsig", "KILL", tools.require("qemu-system-x86_64")),
         *("-M", "q35", *ACCELERATORS[setup.accelerator], "-smp", str(setup.processors)),
         *("-m", str(setup.memory), "-nodefaults", "-display", "none", "-no-reboot"),
-        *("-kernel", str(image.kernel), "-initrd", str(_first(folder)), "-append", line),
+        *("-kernel", str(image.kernel), "-initrd", str(first(folder)), "-append", line),
         *_disk("vm-root", image.root, "readonly=on"),
         *_disk("vm-temporary", image.temporary, "snapshot=on,cache=unsafe"),
         *_share("checkout", setup.checkout, ",readonly=on"),
@@ -82,19 +82,19 @@ def command(image: Image, setup: Setup, folder: Path, **options: object) -> list
     return argv
 
 
-def _first(folder: Path) -> Path:
+def first(folder: Path) -> Path:
+    """Where the first file system lies."""
     return folder / "initrd"
 
 
-def _first_file_system(image: Image) -> bytes:
-    """The image's first file system with the scripts of this checkout added."""
+def scripts() -> dict[str, Entry]:
+    """The scripts of this checkout that the first file system has beside the image's."""
     here = Path(__file__).parent
     program = stat.S_IFREG | 0o755
-    scripts = {
+    return {
         "init": Entry(program, (here / "early.sh").read_bytes()),
         "init.sh": Entry(program, (here / "init.sh").read_bytes()),
     }
-    return image.early.read_bytes() + archive(scripts)
 
 
 def _disk(name: str, path: Path, options: str) -> list[str]:

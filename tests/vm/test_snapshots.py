@@ -58,6 +58,7 @@ while True:
 END
 chmod +x /usr/local/bin/salvage /usr/local/bin/found /usr/local/bin/writer
 mkdir -p /tmp/state/sessions
+pkill -x dmeventd; while pgrep -x dmeventd; do sleep 0.1; done
 """
 
 
