@@ -45,8 +45,11 @@ PACKAGES = (
     *("qemu-utils", "qemu-system-common", "nbd-client", "fuse3"),
     *("e2fsprogs", "xfsprogs", "btrfs-progs", "dosfstools", "exfatprogs", "ntfs-3g", "f2fs-tools"),
     *("udftools", "xorriso", "erofs-utils", "squashfs-tools", "acl", "attr", "rsync"),
+    *("libpq5", "libicu72", "libldap-2.5-0", "libreadline8", "libxml2"),
 )
-"""What the root has beyond Debian's essential packages."""
+"""What the root has beyond Debian's essential packages; the last line is what PostgreSQL runs with."""
+HOOKS = ("kernel.sh", "postgresql.sh")
+"""Run in the new root, one after the other, while the package lists are there."""
 LEFT_OUT = ("doc", "man", "info", "locale", "lintian", "i18n")
 """Folders of /usr/share that the packages do not bring along."""
 EARLY_MODULES = ("virtio_pci", "virtio_blk", "9p", "9pnet_virtio", "overlay", "squashfs")
@@ -101,7 +104,7 @@ def recipe() -> str:
     """The hash of all that decides what the image contains."""
     decides = (
         *(SOURCES, PACKAGES, LEFT_OUT, EARLY_MODULES, EARLY_LINKS, TEMPORARY_SIZE, COMPRESSION),
-        _kernel_hook(),
+        *(_hook(name) for name in HOOKS),
     )
     return hashlib.sha256(repr(decides).encode()).hexdigest()[:16]
 
@@ -175,13 +178,14 @@ def _bootstrap() -> list[str]:
     exclude = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in LEFT_OUT]
     return [
         *("mmdebstrap", "--variant=essential", "--architectures=amd64", "--format=tar"),
-        *("--include=" + ",".join(PACKAGES), *exclude, "--customize-hook=" + _kernel_hook()),
+        *("--include=" + ",".join(PACKAGES), *exclude),
+        *("--customize-hook=" + _hook(name) for name in HOOKS),
         *(SUITE, "-", *SOURCES),
     ]
 
 
-def _kernel_hook() -> str:
-    return (Path(__file__).parent / "kernel.sh").read_text(encoding="utf-8")
+def _hook(name: str) -> str:
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
 def _squash(target: Path) -> list[str]:

@@ -14,16 +14,19 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 from core.errors import SalvageError
 
 from .build import build as build_image
-from .machine import accelerator
+from .machine import Machine, accelerator
+from .qemu import Setup
 from .victim import machine, workload
+from .victim.judge import Judge
 from .victim.machine import FOLDERS, PLACES, Death, Victim
 
 FORMATS = ("qcow2", "raw")
@@ -38,8 +41,10 @@ class Found:
 
     files: int
     rows: int
+    commits: int
+    """Rows in PostgreSQL."""
     wrong: tuple[str, ...]
-    """Names of files that are not there or hold something else, and what is wrong with the database."""
+    """Names of files that are not there or hold something else, and what is wrong with the databases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,9 @@ class Place:
     files: int
     """Files that had been saved."""
     rows: int
-    """Rows whose commit had returned."""
+    """Rows whose commit in SQLite had returned."""
+    commits: int
+    """Rows whose commit in PostgreSQL had returned."""
     left: Found
     """Read without the journal."""
     replayed: Found
@@ -77,23 +84,30 @@ class Crash:
 
 
 def crash(
-    victim: Victim, seed: int, folder: Path, how: str, volumes: Sequence[str] = PLACES, longest: float = 40.0
+    victim: Victim,
+    seed: int,
+    folder: Path,
+    how: str,
+    volumes: Sequence[str] = PLACES,
+    longest: float = 40.0,
+    judge: Judge | None = None,
 ) -> Crash:
     """Kill a victim and recover its `volumes` by the command line, with everything kept in `folder`.
 
-    `how` is the accelerator, `longest` the seconds after which it dies at the latest. Fails where the disk
-    was changed by that.
+    `how` is the accelerator, `longest` the seconds after which it dies at the latest. With a `judge`, who
+    must see the folder, PostgreSQL runs too, in one of the volumes. Fails where the disk was changed.
     """
     chance = random.Random(f"death {seed}")
     format = FORMATS[seed % len(FORMATS)]
     disk = folder / f"victim-{seed}.{format}"
     convert = ["qemu-img", "convert", "-f", "qcow2", "-O", format, victim.disk, disk]
     subprocess.run(convert, check=True, stdin=subprocess.DEVNULL)
-    death = machine.killed(victim, disk, format, seed, how, chance.uniform(4.0, longest))
+    cluster = PLACES.index(volumes[seed % len(volumes)]) if judge else None
+    death = machine.killed(victim, disk, format, seed, cluster, how, chance.uniform(4.0, longest))
     before = _digest(disk)
-    expected, unsure = _expected(seed, death.steps)
+    expected, unsure = _expected(seed, death.steps, cluster)
     places = tuple(
-        _recovered(folder, disk, format, place, expected, unsure)
+        _recovered(folder, disk, format, place, expected, unsure, judge if place == cluster else None)
         for place, volume in enumerate(PLACES)
         if volume in volumes
     )
@@ -101,13 +115,13 @@ def crash(
     return Crash(seed, format, death, places)
 
 
-def _expected(seed: int, done: int) -> tuple[workload.Expected, list[workload.Step]]:
+def _expected(seed: int, done: int, cluster: int | None) -> tuple[workload.Expected, list[workload.Step]]:
     """What must be there, and the steps after it, which may be there or not.
 
     What the victim tells goes through the buffer of its serial line, so it may be a little ahead.
     """
     expected = workload.Expected()
-    work = workload.steps(seed, len(PLACES))
+    work = workload.steps(seed, len(PLACES), cluster)
     for step in islice(work, done):
         expected.take(step)
     return expected, list(islice(work, AHEAD))
@@ -120,6 +134,7 @@ def _recovered(
     place: int,
     expected: workload.Expected,
     unsure: list[workload.Step],
+    judge: Judge | None,
 ) -> Place:
     files = {name: data for (at, name), data in expected.files.items() if at == place}
     rows = expected.rows.get(place, [])
@@ -131,7 +146,9 @@ def _recovered(
             folder, "copy", *option, "--format", format, disk, PLACES[place], FOLDERS[place], out
         )
         assert status in (0, 1, 4), status
-        found.append(_judged(out / Path(FOLDERS[place]).name, files, rows, changing))
+        root = out / Path(FOLDERS[place]).name
+        one = _judged(root, files, rows, changing)
+        found.append(_with_commits(one, judge.rows(root / workload.CLUSTER), expected) if judge else one)
         shutil.rmtree(out, ignore_errors=True)
     _status, said = _program(folder, "check", "--json", "--replay", "--format", format, disk, PLACES[place])
     told = json.loads(said)
@@ -140,6 +157,7 @@ def _recovered(
         PLACES[place],
         len(files),
         len(rows),
+        len(expected.commits) if judge else 0,
         found[0],
         found[1],
         sum(differences[how] for how in ("added", "removed", "changed")),
@@ -164,13 +182,29 @@ def _judged(root: Path, files: dict[str, bytes], rows: list[bytes], changing: li
         if there is not None and _changed(data, there, [step for step in changing if step.name == name]):
             continue
         wrong.append(name)
+    kept = len(files) - len(wrong)
     there, trouble = _rows(root / "mail.sqlite")
-    kept = 0
-    for number, row in enumerate(rows):
-        kept += number < len(there) and there[number] == row
-    if rows and (trouble or kept < len(rows)):
-        wrong.append(trouble or f"{len(rows) - kept} of {len(rows)} rows")
-    return Found(len(files) - len([name for name in wrong if name in files]), kept, tuple(wrong))
+    if rows and (lost := _lost(there, trouble, rows)):
+        wrong.append(f"SQLite: {lost}")
+    return Found(kept, _kept(there, rows), 0, tuple(wrong))
+
+
+def _with_commits(found: Found, read: tuple[list[bytes], str], expected: workload.Expected) -> Found:
+    """The same with what PostgreSQL read."""
+    there, trouble = read
+    lost = _lost(there, trouble, expected.commits)
+    wrong = (*found.wrong, f"PostgreSQL: {lost}") if lost else found.wrong
+    return replace(found, commits=_kept(there, expected.commits), wrong=wrong)
+
+
+def _kept(there: list[bytes], rows: list[bytes]) -> int:
+    return sum(one == row for one, row in zip(there, rows, strict=False))
+
+
+def _lost(there: list[bytes], trouble: str, rows: list[bytes]) -> str:
+    """What is wrong with a database in which `rows` had been committed; more may be there."""
+    lacking = len(rows) - _kept(there, rows)
+    return trouble or (f"{lacking} of {len(rows)} rows" if lacking else "")
 
 
 def _changed(data: bytes, there: bytes, steps: list[workload.Step]) -> bool:
@@ -196,8 +230,8 @@ def _rows(path: Path) -> tuple[list[bytes], str]:
         finally:
             database.close()
     except sqlite3.Error as error:
-        return [], f"database: {error}"
-    return found, "" if answer == "ok" else f"database: {answer}"
+        return [], str(error)
+    return found, "" if answer == "ok" else answer
 
 
 def _digest(path: Path) -> str:
@@ -213,21 +247,36 @@ def line(one: Crash) -> Iterator[str]:
             f"  {place.volume:10}"
             f"  without: {place.left.files:3}/{place.files:3} files {place.left.rows:3}/{place.rows:3} rows"
             f"  replayed: {place.replayed.files:3}/{place.files:3} files"
-            f" {place.replayed.rows:3}/{place.rows:3} rows  {place.differences:3} differ, {place.verdict}"
+            f" {place.replayed.rows:3}/{place.rows:3} rows{_postgresql(place)}"
+            f"  {place.differences:3} differ, {place.verdict}"
             + ("" if not place.replayed.wrong else "  LOST " + ", ".join(place.replayed.wrong[:5]))
         )
+
+
+def _postgresql(place: Place) -> str:
+    if not place.commits:
+        return ""
+    return (
+        f"  PostgreSQL: without {place.left.commits:3}/{place.commits:3}"
+        f" replayed {place.replayed.commits:3}/{place.commits:3}"
+    )
 
 
 def summary(crashes: list[Crash]) -> str:
     """All crashes in one sentence."""
     places = [place for one in crashes for place in one.places]
-    files, rows = sum(place.files for place in places), sum(place.rows for place in places)
-    left = sum(place.left.files for place in places), sum(place.left.rows for place in places)
-    back = sum(place.replayed.files for place in places), sum(place.replayed.rows for place in places)
+
+    def told(what: Iterable[Place | Found]) -> str:
+        ours = list(what)
+        return (
+            f"{sum(one.files for one in ours)} files, {sum(one.rows for one in ours)} rows in SQLite and"
+            f" {sum(one.commits for one in ours)} in PostgreSQL"
+        )
+
     return (
-        f"{len(crashes)} crashes, {sum(one.death.steps for one in crashes)} fsyncs: of {files} files and"
-        f" {rows} rows, {left[0]} and {left[1]} without the journal, {back[0]} and {back[1]} with it;"
-        f" whole: {sum(one.whole for one in crashes)}"
+        f"{len(crashes)} crashes, {sum(one.death.steps for one in crashes)} fsyncs, {told(places)};"
+        f" without the journal {told(place.left for place in places)}; with it"
+        f" {told(place.replayed for place in places)}; whole: {sum(one.whole for one in crashes)}"
     )
 
 
@@ -236,6 +285,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=20, help="how many victims")
     parser.add_argument("--first", type=int, default=1, metavar="SEED", help="the first one's seed")
     parser.add_argument("--volumes", nargs="*", default=PLACES, help="only these")
+    parser.add_argument("--without-postgresql", action="store_true", help="only files and SQLite")
     asked = parser.parse_args()
     try:
         image = build_image()
@@ -244,11 +294,16 @@ def main() -> int:
         print(error.paragraph(), file=sys.stderr)
         return error.status
     crashes = []
-    with tempfile.TemporaryDirectory(prefix="crash-") as name:
+    with ExitStack() as stack:
+        base = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crash-")))
+        judge = None
+        if not asked.without_postgresql:
+            setup = Setup(Path(__file__).parents[2], base, udev=False)
+            judge = Judge(stack.enter_context(Machine(image, setup)), base)
         for seed in range(asked.first, asked.first + asked.runs):
-            folder = Path(name, str(seed))
+            folder = base / str(seed)
             folder.mkdir()
-            crashes.append(crash(victim, seed, folder, accelerator(image), asked.volumes))
+            crashes.append(crash(victim, seed, folder, accelerator(image), asked.volumes, judge=judge))
             print(*line(crashes[-1]), sep="\n", flush=True)
             shutil.rmtree(folder)
     print(summary(crashes))

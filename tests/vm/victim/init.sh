@@ -6,6 +6,9 @@ mount -t xfs /dev/vda2 /srv/xfs
 mount -t btrfs /dev/vda3 /srv/btrfs
 mount -t ext4 /dev/guest/data /srv/data
 mount -t xfs /dev/guest/db /srv/db
+mkdir /dev/shm
+mount -t tmpfs tmpfs /dev/shm
+option() { sed -n "s/.*victim\.$1=\([0-9]*\).*/\1/p" /proc/cmdline; }
 stty -F /dev/ttyS1 raw -echo
-exec python3 /workload.py "$(sed 's/.*victim.seed=\([0-9]*\).*/\1/' /proc/cmdline)" /dev/ttyS1 \
+exec python3 /workload.py "$(option seed)" "$(option cluster)" /dev/ttyS1 \
     /srv/root /srv/xfs/w /srv/btrfs/w /srv/data/w /srv/db/w

@@ -19,7 +19,7 @@ from ..machine import Machine
 from ..qemu import ACCELERATORS, KERNEL_LINE, Setup
 
 HERE = Path(__file__).parent
-SIZE = 1100 << 20
+SIZE = 1500 << 20
 """Bytes of the victim's disk."""
 PLACES = ("1", "2", "3", "guest/data", "guest/db")
 """Its volumes, in the order of the places of `workload`."""
@@ -93,9 +93,15 @@ class Death:
     seconds: float
 
 
-def killed(victim: Victim, disk: Path, format: str, seed: int, accelerator: str, seconds: float) -> Death:
-    """Let a victim write to `disk` and kill its QEMU with SIGKILL after so many seconds of work."""
-    line = " ".join((*KERNEL_LINE, f"victim.seed={seed}"))
+def killed(
+    victim: Victim, disk: Path, format: str, seed: int, cluster: int | None, accelerator: str, seconds: float
+) -> Death:
+    """Let a victim write to `disk` and kill its QEMU with SIGKILL after so many seconds of work.
+
+    With PostgreSQL in the place `cluster`, unless that is None.
+    """
+    options = (f"victim.seed={seed}", "victim.cluster={}".format("" if cluster is None else cluster))
+    line = " ".join((*KERNEL_LINE, *options))
     with tempfile.TemporaryDirectory(prefix="victim-") as folder:
         console, errors = Path(folder, "console"), Path(folder, "errors")
         argv = [
