@@ -137,10 +137,19 @@ _LAYERS: Mapping[str, str] = {
 }
 
 
-def known(content: str | None, title: str) -> FileSystem:
-    """How to mount what libblkid calls `content`; `title` names the volume in the error."""
+def known(content: str | None, title: str, lacking: str = "") -> FileSystem:
+    """How to mount what libblkid calls `content`; `title` names the volume in the error.
+
+    `lacking` says what of the volume is not there, and is told where nothing is recognised.
+    """
     if content is not None and content in FILE_SYSTEMS:
         return FILE_SYSTEMS[content]
+    if content is None and lacking:
+        raise SalvageError(
+            _("Nothing that can be mounted was recognised on {volume}.").format(volume=title),
+            lacking,
+            _("Give the other disks too: DISK,DISK2."),
+        )
     if content is None:
         raise SalvageError(
             _("Nothing that can be mounted was recognised on {volume}.").format(volume=title),

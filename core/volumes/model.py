@@ -89,6 +89,11 @@ class Volume:
         return self.layer is not None and self.content is None and not self.candidates
 
     @property
+    def lacking(self) -> str:
+        """What of it is on a disk that was not given; empty where all is there."""
+        return " ".join(self.problems) if self.elsewhere else ""
+
+    @property
     def signatures(self) -> str:
         """What it carries the signatures of, as a list for a sentence."""
         names = [one.content for one in self.candidates] or [self.content]

@@ -64,7 +64,7 @@ def mount(
     such a daemon dies with this program. Raises SalvageError when there is nothing to mount, NeedsRoot for
     an ordinary user.
     """
-    system = known(volume.content, volume.title)
+    system = known(volume.content, volume.title, volume.lacking)
     twins.refuse_btrfs_twin(volume)
     if writable and not system.writable:
         raise Refused(

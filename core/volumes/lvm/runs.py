@@ -200,7 +200,8 @@ def missing(device: str) -> NotPlain:
     return NotPlain(
         _("A physical volume that it lies on is not on this disk; it was {device} on its machine.").format(
             device=safe(device)
-        )
+        ),
+        remedy=_("Give the other disks too: DISK,DISK2."),
     )
 
 
