@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from core.disks.view import View
-from core.errors import Refused
 from core.i18n import _
 from core.text import safe
 from core.undo.stack import Stack
@@ -106,16 +105,12 @@ class Mapper:
             return lambda one, depth: self._raid(volume, one, depth)
         if kind == "thin":
             return self._thin
-        if kind == "cache" and self.places.writes_through(segment):
+        if closed := self.places.closed(segment):
+            raise closed
+        if kind == "cache":
             return lambda one, depth: _linear(self._device(one.word("origin"), depth + 1))
         if kind in ("zero", "error"):
             return lambda one, depth: (kind, ())
-        if kind in ("cache", "writecache"):
-            raise Refused(
-                _("The volume has a cache that may hold newer data than its slow device (writeback)."),
-                _("Putting a cache together writes to it, so it is not done on the disk itself."),
-                _("Restore a backup of the disk in a machine with LVM, and empty the cache there."),
-            )
         raise NotPlain(
             _("It is made in a way that this program does not know: {type}.").format(type=safe(kind))
         )

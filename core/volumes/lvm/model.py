@@ -186,6 +186,8 @@ def _segment(section: Section, extent: int, physical: Mapping[str, Physical]) ->
         else:
             pairs = zip(words[0::2], words[1::2], strict=False)
             parts = [_part(str(one), whole(at), extent, physical) for one, at in pairs]
+    if section.get("type") == "integrity":  # its data lie there as they are, its checksums elsewhere
+        parts = [Part(str(section.get("origin", "")), 0)]
     return Segment(
         start * extent,
         count * extent,

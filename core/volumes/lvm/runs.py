@@ -6,7 +6,7 @@ Sources: the kernel's drivers/md/dm-stripe.c, and drivers/md/dm-raid.c for the s
 import struct
 from dataclasses import dataclass
 
-from core.errors import SalvageError
+from core.errors import Refused, SalvageError
 from core.i18n import _
 from core.text import safe
 from core.volumes.lvm.model import Group, Logical, Part, Segment
@@ -17,7 +17,7 @@ _DEEPEST = 12
 _MAGIC = b"DmRd"
 _SUPERBLOCK = struct.Struct("<4sIIIQQQQ")
 MIRRORS = ("mirror", "raid1")
-STRIPES = ("striped", "linear", "raid0", "raid0_meta")
+STRIPES = ("striped", "linear", "raid0", "raid0_meta", "integrity")
 
 
 class NotPlain(SalvageError):
@@ -53,9 +53,9 @@ class Places:
         if segment is None:
             raise NotPlain(_("It is shorter than its metadata say."))
         inside = offset - segment.start
+        if closed := self.closed(segment):
+            raise NotPlain(closed.what)
         if segment.type == "cache":
-            if not self.writes_through(segment):
-                raise NotPlain(_("It has a cache that may hold newer data than its slow device (writeback)."))
             return self._in(Part(segment.word("origin"), 0), inside, segment.size - inside, depth)
         part, at, size = self._part(volume, segment, inside)
         return self._in(part, at, min(size, segment.size - inside), depth)
@@ -93,6 +93,25 @@ class Places:
         if key not in self._legs:
             self._legs[key] = self._whole_legs(segment)
         return self._legs[key]
+
+    def closed(self, segment: Segment) -> Refused | None:
+        """Why a segment cannot be read although all of it may be there; None where it can."""
+        if segment.type == "vdo":
+            return Refused(
+                _("VDO deduplicated and compressed the volume: only its driver knows where its data are."),
+                _("That driver writes to the disk as soon as it is started, so it is not done here."),
+                _(
+                    "Give a copy of the disk to a machine whose kernel has it (Red Hat's, or Linux 6.9 and"
+                    " newer, with LVM), and activate the volume there."
+                ),
+            )
+        if segment.type == "writecache" or (segment.type == "cache" and not self.writes_through(segment)):
+            return Refused(
+                _("The volume has a cache that may hold newer data than its slow device (writeback)."),
+                _("Putting a cache together writes to it, so it is not done on the disk itself."),
+                _("Restore a backup of the disk in a machine with LVM, and empty the cache there."),
+            )
+        return None
 
     def writes_through(self, segment: Segment) -> bool:
         """Whether the slow device of a cache has all data: its mode is not writeback."""

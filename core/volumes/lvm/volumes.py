@@ -55,7 +55,7 @@ def _volume(space: Space, group: str, volume: Logical, places: Places, inside: s
     snapshot = places.group.snapshots.get(volume.name)
     size = snapshot.size if snapshot else volume.size
     name, layer = f"{group}/{volume.name}", Pieces(places.group, volume.name)
-    problems = _degraded(volume, places)
+    problems = (*_degraded(volume, places), *_unchecked(volume, places.group))
     try:
         runs = places.runs(volume, joined.MOST)
     except NotPlain as error:
@@ -75,6 +75,8 @@ def _with(content: Content, problems: tuple[str, ...]) -> Content:
 
 def _needs_mapper(volume: Logical, error: NotPlain, places: Places) -> tuple[str, ...]:
     """What must be told of a volume that only the kernel can put together."""
+    if any(places.closed(segment) for segment in volume.segments):
+        return (error.what,)
     lacks = tables.problem()
     if places.complete(volume.name) and not lacks:
         return ()
@@ -93,3 +95,16 @@ def _degraded(volume: Logical, places: Places) -> tuple[str, ...]:
             )
             return (told.format(whole=whole, count=count, type=segment.type),)
     return ()
+
+
+def _unchecked(volume: Logical, group: Group) -> tuple[str, ...]:
+    """A sentence where checksums are kept beside the data of a volume or of the parts of its RAID."""
+    parts = [
+        group.logical[part.name]
+        for one in volume.segments
+        for part in one.parts
+        if part.name in group.logical
+    ]
+    if not any(one.type == "integrity" for part in (volume, *parts) for one in part.segments):
+        return ()
+    return (_("Its checksums (dm-integrity) are not checked, and what only their journal had is not seen."),)

@@ -7,6 +7,7 @@ from pathlib import Path
 from core.volumes.lvm.label import checksum
 from tests.conftest import Guard, Program, needs_root
 from tests.core.volumes.layer_disks import (
+    AREA,
     DATA,
     LETTER,
     MIB,
@@ -98,6 +99,27 @@ def test_damaged_metadata_are_looked_for_in_their_ring(
     told = program("--format", "raw", "inspect", disk).out
     assert "the metadata in it are damaged" in told and "change 6" in told
     assert program("--format", "raw", "cat", disk, "vg/root", "/home/letter").out == LETTER
+
+
+def test_vdo_is_told_and_data_with_checksums_beside_them_are_read(
+    tmp_path: Path, guard: Guard, program: Program
+) -> None:
+    volumes = {"root": [Run(0, 2, 10)], "home": [Run(0, 14, 4)], "inner": [Run(0, 14, 4)]}
+    disk = lvm_disk(tmp_path / "disk.raw", volumes, [24])
+    plain = b'type = "striped"\nstripe_count = 1\nstripes = ["pv0", %d]'
+    text = metadata(volumes, [24])
+    text = text.replace(plain % 2, b'type = "vdo"\nvdo_pool = "pool"\nvdo_offset = 0')
+    text = text.replace(plain % 14, b'type = "integrity"\norigin = "inner"', 1)
+    with open(disk, "r+b") as file:
+        file.seek(MIB + AREA)
+        file.write(area(text))
+    guard.watch(disk)
+    told = program("--format", "raw", "inspect", disk)
+    assert "vg/root: VDO deduplicated" in told.out and "vg/home: Its checksums" in told.out
+    refused = program("--format", "raw", "cat", disk, "vg/root", "/home/letter")
+    assert refused.status in (1, 3) and "VDO" in refused.err
+    if not os.geteuid():
+        assert program("--format", "raw", "cat", disk, "vg/home", "/home/letter").out == LETTER
 
 
 def test_the_checksum_is_that_of_lvm() -> None:
