@@ -71,7 +71,7 @@ class ImageMissing(SalvageError):
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A built image: a folder of files that QEMU starts from and that no machine changes."""
+    """A built image: a folder of files that QEMU starts from and, but for `compiled`, no machine changes."""
 
     folder: Path
 
@@ -87,6 +87,11 @@ class Image:
     @property
     def root(self) -> Path:
         return self.folder / "root.squashfs"
+
+    @property
+    def compiled(self) -> Path:
+        """What the machines compiled of Python's modules, for the next one; there after the first."""
+        return self.folder / "pycache.tar"
 
     @property
     def temporary(self) -> Path:

@@ -45,6 +45,9 @@ done
 # Disk images in a memory file system would know no direct I/O and fill the memory.
 mount -t ext4 /disks/vm-temporary /tmp && chmod 1777 /tmp
 modprobe -a loop fuse dm_mod
+# What another machine compiled: Python tells by time and size whether it still fits.
+[ ! -e /run/commands/pycache.tar ] || tar -C /tmp -xf /run/commands/pycache.tar
+touch /run/booted
 
 if [ "$(option udev)" = yes ]; then
     /lib/systemd/systemd-udevd --daemon
@@ -66,6 +69,10 @@ else
             >"/run/commands/$number.out" 2>&1 </dev/null 3>&-
         echo "$number $?" >&3
     done
+    if find /tmp/pycache -newer /run/booted -name '*.pyc' | grep -q .; then
+        tar -C /tmp -cf /run/commands/pycache.part pycache
+        mv /run/commands/pycache.part /run/commands/pycache.new
+    fi
 fi
 sync
 echo o >/proc/sysrq-trigger

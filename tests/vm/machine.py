@@ -127,6 +127,11 @@ class Machine:
             self._process.wait(POWER_OFF_DEADLINE)
         except subprocess.TimeoutExpired as error:
             raise self._failed("did not power off") from error
+        compiled = commands(self._folder) / "pycache.new"
+        if compiled.exists():
+            new = self._image.compiled.with_name(f"{self._folder.name}.tar")
+            shutil.copyfile(compiled, new)
+            new.replace(self._image.compiled)
 
     def kill(self) -> None:
         """Pull the plug: what the guest has not flushed to its disks is lost."""

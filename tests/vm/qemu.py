@@ -1,5 +1,6 @@
 """How the test machine is put together: the command that starts it and its first file system."""
 
+import shutil
 import stat
 import sysconfig
 from collections.abc import Mapping
@@ -52,9 +53,16 @@ def commands(folder: Path) -> Path:
 
 def prepare(image: Image, setup: Setup, folder: Path) -> None:
     """Lay out in `folder` what one machine needs while it runs."""
+    share(image, setup, folder)
+    first(folder).write_bytes(image.early.read_bytes() + archive(scripts()))
+
+
+def share(image: Image, setup: Setup, folder: Path) -> None:
+    """Make the folders that a machine shares with this host, and hand on what others compiled."""
     commands(folder).mkdir()
     scratch(setup, folder).mkdir(exist_ok=True)
-    first(folder).write_bytes(image.early.read_bytes() + archive(scripts()))
+    if image.compiled.exists():
+        shutil.copyfile(image.compiled, commands(folder) / image.compiled.name)
 
 
 def command(image: Image, setup: Setup, folder: Path, **options: object) -> list[str]:

@@ -23,7 +23,7 @@ from .machine import Machine
 from .qemu import Setup
 
 CHECKOUT = Path(__file__).parents[2]
-PROGRAM = "python3 -m tui.main --state-dir /tmp/state --format raw"
+PROGRAM = "/checkout/tests/vm/salvage --state-dir /tmp/state --format raw"
 LEFT = "dmsetup ls; losetup --list --noheadings; ls /tmp/state/sessions"
 NOTHING = "No devices found\n"
 

@@ -15,7 +15,7 @@ from .machine import Machine, Result
 from .qemu import Setup
 
 CHECKOUT = Path(__file__).parents[2]
-PROGRAM = "python3 -m tui.main --state-dir /tmp/state"
+PROGRAM = "/checkout/tests/vm/salvage --state-dir /tmp/state"
 LEFT = "losetup --list --noheadings; grep -c fuse /proc/mounts; ls /tmp/state/sessions"
 NOTHING = "0\n"
 TREE = "mkdir -p tree/folder; echo rescued >tree/letter; head -c 300000 /dev/urandom >tree/folder/photo"

@@ -13,7 +13,7 @@ from .machine import Machine, MachineFailed, Result
 from .qemu import Setup
 
 CHECKOUT = Path(__file__).parents[2]
-PROGRAM = "python3 -m tui.main --state-dir /tmp/state"
+PROGRAM = "/checkout/tests/vm/salvage --state-dir /tmp/state"
 LEFT = "dmsetup ls; losetup --list --noheadings; grep -c fuse /proc/mounts; cat /proc/mdstat | grep ^md"
 NOTHING = "No devices found\n0\n"
 

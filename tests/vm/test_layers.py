@@ -18,7 +18,7 @@ from .opening import LEFT
 from .qemu import Setup
 
 CHECKOUT = Path(__file__).parents[2]
-PROGRAM = "python3 -m tui.main --state-dir /tmp/state"
+PROGRAM = "/checkout/tests/vm/salvage --state-dir /tmp/state"
 PASSPHRASE = "open sesame"
 
 START = """

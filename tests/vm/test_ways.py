@@ -15,7 +15,7 @@ from .machine import Machine
 from .qemu import Setup
 
 CHECKOUT = Path(__file__).parents[2]
-PROGRAM = "python3 -m tui.main --state-dir /tmp/state"
+PROGRAM = "/checkout/tests/vm/salvage --state-dir /tmp/state"
 LEFT = "dmsetup ls; losetup --list --noheadings; grep -c fuse /proc/mounts; ls /tmp/state/sessions"
 NOTHING = "No devices found\n0\n"
 

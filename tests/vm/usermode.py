@@ -13,7 +13,7 @@ from core import tools
 
 from .boot import Entry, archive, load_order
 from .build import Image
-from .qemu import Setup, commands, first, scratch, scripts
+from .qemu import Setup, commands, first, scratch, scripts, share
 
 NAME = "uml"
 KERNEL = "linux.uml"
@@ -32,8 +32,7 @@ def is_there() -> bool:
 
 def prepare(image: Image, setup: Setup, folder: Path) -> None:
     """Lay out in `folder` what one machine needs while it runs."""
-    commands(folder).mkdir()
-    scratch(setup, folder).mkdir(exist_ok=True)
+    share(image, setup, folder)
     first(folder).write_bytes(image.early.read_bytes() + archive({**_modules(), **scripts()}))
     argv = ["cp", "--sparse=always", "--reflink=auto", image.temporary, _temporary(folder)]
     subprocess.run(argv, check=True)
