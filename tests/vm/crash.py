@@ -183,10 +183,10 @@ def _judged(root: Path, files: dict[str, bytes], rows: list[bytes], changing: li
             continue
         wrong.append(name)
     kept = len(files) - len(wrong)
-    there, trouble = _rows(root / "mail.sqlite")
-    if rows and (lost := _lost(there, trouble, rows)):
+    found, trouble = _rows(root / "mail.sqlite")
+    if rows and (lost := _lost(found, trouble, rows)):
         wrong.append(f"SQLite: {lost}")
-    return Found(kept, _kept(there, rows), 0, tuple(wrong))
+    return Found(kept, _kept(found, rows), 0, tuple(wrong))
 
 
 def _with_commits(found: Found, read: tuple[list[bytes], str], expected: workload.Expected) -> Found:
