@@ -5,6 +5,10 @@ from pathlib import Path
 from ..machine import Machine
 from .workload import PROGRAMS
 
+PATIENCE = 1800.0
+"""Seconds, on a busy host."""
+OUT_OF_TIME = 124
+"""What timeout(1) ends with."""
 READ = """
 set -eu
 rm -rf /tmp/cluster
@@ -40,7 +44,8 @@ class Judge:
         if not cluster.is_dir():
             return [], "no cluster"
         seen = Path("/scratch") / cluster.relative_to(self._folder)
-        answer = self._machine.run(READ.format(cluster=seen, programs=PROGRAMS))
+        answer = self._machine.run(READ.format(cluster=seen, programs=PROGRAMS), PATIENCE)
+        assert answer.status != OUT_OF_TIME, f"PostgreSQL did not come to its end: {answer.output[-2000:]}"
         lines = answer.output.splitlines()
         rows = [bytes.fromhex(line.removeprefix("row|")) for line in lines if line.startswith("row|")]
         other = [line for line in lines if not line.startswith("row|")]
