@@ -65,7 +65,8 @@ while True:
 END
 chmod +x /usr/local/bin/salvage /usr/local/bin/alone /usr/local/bin/found /usr/local/bin/writer
 mkdir -p /tmp/state/sessions
-pkill -x dmeventd; while pgrep -x dmeventd; do sleep 0.1; done
+# it ends only when it watches nothing
+vgchange -qq --monitor n v-g; while pkill -x dmeventd; do sleep 0.1; done
 """
 
 
