@@ -55,7 +55,7 @@ def _listed(peer: socket.socket) -> list[str]:
     if (magic, kind) != (b"NBDMAGIC", b"IHAVEOPT") or not flags & _FIXED_NEWSTYLE:
         return []
     peer.sendall(struct.pack(">I", _FIXED_NEWSTYLE) + _OPTION.pack(b"IHAVEOPT", _LIST, 0))
-    names = []
+    names: list[str] = []
     while len(names) < _MOST:
         magic, _option, kind, length = _REPLY.unpack(_take(peer, _REPLY.size))
         if magic != _MAGIC or length > _LONGEST:

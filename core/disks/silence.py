@@ -39,10 +39,13 @@ class Silence:
         self._waiter = threading.main_thread().native_id
         self._over = threading.Event()
         self._lock = threading.Lock()
+        self._late = False
+        """The watch is closed: who still reads closes the file."""
         self._asked: float | None = None
         """Since when a question is open."""
         self.error: ExportEnded | None = None
         """Why the daemon was ended."""
+        self._reader: threading.Thread | None = None
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
@@ -50,9 +53,12 @@ class Silence:
         """End the watch; before the daemon is taken down."""
         self._over.set()
         self._thread.join()
+        if self._reader:
+            self._reader.join(GRACE)
         with self._lock:
             if self._asked is None:
                 self._let_go()
+            self._late = True
 
     def _watch(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # they are for the thread that works
@@ -89,7 +95,8 @@ class Silence:
 
     def _ask(self) -> None:
         self._asked = time.monotonic()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -97,7 +104,7 @@ class Silence:
             os.preadv(self._fd, [page], 0)
         with self._lock:
             self._asked = None
-            if self._over.is_set():
+            if self._late:
                 self._let_go()
 
     def _let_go(self) -> None:

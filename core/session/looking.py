@@ -42,6 +42,9 @@ from core.session.upkeep import Upkeep
 class Looking(Upkeep):
     """select → protect → inspect, and the passphrases that are wanted on the way."""
 
+    _ahead: "Looking | None" = None
+    """The session that looks where the disk is, for this one that only plans."""
+
     def select(
         self,
         given: str,

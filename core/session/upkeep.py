@@ -84,8 +84,6 @@ class Upkeep:
         self._wanted: tuple[str, str | None, str | None] | None = None
         """The address that waits for its password: where, the stated format, the member."""
         self._silence: Silence | None = None
-        self._ahead: Self | None = None
-        """The session that looks where the disk is, for this one that only plans."""
         self.progress: Listener | None = None
         """Hears how far an image is unpacked that cannot be read in place."""
         self.ask: Callable[[Path], None] | None = None
@@ -123,8 +121,8 @@ class Upkeep:
         self.others.end()
 
     def _reset_to_disk(self) -> None:
-        self._take_down_view()
         self._end_silence()
+        self._take_down_view()
         self._ground, self._reached = 0, None
         self._release_to(0)
         self._found = None

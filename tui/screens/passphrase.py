@@ -1,7 +1,7 @@
 """A question for the passphrase of an encrypted image or volume, or the password of an address."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
@@ -17,7 +17,7 @@ from tui.screens.dialog import Dialog
 from tui.screens.step import KeyLine
 
 
-def ask_passphrase(app: App[object], error: NeedsPassphrase, then: Callable[[Secret], None]) -> None:
+def ask_passphrase(app: App[Any], error: NeedsPassphrase, then: Callable[[Secret], None]) -> None:
     """Ask for what an image or an address wants; go on with it unless the operator goes back."""
     title = wanted_title(error.path)
     title = title[0].upper() + title[1:]
