@@ -85,7 +85,10 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known(
         "vmdk",
-        N_("VMware: monolithic and twoGbMaxExtent, sparse and flat, streamOptimized, ESX sparse and flat"),
+        N_(
+            "VMware: monolithic and twoGbMaxExtent, sparse and flat, streamOptimized, ESX flat and sparse"
+            " (vmfsSparse and seSparse: tried on images of our own making only, none of an ESX host was at hand)"
+        ),
         N_("its header, or the text of its descriptor"),
         _QEMU,
         N_("its parent, known by its content identity (CID)"),
@@ -137,28 +140,37 @@ KNOWN: tuple[Known, ...] = (
         N_("the device itself, read-only, or QEMU's driver for what is on it"),
     ),
     Known(
-        "nbd://, nbd+unix://",
-        N_("what another host or program serves"),
+        "nbd://, nbds://, nbd+unix://",
+        N_("what another host or program serves, with TLS (nbds) or without"),
         N_("the address that you give; what is in it, by its own header"),
-        N_("QEMU's client, shown as a file"),
+        N_(
+            "QEMU's client, shown as a file; for TLS ?tls-certificates=FOLDER or ?tls-psk-file=FILE, else"
+            " what the system trusts"
+        ),
         N_("relative names in its header lead nowhere"),
-        N_("TLS"),
+        N_("a server whose certificate is not checked; keys with a passphrase of their own"),
     ),
     Known(
         "ssh://",
         N_("a file of another host"),
         N_("the address that you give; what is in it, by its own header"),
-        N_("QEMU's client in the package qemu-block-extra, shown as a file; the host's key must be known"),
+        N_(
+            "QEMU's client in the package qemu-block-extra, shown as a file; the host's key must be known; a"
+            " key, an agent, or by nbdkit a password lets you in"
+        ),
         N_("relative names in its header lead nowhere"),
-        N_("passwords: a key or an agent must let you in"),
+        N_("jump hosts and names of ssh's own configuration; keys with a passphrase that no agent holds"),
     ),
     Known(
         "https://",
         N_("a file on a web server that serves ranges"),
         N_("the address that you give; what is in it, by its own header"),
-        N_("QEMU's client in the package qemu-block-extra, shown as a file"),
+        N_(
+            "QEMU's client in the package qemu-block-extra, shown as a file; with USER@ the password is asked"
+            " for, with #ca=FILE by nbdkit an authority of your own counts"
+        ),
         N_("relative names in its header lead nowhere"),
-        N_("passwords"),
+        N_("servers that want more than a name and a password"),
     ),
     Known(
         "fat:",

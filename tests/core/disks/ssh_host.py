@@ -118,7 +118,7 @@ def ssh_host(folder: Path) -> Iterator[Host]:
         server.wait()
 
 
-def _leaks(state: Path, word: str) -> list[str]:
+def leaks(state: Path, word: str) -> list[str]:
     """Where the word can be read by others now: in what runs, and in what is kept."""
     places = [one for one in state.rglob("*") if one.is_file() and not one.name.startswith("image")]
     for process in Path("/proc").glob("[0-9]*"):
@@ -145,7 +145,7 @@ def _opened(state: StateFolder, case: dict[str, Any]) -> dict[str, Any]:
         try:
             found["format"] = session.select(case["address"]).format
             found["contents"] = [volume.content for volume in session.inspect().volumes]
-            found["leaks"] = _leaks(state.path, case.get("password", ""))
+            found["leaks"] = leaks(state.path, case.get("password", ""))
         except SalvageError as error:
             found |= {"error": error.paragraph(), "status": int(error.status)}
         found["ran"] = [" ".join(ran.command.argv) for ran in session.runner.transcript]
