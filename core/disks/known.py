@@ -81,13 +81,20 @@ KNOWN: tuple[Known, ...] = (
         N_("VirtualBox: dynamic and static"),
         _MAGIC,
         _QEMU,
-        missing=N_("differences to another VDI"),
+    ),
+    Known(
+        "vdi, differencing",
+        N_("VDI that holds only what differs from its parent: a snapshot of VirtualBox"),
+        N_("the parent in its header"),
+        N_("a reader of this program's own, served to QEMU over a socket"),
+        N_("its parent, found by its UUID in its own folder and the one above"),
+        N_("tried on images of our own making, none of VirtualBox was at hand"),
     ),
     Known(
         "vmdk",
         N_(
             "VMware: monolithic and twoGbMaxExtent, sparse and flat, streamOptimized, ESX flat and sparse"
-            " (vmfsSparse and seSparse: tried on images of our own making only, none of an ESX host was at hand)"
+            " (vmfsSparse, seSparse: tried on images of our own making, none of ESX was at hand)"
         ),
         N_("its header, or the text of its descriptor"),
         _QEMU,
@@ -113,9 +120,15 @@ KNOWN: tuple[Known, ...] = (
         N_("Hyper-V, fixed and dynamic; a log that is not empty is replayed in a throw-away overlay"),
         _MAGIC,
         _QEMU,
-        missing=N_(
-            "differencing disks, sectors of 4096 bytes, and one cut short before its copy is lengthened"
-        ),
+        missing=N_("sectors of 4096 bytes, and one cut short before its copy is lengthened"),
+    ),
+    Known(
+        "vhdx, differencing",
+        N_("VHDX that holds only what differs from its parent: an .avhdx, a checkpoint of Hyper-V"),
+        N_("the parent in its metadata"),
+        N_("a reader of this program's own, served to QEMU over a socket"),
+        N_("its parent, proved by its unique ID"),
+        N_("one whose log is not empty; tried on images of our own making, none of Hyper-V was at hand"),
     ),
     Known("parallels", N_("Parallels, expanding"), _MAGIC, _QEMU, missing=N_("bundles of several files")),
     Known("bochs", N_("Bochs, growing"), _MAGIC, _QEMU, missing=N_("flat ones are raw; undoable ones")),
