@@ -134,7 +134,7 @@ class _Guarded(Ranges):
 
 
 @contextmanager
-def _web(folder: Path, certificates: Path | None) -> Iterator[int]:
+def web_server(folder: Path, certificates: Path | None) -> Iterator[int]:
     """A web server that shows a folder, with TLS where it has a certificate; its port."""
 
     def handler(*words: Any) -> _Guarded:
@@ -170,7 +170,7 @@ def test_a_web_server_of_an_authority_of_ones_own(
     certified(ours, tmp_path / "server", "server")
     certified(ours, tmp_path / "named", "server", "other.example")
     (tmp_path / "locked.qcow2").write_bytes(made.read_bytes())
-    with _web(tmp_path, tmp_path / "server") as port:
+    with web_server(tmp_path, tmp_path / "server") as port:
         given = f"https://127.0.0.1:{port}/open.qcow2"
         assert "#ca=/path/ca.pem" in _failure(state_dir, given)
         assert _contents(state_dir, f"{given}#ca={ours}/ca-cert.pem") == ["ext4"]
@@ -190,7 +190,7 @@ def test_a_web_server_of_an_authority_of_ones_own(
         assert "There is no" in _failure(
             state_dir, f"https://127.0.0.1:{port}/open.gone#ca={ours}/ca-cert.pem"
         )
-    with _web(tmp_path, tmp_path / "named") as port:
+    with web_server(tmp_path, tmp_path / "named") as port:
         given = f"https://127.0.0.1:{port}/open.qcow2#ca={ours}/ca-cert.pem"
         assert "made for another name" in _failure(state_dir, given)
 
@@ -202,7 +202,7 @@ def test_a_web_server_that_wants_a_password(
     guard.watch(made)
     word = tmp_path / "word"
     word.write_text(WORD + "\n")
-    with _web(tmp_path, None) as port:
+    with web_server(tmp_path, None) as port:
         given = f"http://ann@127.0.0.1:{port}/locked.qcow2"
         assert _unlocked(state_dir, given, WORD) == (["ext4"], [])
         with pytest.raises(NeedsPassphrase, match="did not take that password of ann"):
