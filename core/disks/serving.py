@@ -35,7 +35,7 @@ _EPERM, _EIO, _EINVAL = 1, 5, 22
 _LONGEST = 32 << 20
 """Bytes of one read: what a client may ask for without having asked first."""
 _MOST_OPTION = 4096
-_READERS: dict[str, Callable[[Source], Reader]] = {
+READERS: dict[str, Callable[[Source], Reader]] = {
     "cow": CowReader,
     "vhd": DifferenceReader,
     "vhdx": VhdxReader,
@@ -145,7 +145,7 @@ def opened(description: str) -> Disk:
     for link in told["links"]:
         source = Source(Path(link["path"]))
         os.set_blocking(source.fd, True)
-        layers.append((source, _READERS[link["reader"]](source)))
+        layers.append((source, READERS[link["reader"]](source)))
     below = Source(Path(told["below"]["path"])) if told["below"] else None
     return Layered(layers, below, told["below"]["size"] if told["below"] else 0)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
-from core.disks.header import MOST, Header, Reference, Source, cut_short
+from core.disks.header import Header, Reference, Source, cut_short
 from core.disks.model import SECTOR
 from core.disks.stretches import ZEROS, Stretch
 from core.errors import SalvageError
@@ -120,11 +120,9 @@ class VdiReader:
     def __init__(self, source: Source) -> None:
         self.size = parse_vdi(source).virtual_size
         head = source.exactly(0, SECTOR, "the header")
-        table, self._data = struct.unpack_from("<II", head, 0x154)
-        (blocks,) = struct.unpack_from("<I", head, 0x180)
-        length = blocks * 4
-        data = b"".join(source.some(table + at, min(MOST, length - at)) for at in range(0, length, MOST))
-        self._places = struct.unpack(f"<{len(data) // 4}I", data[: len(data) // 4 * 4])
+        self._source = source
+        self._table, self._data = struct.unpack_from("<II", head, 0x154)
+        (self._blocks,) = struct.unpack_from("<I", head, 0x180)
 
     def stretches(self, start: int, end: int) -> Iterator[Stretch]:
         """What lies between two bytes of the disk, in order."""
@@ -132,9 +130,14 @@ class VdiReader:
         while at < end:
             number, inside = divmod(at, _BLOCK)
             stop = min(end, (number + 1) * _BLOCK)
-            place = self._places[number] if number < len(self._places) else _UNUSED
+            place = self._place(number)
             offset: int | None = self._data + place * _BLOCK + inside
             if place in (_UNUSED, _ZERO):
                 offset = None if place == _UNUSED else ZEROS
             yield Stretch(stop - at, offset)
             at = stop
+
+    def _place(self, number: int) -> int:
+        """Read for each block anew: a table may be as long as the file, and is looked at once in a MiB."""
+        entry = self._source.some(self._table + number * 4, 4) if number < self._blocks else b""
+        return int.from_bytes(entry, "little") if len(entry) == 4 else _UNUSED

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import PureWindowsPath
 from uuid import UUID
 
-from core.disks.header import MOST, Header, Reference, Source, cut_short
+from core.disks.header import Header, Reference, Source, cut_short
 from core.disks.model import SECTOR
 from core.disks.stretches import ZEROS, Stretch
 from core.i18n import _
@@ -263,11 +263,7 @@ class VhdxReader:
         metadata = _metadata(source, *regions[_METADATA])
         self.size, self._block = metadata.virtual_size, metadata.block
         self._ratio = (_BITMAP * 8 * metadata.sector) // metadata.block
-        place, length = regions[_BLOCK_TABLE]
-        blocks = -(-self.size // self._block)
-        length = min(length, -(-blocks // self._ratio) * (self._ratio + 1) * 8)
-        data = b"".join(source.some(place + at, min(MOST, length - at)) for at in range(0, length, MOST))
-        self._entries = struct.unpack(f"<{len(data) // 8}Q", data[: len(data) // 8 * 8])
+        self._table, self._length = regions[_BLOCK_TABLE]
 
     def stretches(self, start: int, end: int) -> Iterator[Stretch]:
         """What lies between two bytes of the disk, in order."""
@@ -286,7 +282,9 @@ class VhdxReader:
             at = stop
 
     def _entry(self, index: int) -> int:
-        return self._entries[index] if index < len(self._entries) else 0
+        """Read for each block anew: a table may be as long as the file, and is looked at once in a MiB."""
+        entry = self._source.some(self._table + index * 8, 8) if index * 8 < self._length else b""
+        return int.from_bytes(entry, "little")
 
     def _in_part(self, number: int, place: int, at: int, stop: int) -> Iterator[Stretch]:
         chunk, inside = divmod(number, self._ratio)

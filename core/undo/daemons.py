@@ -67,6 +67,10 @@ def serve(
             _("Nothing was opened."),
             _("Give a shorter one with --state-dir."),
         )
+    if ready and not stack.runner.planning:
+        # What one before it at the same place left behind would pass for this one
+        for left in (point, ready):
+            left.unlink(missing_ok=True)
     serves = ready.exists if ready else lambda: bool(mounts.at(point))
     program = os.path.basename(next(word for word in do.argv if word not in TIE))
     pair = Pair(

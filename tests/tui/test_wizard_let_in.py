@@ -1,4 +1,4 @@
-"""What the wizard asks for before a disk can be read: the passphrase of an image, the password of an address."""
+"""What the wizard asks for before it reads a disk: the passphrase of an image, the password of an address."""
 
 from pathlib import Path
 

@@ -163,3 +163,19 @@ def test_a_parent_that_is_missing_another_or_written_to_is_told(
     base.write_bytes(data)
     moved = Path(shutil.move(difference, tmp_path / "Snapshots"))
     assert not opened(moved, allow=(base,)).blocked
+
+
+@needs_root
+def test_a_parent_with_another_name_is_found_and_proved(
+    disks: tuple[Path, Path, dict[int, bytes]], tmp_path: Path, program: Program, guard: Guard
+) -> None:
+    old, _new, changed = disks
+    parent = _parent(tmp_path, old, "vdi")
+    image = vdi_difference(tmp_path / "web.vdi", parent, old.read_bytes(), changed)
+    (tmp_path / "moved").mkdir()
+    moved = parent.rename(tmp_path / "moved/elsewhere.vdi")
+    guard.watch(image, moved)
+    found = json.loads(program("inspect", "--candidates", "--json", image).out)
+    (one,) = [one for one in found["candidates"] if one["path"] == str(moved)]
+    assert one["fit"] == "proved", one
+    assert program("cat", "--backing", moved, image, "1", "/letter").out == "new\n"
