@@ -214,7 +214,7 @@ def _dialogue(argv: list[str], answers: list[bytes]) -> tuple[int, bytes]:
                 said += os.read(master, 4096)
             except OSError:
                 break
-        while said.count(b"Passphrase of") > asked and asked < len(answers):
+        while said.count(b"Type the passphrase of") > asked and asked < len(answers):
             os.write(master, answers[asked])
             asked += 1
     os.close(master)
@@ -242,6 +242,6 @@ def test_the_terminal_is_asked_three_times_and_does_not_show_it(
     assert b"hush" not in said
     status, said = _dialogue(argv, [b"wrong\n"] * 3)
     assert status == Exit.REFUSED
-    assert said.count(b"Passphrase of") == 3
+    assert said.count(b"Type the passphrase of") == 3
     status, said = _dialogue(argv, [b"\x03"])
     assert status == Exit.INTERRUPTED
