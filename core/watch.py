@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from core.errors import Cancelled, SalvageError
 from core.files.content import read_at
+from core.i18n import _
 from core.runner import Runner
 from core.undo.health import ExportEnded, trouble
 from core.undo.stack import Stack
@@ -13,14 +14,18 @@ from core.undo.stack import Stack
 class Watch:
     """Turns what comes of a daemon's end, hundreds of read errors, into the one sentence that is true."""
 
-    def __init__(self, runner: Runner, stack: Callable[[], Stack]) -> None:
+    def __init__(
+        self, runner: Runner, stack: Callable[[], Stack], silent: Callable[[], ExportEnded | None]
+    ) -> None:
+        """`silent` tells of a server that a daemon was ended for."""
         self._runner = runner
         self._stack = stack
+        self._silent = silent
 
     def health(self) -> ExportEnded | None:
         """What is wrong with what is up: a daemon that ended by itself. Cheap, and for any thread."""
         stack = self._stack()
-        return None if stack.releasing else trouble(stack.standing)
+        return None if stack.releasing else self._silent() or trouble(stack.standing)
 
     @contextmanager
     def work(self) -> Iterator[None]:
@@ -47,4 +52,6 @@ class Watch:
 
     def _require(self, cause: Exception | None = None) -> None:
         if ended := self.health():
+            if self._runner.cancel.cancelled:
+                raise Cancelled(_("Stopped as asked.")) from cause
             raise ended from cause

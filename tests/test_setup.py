@@ -15,7 +15,7 @@ import pytest
 from core import tools
 
 TOP = Path(__file__).parent.parent
-ESSENTIAL = {"rm", "rmdir", "mkdir", "touch", "cp", "mv", "sync", "truncate", "env", "sh", "exit"}
+ESSENTIAL = {"rm", "rmdir", "ln", "mkdir", "touch", "cp", "mv", "sync", "truncate", "env", "sh", "exit"}
 """Of packages that every Debian has (coreutils, dash), or the shell's own."""
 
 

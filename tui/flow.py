@@ -5,7 +5,8 @@ There are two operators. Sessions of the road work in a private mount namespace 
 be seen by everybody, and what an earlier session left, is worked on in the host's own (`outside`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
@@ -98,6 +99,18 @@ class Standing:
     """Whether it is the road itself; what is mounted in sight has a session of its own."""
 
 
+@contextmanager
+def _answering(session: Session, secret: Secret | None) -> Iterator[None]:
+    """Answer with the secret when the session asks for one; without, as before."""
+    before = session.ask
+    if secret:
+        session.ask = lambda path: session.unlock(path, secret)
+    try:
+        yield
+    finally:
+        session.ask = before
+
+
 def make_session(state: StateFolder, runner: Runner, private: bool) -> Session:
     """The session of the real program."""
     return Session(state, runner, private=private)
@@ -134,21 +147,30 @@ class Flow:
 
     # -- the road ------------------------------------------------------------------------------
 
-    def do_select(self, wish: Wish) -> Disk:
-        """Vet the disk; what was up for the one before is taken down first."""
+    def do_select(self, wish: Wish, secret: Secret | None = None) -> Disk:
+        """Vet the disk; what was up for the one before is taken down first.
+
+        `secret` is the password of an address. Raises NeedsPassphrase where one is wanted, or it is wrong.
+        """
         if self.session is None:
             self.session = self.maker(self.state, SystemRunner(self.operator.cancel), True)
-        disk = wish.select(self.session)
+        with _answering(self.session, secret):
+            disk = wish.select(self.session)
         self.wish, self.disk = wish, disk
         self.inspection = self.volume = self.backup = self.copied = None
         return disk
 
-    def do_inspect(self, protection: Protection) -> Inspection:
-        """Protect the disk as chosen, attach it and read its table."""
+    def do_inspect(self, protection: Protection, secret: Secret | None = None) -> Inspection:
+        """Protect the disk as chosen, attach it and read its table.
+
+        `secret` is the passphrase of an encrypted image. Raises NeedsPassphrase where one is wanted, or it is
+        wrong.
+        """
         session = self.road()
         session.protect(overlay=protection is Protection.OVERLAY)
         self.protection, self.volume = protection, None
-        self.inspection = session.inspect()
+        with _answering(session, secret):
+            self.inspection = session.inspect()
         return self.inspection
 
     def do_add(self, other: Path) -> Inspection:
@@ -358,11 +380,11 @@ class Flow:
             raise SalvageError(_("No disk is chosen."), remedy=_("Choose a disk first."))
         session = self.maker(self.state, SystemRunner(self.outside.cancel), False)
         with session:
+            session.trust(self.session)
             wish.select(session)
             session.protect(overlay=writable)
             session.view()
             session.know(inspection)
-            session.trust(self.session)
             session.open(volume.id, point, state=state)
             session.keep()
             up = tuple(session.stack.standing)

@@ -88,7 +88,10 @@ def _add_bringing_back(verbs: _Verbs) -> None:
     """From the disks that there are to files that were brought back."""
     listing = verbs.verb("list", _("the virtual machines, images and devices that can be found here"))
     listing.add_argument(
-        "folders", metavar="FOLDER", nargs="*", type=Path, help=_("look for images here as well")
+        "places",
+        metavar="PLACE",
+        nargs="*",
+        help=_("a folder to look for images in as well, or the address of a disk or of a server of NBD"),
     )
     inspect = verbs.on_disk(
         "inspect", _("format, chain, partition table and contents of a disk"), needed=False

@@ -5,13 +5,15 @@ do the work; their options are those of ``BlockdevOptions`` in QEMU's qapi/block
 """
 
 import os
+import pwd
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
 
+from core.disks.tls import Credentials, credentials
 from core.errors import SalvageError, WrongUsage
 from core.i18n import _
 from core.text import safe, size
@@ -20,8 +22,9 @@ FAT = "fat:"
 _LARGEST_FOLDER = 500 << 20
 """Bytes of files that surely fit the 504 MiB of a disk in QEMU's vvfat; see init_directories there."""
 _MOST_ENTRIES = 100_000
-_PATIENCE = 30
-"""Seconds that a web server may take to answer."""
+PATIENCE = 15
+"""Seconds that a server may take to answer."""
+_PORTS = {"ssh": 22, "nbd": 10809, "nbds": 10809, "http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,25 @@ class Address:
     """What gives the bytes, as JSON of QEMU."""
     on_network: bool = True
     notes: tuple[str, ...] = ()
+    scheme: str = ""
+    host: str = ""
+    """Empty where it is on this host."""
+    port: int = 0
+    user: str = ""
+    """Whose password may be asked for; empty where none can be."""
+    authority: Path | None = None
+    """The certificate of the authority that the web server's own is by, where the system does not know it."""
+    tls: Credentials | None = None
+
+    @property
+    def login(self) -> Path:
+        """As whom it lets us in: what its password is asked and kept under."""
+        return Path(f"{self.scheme}:{self.user}@{self.host}:{self.port}")
+
+
+def is_login(path: Path) -> bool:
+    """Whether a passphrase is asked for under that name for an address, and not for an image or a volume."""
+    return str(path).partition(":")[0] in ("ssh", "http", "https")
 
 
 def is_address(given: str) -> bool:
@@ -56,21 +78,27 @@ def address(given: str) -> Address:
         raise WrongUsage(
             _("The address has a password in it, and every user of this host could read that."),
             _("Nothing was opened."),
-            _("Fetch the image with a program that takes the password from you, and open the file."),
+            _("Leave it out: it is asked for, or read with --passphrase-file. Change it: it was seen."),
         )
     return _SCHEMES[parts.scheme](given, parts)
 
 
+def _placed(given: str, parts: SplitResult, **more: Any) -> Address:
+    """The address with what all of them have."""
+    port = parts.port or _PORTS.get(parts.scheme, 0)
+    return Address(title=safe(given), scheme=parts.scheme, host=parts.hostname or "", port=port, **more)
+
+
 def _nbd(given: str, parts: SplitResult) -> Address:
-    """``nbd://HOST[:PORT][/EXPORT]``: the URI specification of the NBD project, doc/uri.md."""
+    """``nbd://HOST[:PORT][/EXPORT]``, ``nbds://`` with TLS: the NBD project's doc/uri.md."""
     if not parts.hostname:
         raise _wrong(given, _("it names no host"))
-    server = {"type": "inet", "host": parts.hostname, "port": str(parts.port or 10809)}
+    server = {"type": "inet", "host": parts.hostname, "port": str(parts.port or _PORTS["nbd"])}
     return _exported(given, parts, server, on_network=True)
 
 
 def _nbd_unix(given: str, parts: SplitResult) -> Address:
-    """``nbd+unix:///[EXPORT]?socket=PATH``."""
+    """``nbd+unix:///[EXPORT]?socket=PATH``, ``nbds+unix://`` with TLS."""
     sockets = parse_qs(parts.query).get("socket", [])
     if len(sockets) != 1 or not sockets[0].startswith("/"):
         raise _wrong(given, _("it names no socket, as in nbd+unix:///?socket=/run/disk.sock"))
@@ -80,41 +108,78 @@ def _nbd_unix(given: str, parts: SplitResult) -> Address:
 def _exported(given: str, parts: SplitResult, server: dict[str, str], *, on_network: bool) -> Address:
     export = unquote(parts.path.removeprefix("/"))
     node = {"driver": "nbd", "server": server, "export": export}
+    tls = None
+    if parts.scheme.startswith("nbds"):
+        try:
+            tls = credentials(parts)
+        except ValueError as error:
+            raise _wrong(given, str(error)) from error
+        node |= tls.node
     notes = (
         (_("What the server shows comes over the network as it is: nobody checks or hides it."),)
-        if on_network
+        if on_network and not tls
         else ()
     )
-    return Address(safe(given), PurePosixPath(export).name, node, on_network, notes)
+    name = PurePosixPath(export).name
+    return _placed(given, parts, name=name, node=node, on_network=on_network, notes=notes, tls=tls)
 
 
 def _ssh(given: str, parts: SplitResult) -> Address:
     """``ssh://[USER@]HOST[:PORT]/PATH``; the host's key must be a known one, see ssh(1)."""
     if not parts.hostname or len(parts.path) < 2:
         raise _wrong(given, _("it names no host or no file, as in ssh://host/path/disk.qcow2"))
+    user = unquote(parts.username or "") or pwd.getpwuid(os.geteuid()).pw_name
     node: dict[str, Any] = {
         "driver": "ssh",
-        "server": {"host": parts.hostname, "port": str(parts.port or 22)},
+        "server": {"host": parts.hostname, "port": str(parts.port or _PORTS["ssh"])},
         "path": unquote(parts.path),
         "host-key-check": {"mode": "known_hosts"},
+        "user": user,
     }
-    if parts.username:
-        node["user"] = unquote(parts.username)
-    return Address(safe(given), PurePosixPath(node["path"]).name, node)
+    return _placed(given, parts, name=PurePosixPath(node["path"]).name, node=node, user=user)
 
 
 def _web(given: str, parts: SplitResult) -> Address:
+    """``https://[USER@]HOST[:PORT]/PATH[#ca=FILE]``; what stands behind the # never reaches the server."""
     if not parts.hostname or len(parts.path) < 2:
         raise _wrong(given, _("it names no host or no file, as in https://host/path/disk.qcow2"))
-    node = {"driver": parts.scheme, "url": given, "timeout": _PATIENCE}
+    authority = _authority(given, parts)
+    user = unquote(parts.username or "")
+    where = parts.netloc.rpartition("@")[2]
+    node = {
+        "driver": parts.scheme,
+        "url": urlunsplit((parts.scheme, where, parts.path, parts.query, "")),
+        "timeout": PATIENCE,
+    }
+    if user:
+        node["username"] = user
     plain = _("It comes over the network as it is: anybody on the way can read or change it.")
-    notes = (plain,) if parts.scheme == "http" else ()
-    return Address(safe(given), PurePosixPath(unquote(parts.path)).name, node, notes=notes)
+    bare = _("The password too goes over the network as it is.")
+    notes = ((plain, bare) if user else (plain,)) if parts.scheme == "http" else ()
+    name = PurePosixPath(unquote(parts.path)).name
+    return _placed(given, parts, name=name, node=node, notes=notes, user=user, authority=authority)
+
+
+def _authority(given: str, parts: SplitResult) -> Path | None:
+    """The file behind ``#ca=``."""
+    name, _equals, value = parts.fragment.partition("=")
+    if not parts.fragment:
+        return None
+    if name != "ca" or not value.startswith("/") or parts.scheme != "https":
+        raise _wrong(
+            given, _("behind # can only stand the certificate of an authority, as in #ca=/root/ca.pem")
+        )
+    path = Path(unquote(value))
+    if not path.is_file():
+        raise SalvageError(_("There is no {path}.").format(path=safe(path)), _("Nothing was opened."))
+    return path
 
 
 _SCHEMES: dict[str, Callable[[str, SplitResult], Address]] = {
     "nbd": _nbd,
+    "nbds": _nbd,
     "nbd+unix": _nbd_unix,
+    "nbds+unix": _nbd_unix,
     "ssh": _ssh,
     "https": _web,
     "http": _web,

@@ -4,10 +4,11 @@ See qemu-storage-daemon(1). The daemon is ready in a tenth of a second and conve
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from core.command import Command
+from core.command import Command, Variable
 from core.i18n import _
 from core.undo.daemons import serve, tied
 from core.undo.stack import Stack
@@ -28,10 +29,13 @@ def export(
     writable: bool = False,
     on_network: bool = False,
     pass_fds: tuple[int, ...] = (),
+    objects: tuple[str, ...] = (),
+    environment: tuple[tuple[str, str], ...] = (),
 ) -> None:
     """Show the node `NODE` of the graph at `path`, in the session's own folder.
 
-    With `tie` the daemon dies with this program. Raises SalvageError when it cannot open the graph.
+    `objects` are arguments for what the graph refers to. With `tie` the daemon dies with this program. Raises
+    `core.undo.daemons.CouldNotStart` when it cannot open the graph.
     """
     stack.runner.run(
         Command(
@@ -44,6 +48,7 @@ def export(
     switch = "on" if writable else "off"
     argv = (
         "qemu-storage-daemon",
+        *objects,
         "--blockdev",
         json.dumps(graph),
         "--export",
@@ -55,7 +60,7 @@ def export(
         effect=_("a daemon that serves one file"),
         captures="EXPORT",
         background=True,
-        environment=_MALLOC,
+        environment=(*_MALLOC, *environment),
         limits=None,
         on_network=on_network,
     )
@@ -69,4 +74,18 @@ def export(
         on=on,
         ends_with="kill",
         pass_fds=pass_fds,
+    )
+
+
+def secret_objects(names: Sequence[str], pipes: Sequence[int]) -> tuple[str, ...]:
+    """The secrets as arguments of a program of QEMU: where each is read, never what it is."""
+    if not pipes:
+        return tuple(
+            word
+            for name in names
+            for word in ("--object", Variable(f"secret,id={name},file=$PASSPHRASE_FILE"))
+        )
+    pairs = zip(names, pipes, strict=True)
+    return tuple(
+        word for name, pipe in pairs for word in ("--object", f"secret,id={name},file=/proc/self/fd/{pipe}")
     )

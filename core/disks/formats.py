@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.disks import cow, dmg, luks, qcow2, small, vhd, vhdx, vmdk
+from core.disks import cow, dmg, luks, qcow2, small, vdi, vhd, vhdx, vmdk
 from core.disks.header import Header, Source
 from core.disks.model import SECTOR
 from core.errors import Ambiguous, SalvageError, WrongUsage
@@ -46,7 +46,7 @@ FORMATS: tuple[Format, ...] = (
     Format("qcow", (".qcow",), _is_qcow(True), qcow2.parse_first),
     Format("cow", (".cow",), _begins(cow.MAGIC), cow.parse),
     Format("qed", (".qed",), _begins(small.QED), small.parse_qed),
-    Format("vdi", (".vdi",), _begins(small.VDI, at=small.VDI_AT), small.parse_vdi),
+    Format("vdi", (".vdi",), _begins(vdi.VDI, at=vdi.VDI_AT), vdi.parse_vdi),
     Format("vmdk", (".vmdk",), _begins(vmdk.SPARSE), vmdk.parse_sparse),
     Format("vmdk", (".vmdk",), _begins(vmdk.ESX_SPARSE), vmdk.parse_esx_sparse),
     Format("vmdk", (".vmdk",), lambda start, _source: vmdk.is_descriptor(start), vmdk.parse_descriptor),

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from core import child
-from core.command import SERVING, Command, Limits, Variable
+from core.command import SERVING, Command, Limits
 from core.disks import overlay as overlays
-from core.disks.export import NODE, export
+from core.disks.export import NODE, export, secret_objects
 from core.disks.locks import ReadLock
 from core.disks.model import Disk, Link, Snapshot
 from core.disks.vet import chain_graph, file_node, link_node
@@ -102,7 +102,7 @@ def _serve(front: _Front, number: int, run: Sequence[Link], below: Path | None) 
                     "--shared=0",
                     f"--socket={place}",
                     f"--pid-file={known}",
-                    *_objects(list(keys.values()), pipes),
+                    *secret_objects(list(keys.values()), pipes),
                     *_state(disk.snapshot if number == 0 else None),
                     "json:" + json.dumps(graph),
                 ),
@@ -210,20 +210,6 @@ def _replayed(front: _Front, number: int, link: Link) -> dict[str, Any]:
     return node
 
 
-def _objects(names: Sequence[str], pipes: Sequence[int]) -> tuple[str, ...]:
-    """The secrets as arguments: where each is read, never what it is."""
-    if not pipes:
-        return tuple(
-            word
-            for name in names
-            for word in ("--object", Variable(f"secret,id={name},file=$PASSPHRASE_FILE"))
-        )
-    pairs = zip(names, pipes, strict=True)
-    return tuple(
-        word for name, pipe in pairs for word in ("--object", f"secret,id={name},file=/proc/self/fd/{pipe}")
-    )
-
-
 def _state(snapshot: Snapshot | None) -> tuple[str, ...]:
     if snapshot is None:
         return ()
@@ -243,7 +229,7 @@ def prove(link: Link, secret: Secret, runner: Runner) -> None:
     node = link_node(link, None, {link.path: "key"})
     with secret.handed() as pipe:
         command = Command(
-            (*_OPEN, *_objects(["key"], [pipe]), "json:" + json.dumps(node)),
+            (*_OPEN, *secret_objects(["key"], [pipe]), "json:" + json.dumps(node)),
             why=_("See whether the passphrase is right; it comes through a pipe."),
             limits=_PROOF,
         )

@@ -81,11 +81,21 @@ KNOWN: tuple[Known, ...] = (
         N_("VirtualBox: dynamic and static"),
         _MAGIC,
         _QEMU,
-        missing=N_("differences to another VDI"),
+    ),
+    Known(
+        "vdi, differencing",
+        N_("VDI that holds only what differs from its parent: a snapshot of VirtualBox"),
+        N_("the parent in its header"),
+        N_("a reader of this program's own, served to QEMU over a socket"),
+        N_("its parent, found by its UUID in its own folder and the one above"),
+        N_("tried on images of our own making, none of VirtualBox was at hand"),
     ),
     Known(
         "vmdk",
-        N_("VMware: monolithic and twoGbMaxExtent, sparse and flat, streamOptimized, ESX sparse and flat"),
+        N_(
+            "VMware: monolithic and twoGbMaxExtent, sparse and flat, streamOptimized, ESX flat and sparse"
+            " (vmfsSparse, seSparse: tried on images of our own making, none of ESX was at hand)"
+        ),
         N_("its header, or the text of its descriptor"),
         _QEMU,
         N_("its parent, known by its content identity (CID)"),
@@ -110,9 +120,15 @@ KNOWN: tuple[Known, ...] = (
         N_("Hyper-V, fixed and dynamic; a log that is not empty is replayed in a throw-away overlay"),
         _MAGIC,
         _QEMU,
-        missing=N_(
-            "differencing disks, sectors of 4096 bytes, and one cut short before its copy is lengthened"
-        ),
+        missing=N_("sectors of 4096 bytes, and one cut short before its copy is lengthened"),
+    ),
+    Known(
+        "vhdx, differencing",
+        N_("VHDX that holds only what differs from its parent: an .avhdx, a checkpoint of Hyper-V"),
+        N_("the parent in its metadata"),
+        N_("a reader of this program's own, served to QEMU over a socket"),
+        N_("its parent, proved by its unique ID"),
+        N_("one whose log is not empty; tried on images of our own making, none of Hyper-V was at hand"),
     ),
     Known("parallels", N_("Parallels, expanding"), _MAGIC, _QEMU, missing=N_("bundles of several files")),
     Known("bochs", N_("Bochs, growing"), _MAGIC, _QEMU, missing=N_("flat ones are raw; undoable ones")),
@@ -137,28 +153,37 @@ KNOWN: tuple[Known, ...] = (
         N_("the device itself, read-only, or QEMU's driver for what is on it"),
     ),
     Known(
-        "nbd://, nbd+unix://",
-        N_("what another host or program serves"),
+        "nbd://, nbds://, nbd+unix://",
+        N_("what another host or program serves, with TLS (nbds) or without"),
         N_("the address that you give; what is in it, by its own header"),
-        N_("QEMU's client, shown as a file"),
+        N_(
+            "QEMU's client, shown as a file; for TLS ?tls-certificates=FOLDER or ?tls-psk-file=FILE, else"
+            " what the system trusts"
+        ),
         N_("relative names in its header lead nowhere"),
-        N_("TLS"),
+        N_("a server whose certificate is not checked; keys with a passphrase of their own"),
     ),
     Known(
         "ssh://",
         N_("a file of another host"),
         N_("the address that you give; what is in it, by its own header"),
-        N_("QEMU's client in the package qemu-block-extra, shown as a file; the host's key must be known"),
+        N_(
+            "QEMU's client in the package qemu-block-extra, shown as a file; the host's key must be known; a"
+            " key, an agent, or by nbdkit a password lets you in"
+        ),
         N_("relative names in its header lead nowhere"),
-        N_("passwords: a key or an agent must let you in"),
+        N_("jump hosts and names of ssh's own configuration; keys with a passphrase that no agent holds"),
     ),
     Known(
         "https://",
         N_("a file on a web server that serves ranges"),
         N_("the address that you give; what is in it, by its own header"),
-        N_("QEMU's client in the package qemu-block-extra, shown as a file"),
+        N_(
+            "QEMU's client in the package qemu-block-extra, shown as a file; with USER@ the password is asked"
+            " for, with #ca=FILE by nbdkit an authority of your own counts"
+        ),
         N_("relative names in its header lead nowhere"),
-        N_("passwords"),
+        N_("servers that want more than a name and a password"),
     ),
     Known(
         "fat:",

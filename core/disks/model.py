@@ -100,7 +100,7 @@ Encryption = Literal["", "luks", "aes"]
 """How QEMU encrypted what an image holds, in its own words."""
 
 
-Reading = Literal["", "cow", "vhd"]
+Reading = Literal["", "cow", "vhd", "vhdx", "vdi"]
 """The reader of ours that puts an image together from its file and what is below; empty: QEMU does."""
 
 

@@ -5,22 +5,25 @@ read in place; that file is then vetted and opened as any other. Nothing of it i
 the daemons here show bytes and know no format.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
 from core.command import Command
-from core.disks.addresses import address, is_address
+from core.disks import remote
+from core.disks.addresses import Address, address, is_address
 from core.disks.export import NODE, export
 from core.disks.header import Source
 from core.disks.model import SECTOR, Disk
 from core.disks.packed import Packing, inner_name, member, packing, xz_blocks
+from core.disks.remote import Watcher
 from core.disks.unpacking import unpack
 from core.disks.vet import resolved
-from core.errors import Refused, SalvageError, ToolMissing, WrongUsage
+from core.errors import Refused, WrongUsage
 from core.files.progress import Listener
 from core.i18n import _
+from core.secrets import Secret
 from core.text import safe
 from core.undo.daemons import serve, tied
 from core.undo.stack import Stack
@@ -40,8 +43,10 @@ class Layer:
     name: str
     """What the result is called in its own place; its suffix is kept."""
     title: str
-    node: dict[str, Any] | None = None
-    """What gives the bytes at an address."""
+    address: Address | None = None
+    """Where the bytes come from, where that is no file."""
+    with_password: bool = False
+    """Whether a password lets us in there."""
     window: tuple[int, int] | None = None
     """Offset and bytes of a member in the file below."""
     packed: Packing | None = None
@@ -49,7 +54,6 @@ class Layer:
     """Bytes of the longest block, where the packed file is read in place."""
     length: int | None = None
     """Bytes of what is packed, where the file tells."""
-    on_network: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -99,16 +103,21 @@ def reach(
     tie: bool,
     format: str | None = None,
     planned: Sequence[Layer] = (),
+    secrets: Mapping[Path, Secret],
+    watch: Watcher,
 ) -> Reached:
     """Bring the bytes of what `given` names to light in `folder`, the session's own, on the undo stack.
 
-    `planned` are the layers that another session found, for a plan that may not look. Raises
-    `SalvageError` where something on the way cannot be opened, `WrongUsage` where the member is not clear.
+    `planned` are the layers that another session found, for a plan that may not look; `secrets` the
+    passwords of addresses; `watch` is told of each server that is read from. Raises
+    `NeedsPassphrase` where one is missing or wrong, `SalvageError` where
+    something on the way cannot be opened, `WrongUsage` where the member is not clear.
     """
+
     if is_address(given):
         path: Path | None = None
         apparent = folder / "nowhere" / "image"  # what lies in the folder is no part of a disk
-        layer: Layer | None = _at_address(given)
+        layer: Layer | None = planned[0] if planned else _at_address(given, secrets)
     else:
         path = apparent = resolved(given)
         layer = planned[0] if planned else _inside(path, path.name, safe(path), member)
@@ -124,7 +133,13 @@ def reach(
             )
         found.append(layer)
         place = folder / f"image{len(found)}{_suffix(layer.name)}"
-        notes = _put_up(stack, layer, path, place, listener, tie=tie)
+        notes: tuple[str, ...] = ()
+        if layer.address:
+            secret, password = secrets.get(layer.address.login), layer.with_password
+            remote.show(stack, layer.address, place, secret, watch, with_password=password, tie=tie)
+        else:
+            assert path
+            notes = _put_up(stack, layer, path, place, listener, tie=tie)
         found[-1] = replace(layer, notes=(*layer.notes, *notes))
         path = place
         if planned:
@@ -134,8 +149,8 @@ def reach(
     assert path
     if member is not None and not any(one.window for one in found):
         raise WrongUsage(_("{path} is no archive.").format(path=found[-1].title))
-    notes = tuple(note for one in found for note in one.notes)
-    return Reached(path, found[-1].title, apparent, tuple(found), notes)
+    told = tuple(note for one in found for note in one.notes)
+    return Reached(path, found[-1].title, apparent, tuple(found), told)
 
 
 def _suffix(name: str) -> str:
@@ -144,9 +159,10 @@ def _suffix(name: str) -> str:
     return suffix if suffix[1:].isascii() and suffix[1:].isalnum() and len(suffix) < 12 else ""
 
 
-def _at_address(given: str) -> Layer:
+def _at_address(given: str, secrets: Mapping[Path, Secret]) -> Layer:
     found = address(given)
-    return Layer(found.name, found.title, node=found.node, on_network=found.on_network, notes=found.notes)
+    told = found.login in secrets
+    return Layer(found.name, found.title, address=found, with_password=told, notes=found.notes)
 
 
 def _inside(path: Path, name: str, title: str, wanted: str | None) -> Layer | None:
@@ -167,38 +183,26 @@ def _inside(path: Path, name: str, title: str, wanted: str | None) -> Layer | No
 
 
 def _put_up(
-    stack: Stack, layer: Layer, below: Path | None, place: Path, listener: Listener | None, *, tie: bool
+    stack: Stack, layer: Layer, below: Path, place: Path, listener: Listener | None, *, tie: bool
 ) -> tuple[str, ...]:
-    """Put one layer up at `place`; what must be known of it."""
-    node = layer.node
-    on: tuple[str, ...] = ()
+    """Put one layer up at `place`, out of the file `below`; what must be known of it."""
+    graph: dict[str, Any] = {"node-name": NODE, "driver": "raw", "read-only": True}
     if layer.packed and layer.in_place:
-        assert below
         socket = _serve_xz(stack, below, place, layer.in_place, tie=tie)
         node = {"driver": "nbd", "server": {"type": "unix", "path": str(socket)}}
-        on = (str(socket),)
+        on: tuple[str, ...] = (str(socket),)
     elif layer.packed:
-        assert below
         return unpack(stack, below, layer.packed, place, layer.length, listener)
-    graph: dict[str, Any] = {"node-name": NODE, "driver": "raw", "read-only": True}
-    if layer.window:
+    else:
+        assert layer.window
         offset, length = layer.window
         node = {"driver": "file", "filename": str(below)}
         # QEMU takes whole sectors only, and a tar archive fills up to them with zeros
         graph.update(offset=offset, size=-(-length // SECTOR) * SECTOR)
-        on = (str(below),) if below and below.parent == place.parent else ()
-    graph["file"] = {**(node or {}), "read-only": True}
+        on = (str(below),) if below.parent == place.parent else ()
+    graph["file"] = {**node, "read-only": True}
     why = _("Show the bytes of the image, where they are, as a file; no format is looked at.")
-    try:
-        export(stack, graph, place, tie=tie, on=on, why=why, on_network=layer.on_network)
-    except SalvageError as error:
-        if "Unknown driver" in error.what or "Unknown protocol" in error.what:
-            raise ToolMissing(
-                _("QEMU's client for {address} is not installed.").format(address=layer.title),
-                _("Nothing was opened."),
-                _("Install it with: apt-get install {package}").format(package="qemu-block-extra"),
-            ) from error
-        raise
+    export(stack, graph, place, tie=tie, on=on, why=why)
     return ()
 
 

@@ -11,13 +11,16 @@ import socket
 import struct
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from core.disks.cow import CowReader
 from core.disks.header import Source
 from core.disks.stretches import Layered, Reader
+from core.disks.vdi import VdiReader
 from core.disks.vhd import DifferenceReader
+from core.disks.vhdx import VhdxReader
 
 _MAGIC, _OPTION = b"NBDMAGIC", b"IHAVEOPT"
 _FIXED_NEWSTYLE, _NO_ZEROES = 1, 2
@@ -32,6 +35,12 @@ _EPERM, _EIO, _EINVAL = 1, 5, 22
 _LONGEST = 32 << 20
 """Bytes of one read: what a client may ask for without having asked first."""
 _MOST_OPTION = 4096
+READERS: dict[str, Callable[[Source], Reader]] = {
+    "cow": CowReader,
+    "vhd": DifferenceReader,
+    "vhdx": VhdxReader,
+    "vdi": VdiReader,
+}
 
 
 class Disk(Protocol):
@@ -136,7 +145,7 @@ def opened(description: str) -> Disk:
     for link in told["links"]:
         source = Source(Path(link["path"]))
         os.set_blocking(source.fd, True)
-        layers.append((source, CowReader(source) if link["reader"] == "cow" else DifferenceReader(source)))
+        layers.append((source, READERS[link["reader"]](source)))
     below = Source(Path(told["below"]["path"])) if told["below"] else None
     return Layered(layers, below, told["below"]["size"] if told["below"] else 0)
 

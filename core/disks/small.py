@@ -1,7 +1,6 @@
-"""The headers of QED, VDI, Parallels, Bochs and cloop images.
+"""The headers of QED, Parallels, Bochs and cloop images.
 
-Facts from QEMU's docs/interop/qed_spec.txt, docs/interop/parallels.txt, block/vdi.c, block/bochs.c and
-block/cloop.c.
+Facts from QEMU's docs/interop/qed_spec.txt, docs/interop/parallels.txt, block/bochs.c and block/cloop.c.
 """
 
 import struct
@@ -12,13 +11,10 @@ from core.disks.reach import needed_end
 from core.i18n import _
 
 QED = b"QED\0"
-VDI = b"\x7f\x10\xda\xbe"
-VDI_AT = 0x40
 PARALLELS = (b"WithoutFreeSpace", b"WithouFreSpacExt")
 BOCHS = b"Bochs Virtual HD Image"
 CLOOP = b"#!/bin/sh\n#V2.0 Format\nmodprobe cloop"
 
-_VDI_BLOCK = 1 << 20
 _PARALLELS_IN_USE = 0x746F6E59
 
 
@@ -54,40 +50,6 @@ def parse_qed(source: Source) -> Header:
         problems.append(cut_short(needed, source.size))
     blocked = _("The image uses features that QEMU's qed does not have.") if features & ~7 else ""
     return Header("qed", virtual_size, references, problems=tuple(problems), blocked=blocked)
-
-
-def parse_vdi(source: Source) -> Header:
-    """Read the header of a VirtualBox disk (little-endian)."""
-    head = source.exactly(0, SECTOR, _("the header"))
-    (version,) = struct.unpack_from("<I", head, 0x44)
-    (kind,) = struct.unpack_from("<I", head, 0x4C)
-    table, data = struct.unpack_from("<II", head, 0x154)
-    (sector,) = struct.unpack_from("<I", head, 0x168)
-    virtual_size, block, _extra, blocks, used = struct.unpack_from("<QIIII", head, 0x170)
-    if version != 0x00010001:
-        raise source.damaged(
-            _("version {number} is unknown").format(number=f"{version >> 16}.{version & 65535}")
-        )
-    if table % SECTOR or data % SECTOR or sector != SECTOR or block != _VDI_BLOCK:
-        raise source.damaged(_("blocks of {count} bytes").format(count=block))
-    if not 0 < virtual_size <= blocks * block or blocks > 0x3FFFFFFF:
-        raise source.damaged(_("a virtual size of {count} bytes").format(count=virtual_size))
-    if table + blocks * 4 > source.size:
-        raise source.beyond(_("the block table"), table + blocks * 4)
-    problems = []
-    needed = data + (blocks if kind == 2 else min(used, blocks)) * block
-    if needed > source.size:
-        problems.append(cut_short(needed, source.size))
-    blocked = way_out = ""
-    if any(head[0x1A8:0x1C8]):
-        blocked = _("This VDI is a difference to another disk and needs its parent.")
-        way_out = _("Merge the two with VBoxManage clonemedium, on copies, and open the result.")
-    elif kind not in (1, 2):
-        blocked = _("QEMU reads only dynamic and static VDI images; this is of kind {kind}.").format(
-            kind=kind
-        )
-    rounded = -(-virtual_size // SECTOR) * SECTOR
-    return Header("vdi", rounded, problems=tuple(problems), blocked=blocked, way_out=way_out)
 
 
 def parse_parallels(source: Source) -> Header:

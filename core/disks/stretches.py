@@ -7,10 +7,15 @@ from typing import Protocol
 
 from core.disks.header import Source
 
+ZEROS = -1
+
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Bytes of the disk that lie together, at `offset` of the own file; None: in what is below."""
+    """Bytes of the disk that lie together, at `offset` of the own file.
+
+    None: in what is below; `ZEROS`: nowhere, they are zeros whatever is below.
+    """
 
     length: int
     offset: int | None
@@ -61,7 +66,7 @@ class Layered:
             part = into[at - start : at - start + stretch.length]
             if stretch.offset is None:
                 self._fill(part, at, at + stretch.length, depth + 1)
-            else:
+            elif stretch.offset != ZEROS:
                 _pread(source.fd, part, stretch.offset)
             at += stretch.length
 

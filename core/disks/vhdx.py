@@ -5,13 +5,15 @@ block/vhdx.c; numbers are little-endian.
 """
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import PureWindowsPath
 from uuid import UUID
 
-from core.disks.header import Header, Source, cut_short
+from core.disks.header import Header, Reference, Source, cut_short
 from core.disks.model import SECTOR
+from core.disks.stretches import ZEROS, Stretch
 from core.i18n import _
-from core.text import safe
 
 SIGNATURE = b"vhdxfile"
 
@@ -26,9 +28,12 @@ _FILE_PARAMETERS = UUID("caa16737-fa36-4d43-b3b6-33f0aa44e76b")
 _VIRTUAL_SIZE = UUID("2fa54224-cd1b-4876-b211-5dbed83bf4b8")
 _SECTOR_SIZE = UUID("8141bf1d-a96f-4709-ba47-f233a8faab5f")
 _PARENT_LOCATOR = UUID("a8d35f2d-b30b-454d-abf7-d3d84834ab0c")
-_PATHS_TO_PARENT = ("absolute_win32_path", "volume_path", "relative_path")
+_PATHS_TO_PARENT = ("relative_path", "volume_path", "absolute_win32_path")
 _HAS_PARENT = 2
-_STATE, _PRESENT = 7, 6
+_STATE, _PRESENT, _PARTLY = 7, 6, 7
+_IN_PARENT = 0
+_BITMAP = _MIB
+"""Bytes of a block of bits, one for each sector of a chunk of blocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +43,14 @@ class _Metadata:
     virtual_size: int
     sector: int
     parent: str
-    """The name of the parent of a differencing disk, as the host that made it saw it."""
+    """The parent of a differencing disk, as its path counts from this one; else its bare name."""
+    linkage: str
+    """The identity that the parent must have."""
 
 
 def parse(source: Source) -> Header:
     """Read the headers, region table and metadata of a VHDX; raises `Damaged` for what cannot be."""
-    log, log_at, log_size = _active_header(source)
+    log, log_at, log_size, identity = _active_header(source)
     regions = _regions(source)
     metadata = _metadata(source, *regions[_METADATA])
     problems = []
@@ -53,21 +60,25 @@ def parse(source: Source) -> Header:
     needed = _needed_end(source, table_at, table_size, metadata.block)
     if needed > source.size:
         problems.append(cut_short(needed, source.size))
-    if metadata.flags & _HAS_PARENT:
-        blocked = _("This VHDX is a difference to another disk and needs its parent {name}.").format(
-            name=safe(metadata.parent) or "?"
-        )
-        way_out = _("Merge the two with the program that made them, on copies, and open the result.")
-    elif metadata.sector != SECTOR:
+    if metadata.sector != SECTOR:
         blocked = _("This VHDX has sectors of {count} bytes; QEMU reads only those of 512.").format(
             count=metadata.sector
         )
-    elif needed > source.size:
+    elif needed > source.size and not metadata.flags & _HAS_PARENT:
         blocked = _("QEMU opens no VHDX that is cut short: {missing} bytes are missing.").format(
             missing=needed - source.size
         )
         way_out = _("Make a byte copy of it and lengthen the copy: truncate --size={needed} COPY.").format(
             needed=needed
+        )
+    elif log.int and _log_in_use(source, log, log_at, log_size) and metadata.flags & _HAS_PARENT:
+        blocked = _(
+            "The log of this differencing VHDX holds changes that were never written to their place, and"
+            " nothing here can replay it."
+        )
+        way_out = _(
+            "Attach a copy of it, with its parent, on a Windows host (Mount-VHD, then Dismount-VHD): that"
+            " replays it. Then open the copy."
         )
     elif log.int and _log_in_use(source, log, log_at, log_size):
         has_log = True
@@ -77,11 +88,27 @@ def parse(source: Source) -> Header:
                 " a throw-away overlay; the file stays as it is."
             )
         )
-    return Header("vhdx", metadata.virtual_size, (), (), tuple(problems), blocked, way_out, has_log=has_log)
+    is_difference = bool(metadata.flags & _HAS_PARENT)
+    return Header(
+        "vhdx",
+        metadata.virtual_size,
+        (Reference("backing", metadata.parent, "vhdx"),) if is_difference else (),
+        (),
+        tuple(problems),
+        blocked,
+        way_out,
+        reader="vhdx" if is_difference else "",
+        identity=identity,
+        parent=metadata.linkage if is_difference else "",
+        has_log=has_log,
+    )
 
 
-def _active_header(source: Source) -> tuple[UUID, int, int]:
-    """Identity, place and length of the log, from the valid header with the higher sequence number."""
+def _active_header(source: Source) -> tuple[UUID, int, int, str]:
+    """Identity, place and length of the log, and what a difference calls this disk by.
+
+    Of the valid header with the higher sequence number.
+    """
     best: tuple[int, bytes] | None = None
     for place in (_KIB64, 2 * _KIB64):
         head = source.some(place, 4096)
@@ -99,7 +126,7 @@ def _active_header(source: Source) -> tuple[UUID, int, int]:
         raise source.damaged(_("version {number} is unknown").format(number=version))
     if length % _MIB or offset % _MIB or offset < _MIB:
         raise source.damaged(_("the log lies where it cannot be"))
-    return UUID(bytes_le=head[48:64]), offset, length
+    return UUID(bytes_le=head[48:64]), offset, length, str(UUID(bytes_le=head[32:48]))
 
 
 def _sound(block: bytes) -> bool:
@@ -157,7 +184,7 @@ def _metadata(source: Source, place: int, length: int) -> _Metadata:
     if count > 2047:
         raise source.damaged(_("a metadata table of {count} entries").format(count=count))
     items: dict[UUID, bytes] = {}
-    parent = ""
+    parent = linkage = ""
     for at in range(32, 32 + 32 * count, 32):
         offset, size = struct.unpack_from("<II", table, at + 16)
         if offset + size > length:
@@ -165,7 +192,7 @@ def _metadata(source: Source, place: int, length: int) -> _Metadata:
         kind = UUID(bytes_le=table[at : at + 16])
         items[kind] = source.some(place + offset, min(size, 16))
         if kind == _PARENT_LOCATOR and not parent:
-            parent = _parent(source.some(place + offset, min(size, _KIB64)))
+            parent, linkage = _parent(source.some(place + offset, min(size, _KIB64)))
     try:
         block, flags = struct.unpack_from("<II", items[_FILE_PARAMETERS])
         (virtual_size,) = struct.unpack_from("<Q", items[_VIRTUAL_SIZE])
@@ -176,20 +203,28 @@ def _metadata(source: Source, place: int, length: int) -> _Metadata:
         raise source.damaged(_("blocks of {count} bytes").format(count=block))
     if sector not in (512, 4096) or not 0 < virtual_size <= _LARGEST or virtual_size % sector:
         raise source.damaged(_("a virtual size of {count} bytes").format(count=virtual_size))
-    return _Metadata(block, flags, virtual_size, sector, parent)
+    return _Metadata(block, flags, virtual_size, sector, parent, linkage)
 
 
-def _parent(locator: bytes) -> str:
-    """The parent's path from a parent locator (MS-VHDX, 2.6.2.6); empty where it names none."""
-    found = {}
+def _parent(locator: bytes) -> tuple[str, str]:
+    """The parent's path and identity from a parent locator (MS-VHDX, 2.6.2.6); empty where it names none.
+
+    An absolute path is one of the host that made it: of that only the name is of use.
+    """
+    found: dict[str, str] = {}
     if len(locator) < 20:
-        return ""
+        return "", ""
     (count,) = struct.unpack_from("<H", locator, 18)
     for at in range(20, min(20 + 12 * count, len(locator) - 11), 12):
         key_at, value_at, key_size, value_size = struct.unpack_from("<IIHH", locator, at)
         key = locator[key_at : key_at + key_size].decode("utf-16-le", "replace")
         found[key] = locator[value_at : value_at + value_size].decode("utf-16-le", "replace")
-    return next((found[key] for key in _PATHS_TO_PARENT if found.get(key)), "")
+    linkage = found.get("parent_linkage", "").strip("{}").lower()
+    relative = PureWindowsPath(found.get("relative_path", ""))
+    if relative.name and not relative.anchor:
+        return relative.as_posix(), linkage
+    names = (PureWindowsPath(found.get(key, "")).name for key in _PATHS_TO_PARENT)
+    return next(filter(None, names), ""), linkage
 
 
 def _log_in_use(source: Source, log: UUID, place: int, length: int) -> bool:
@@ -209,7 +244,66 @@ def _needed_end(source: Source, place: int, length: int, block: int) -> int:
     for start in range(0, min(length, _MOST_LOOKED_AT), _MIB):
         data = source.some(place + start, _MIB)
         entries = struct.unpack(f"<{len(data) // 8}Q", data[: len(data) // 8 * 8])
-        highest = max((entry for entry in entries if entry & _STATE == _PRESENT), default=0)
+        highest = max((entry for entry in entries if entry & _STATE in (_PRESENT, _PARTLY)), default=0)
         if highest:
             end = max(end, (highest >> 20) * _MIB + block)
     return end
+
+
+class VhdxReader:
+    """Where each stretch of a differencing disk lies (MS-VHDX, 2.5).
+
+    After the entries of each chunk of blocks stands the one of the bits that tell, for a block that is here
+    in part, which of its sectors are; the lowest bit of a byte is the first sector.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        regions = _regions(source)
+        metadata = _metadata(source, *regions[_METADATA])
+        self.size, self._block = metadata.virtual_size, metadata.block
+        self._ratio = (_BITMAP * 8 * metadata.sector) // metadata.block
+        self._table, self._length = regions[_BLOCK_TABLE]
+
+    def stretches(self, start: int, end: int) -> Iterator[Stretch]:
+        """What lies between two bytes of the disk, in order."""
+        at = start
+        while at < end:
+            number, inside = divmod(at, self._block)
+            stop = min(end, (number + 1) * self._block)
+            entry = self._entry(number + number // self._ratio)
+            state, place = entry & _STATE, (entry >> 20) * _MIB
+            if state == _PARTLY:
+                yield from self._in_part(number, place, at, stop)
+            elif state == _PRESENT:
+                yield Stretch(stop - at, place + inside)
+            else:
+                yield Stretch(stop - at, None if state == _IN_PARENT else ZEROS)
+            at = stop
+
+    def _entry(self, index: int) -> int:
+        """Read for each block anew: a table may be as long as the file, and is looked at once in a MiB."""
+        entry = self._source.some(self._table + index * 8, 8) if index * 8 < self._length else b""
+        return int.from_bytes(entry, "little")
+
+    def _in_part(self, number: int, place: int, at: int, stop: int) -> Iterator[Stretch]:
+        chunk, inside = divmod(number, self._ratio)
+        bitmap = self._entry((chunk + 1) * self._ratio + chunk)
+        begin = number * self._block
+        first = inside * (self._block // SECTOR) + (at - begin) // SECTOR
+        last = inside * (self._block // SECTOR) + (stop - 1 - begin) // SECTOR
+        bits = b""
+        if bitmap & _STATE == _PRESENT:
+            bits = self._source.some((bitmap >> 20) * _MIB + first // 8, last // 8 - first // 8 + 1)
+        while at < stop:
+            base = first // 8 * 8 - inside * (self._block // SECTOR)
+            is_own = _has(bits, (at - begin) // SECTOR - base)
+            end = at
+            while end < stop and _has(bits, (end - begin) // SECTOR - base) == is_own:
+                end = min(stop, (end // SECTOR + 1) * SECTOR)
+            yield Stretch(end - at, place + at - begin if is_own else None)
+            at = end
+
+
+def _has(bits: bytes, number: int) -> bool:
+    return number // 8 < len(bits) and bool(bits[number // 8] >> number % 8 & 1)

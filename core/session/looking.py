@@ -1,22 +1,27 @@
 """From a name to a disk, its bytes, its partition table and what lies in it."""
 
+import os
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from core import host
 from core.disks import beside, front
 from core.disks import overlay as overlays
 from core.disks import view as views
+from core.disks.addresses import Address, is_login
 from core.disks.front import needed, prove
 from core.disks.locks import ReadLock
 from core.disks.marks import Marks
 from core.disks.model import Disk
 from core.disks.overlay import OverlayRoom
 from core.disks.places import Reached, is_elsewhere, reach
+from core.disks.silence import Silence
 from core.disks.vet import vet
 from core.disks.view import View
-from core.errors import WrongUsage
+from core.errors import NeedsPassphrase, WrongUsage
 from core.i18n import _
 from core.runner import SystemRunner
 from core.secrets import Secret
@@ -36,6 +41,9 @@ from core.session.upkeep import Upkeep
 
 class Looking(Upkeep):
     """select → protect → inspect, and the passphrases that are wanted on the way."""
+
+    _ahead: "Looking | None" = None
+    """The session that looks where the disk is, for this one that only plans."""
 
     def select(
         self,
@@ -69,10 +77,14 @@ class Looking(Upkeep):
             raise WrongUsage(_("Several disks at once have to be files or devices of this host."))
         if self.planning and self._foreseen is None:  # a plan looks by a session that does look
             with type(self)(self._state, SystemRunner(self.runner.cancel)) as looking:
-                looking.select(given, format, allow, snapshot=snapshot, backing=backing, member=member)
+                looking.ask, self._ahead = self.ask, looking
+                try:
+                    looking.select(given, format, allow, snapshot=snapshot, backing=backing, member=member)
+                finally:
+                    self._ahead = None
                 self._foreseen = looking.seen()
         try:
-            reached = self._reach(place, stated, member)
+            reached = self._let_in(place, stated, member)
             if self.planning:
                 return self.disk or self._chosen()
             vetted = vet(
@@ -85,9 +97,30 @@ class Looking(Upkeep):
                 apparent=reached.apparent,
             )
             return self.take(reached.disk(vetted, given), keep=True)
-        except BaseException:
+        except BaseException as error:
+            ended = self._silence.error if self._silence else None
             self._reset_to_disk()
+            if ended and not isinstance(error, NeedsPassphrase):
+                self.runner.cancel.check()
+                raise ended from error
             raise
+
+    def _let_in(self, given: str, stated: str | None, member: str | None) -> Reached:
+        """Bring the bytes to light; asks for the password of the address where one is wanted."""
+        try:
+            return self._reach(given, stated, member)
+        except NeedsPassphrase as error:
+            self._secrets.pop(error.path, None)
+            if self.ask is None:
+                raise
+            self._reset_to_disk()
+            self._wanted = (given, stated, member)
+            try:
+                self.ask(error.path)
+            finally:
+                self._wanted = None
+            assert self._reached
+            return self._reached
 
     def _reach(self, given: str, stated: str | None, member: str | None) -> Reached:
         """Bring the bytes of a disk that lies elsewhere to light as a file; in a plan, as foreseen."""
@@ -102,11 +135,24 @@ class Looking(Upkeep):
             tie=self._tied,
             format=stated,
             planned=foreseen[1].layers if foreseen else (),
+            secrets=self._secrets,
+            watch=self._listen,
         )
         self._ground = self.stack.mark()
         if self.planning and foreseen:
             self.disk = reached.foreseen(foreseen[0])
         return reached
+
+    def _listen(self, found: Address, place: Path) -> None:
+        """Watch the server that a disk is read from, see `core.disks.silence`."""
+        shown = next(entry for entry in self.stack.standing if entry.target == str(place))
+
+        def end() -> None:
+            pid, since = shown.identity.get("pid"), shown.identity.get("started")
+            if isinstance(pid, int) and isinstance(since, int) and host.runs(pid, since):
+                os.kill(pid, signal.SIGKILL)
+
+        self._silence = Silence(found, place, end, self.runner.cancel)
 
     def seen(self) -> tuple[Disk, Reached] | None:
         """Where the disk was found, for `foresee` of a plan; None where a plan can look itself."""
@@ -178,8 +224,23 @@ class Looking(Upkeep):
     def unlock(self, path: Path, secret: Secret) -> None:
         """Take the passphrase of an encrypted image of the chain, or open the volume whose id `path` is.
 
+        It may be the password of the address that is being opened, too; that it lets us in is the proof.
         Raises NeedsPassphrase for a wrong one.
         """
+        if self._ahead:
+            self._ahead.unlock(path, secret)
+            self._secrets[path] = secret
+            return
+        if is_login(path):
+            self._secrets[path] = secret
+            try:
+                if self._wanted:
+                    self._reach(*self._wanted)
+            except NeedsPassphrase:
+                self._secrets.pop(path)
+                self._reset_to_disk()
+                raise
+            return
         if not path.is_absolute():
             self._open_locked(self._volume(str(path)), secret)
         for link in self._chosen().locked:
@@ -190,6 +251,8 @@ class Looking(Upkeep):
 
     def _unlock(self, disk: Disk) -> None:
         """Ask for the passphrases that are not known; raises NeedsPassphrase where nobody tells them."""
+        if self.planning:
+            return
         for link in disk.locked:
             if link.path not in self._secrets:
                 if self.ask is None:

@@ -11,6 +11,7 @@ from core.disks.hold import Hold
 from core.disks.marks import Change, Marks
 from core.disks.model import Disk
 from core.disks.places import Reached
+from core.disks.silence import Silence
 from core.disks.view import View
 from core.errors import SalvageError
 from core.files.progress import Listener
@@ -45,7 +46,9 @@ class Upkeep:
     def __init__(self, state: StateFolder, runner: Runner, *, private: bool = True) -> None:
         self.runner = runner
         self._records = Records(state, runner)
-        self._watch = Watch(runner, lambda: self.stack)
+        self._watch = Watch(
+            runner, lambda: self.stack, lambda: self._silence.error if self._silence else None
+        )
         self._state = state
         self._hold = self._new_hold()
         self.others = Beside((), ())
@@ -78,6 +81,9 @@ class Upkeep:
         """The mark of the stack on which the disk lies: what shows its bytes stays while it is chosen."""
         self._reached: Reached | None = None
         self._foreseen: tuple[Disk, Reached] | None = None
+        self._wanted: tuple[str, str | None, str | None] | None = None
+        """The address that waits for its password: where, the stated format, the member."""
+        self._silence: Silence | None = None
         self.progress: Listener | None = None
         """Hears how far an image is unpacked that cannot be read in place."""
         self.ask: Callable[[Path], None] | None = None
@@ -115,12 +121,18 @@ class Upkeep:
         self.others.end()
 
     def _reset_to_disk(self) -> None:
+        self._end_silence()
         self._take_down_view()
         self._ground, self._reached = 0, None
         self._release_to(0)
         self._found = None
         self.disk = None
         self._end_journal()
+
+    def _end_silence(self) -> None:
+        silence, self._silence = self._silence, None
+        if silence:
+            silence.close()
 
     def release_last(self) -> Release | None:
         """Take down the thing that was put up last; None when nothing is up."""
@@ -174,6 +186,7 @@ class Upkeep:
         """
         if self._kept:
             self._hold.end()
+            self._end_silence()
             if self._journal:
                 self._journal.close()
                 self._journal = None

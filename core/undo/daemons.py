@@ -21,6 +21,19 @@ _LONGEST = 107
 """Bytes of a socket's path: unix(7)."""
 
 
+class CouldNotStart(SalvageError):
+    """A daemon ended, or did not serve in time; `said` is its own first line, safe to show, or empty."""
+
+    def __init__(self, program: str, said: str) -> None:
+        super().__init__(
+            _("{program} could not start: {message}").format(
+                program=program, message=said or _("it said nothing")
+            ),
+            _("The disk was only read, and nothing was left behind."),
+        )
+        self.said = said
+
+
 def tied(argv: tuple[str, ...], tie: bool) -> tuple[str, ...]:
     """The command of a daemon that dies with this program where nobody else sees its mount."""
     return (*TIE, *argv) if tie else argv
@@ -54,6 +67,10 @@ def serve(
             _("Nothing was opened."),
             _("Give a shorter one with --state-dir."),
         )
+    if ready and not stack.runner.planning:
+        # What one before it at the same place left behind would pass for this one
+        for left in (point, ready):
+            left.unlink(missing_ok=True)
     serves = ready.exists if ready else lambda: bool(mounts.at(point))
     program = os.path.basename(next(word for word in do.argv if word not in TIE))
     pair = Pair(
@@ -115,12 +132,7 @@ def _await(
     if serves() and runner.ended(pid) in well:
         return
     program = os.path.basename(next(word for word in command.argv if word not in TIE))
-    raise SalvageError(
-        _("{program} could not start: {message}").format(
-            program=program, message=_said(log, command, program) or _("it said nothing")
-        ),
-        _("The disk was only read, and nothing was left behind."),
-    )
+    raise CouldNotStart(program, _said(log, command, program))
 
 
 def _said(log: Path, command: Command, program: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.core.disks import disk_images
+from tests.core.disks import differing, disk_images
 from tests.core.tables import lost_disks, table_disks
 from tests.hostile import images
 
@@ -109,6 +109,12 @@ def headers(folder: Path) -> list[Seed]:
         "bochs.bochs": _bochs,
         "cloop.cloop": _cloop,
         "trailer.dmg": _dmg,
+    }
+    content, changed = raw.read_bytes(), {9: b"9" * 512, 5000: b"5" * 512}
+    vdi, vhdx = folder / "vdi.vdi", folder / "vhdx.vhdx"
+    more |= {
+        "differencing.vdi": lambda path: differing.vdi_difference(path, vdi, content, changed, zero=3),
+        "differencing.vhdx": lambda path: differing.vhdx_difference(path, vhdx, changed, zero=3),
     }
     return [*found, *_made(folder, more)]
 

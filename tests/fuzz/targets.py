@@ -1,5 +1,6 @@
 """What is done with a damaged disk. A sentence for a person is a right answer, another exception is none."""
 
+import contextlib
 import json
 import random
 from collections.abc import Callable, Iterable, Mapping
@@ -8,6 +9,10 @@ from pathlib import Path
 
 from core.disks.finding import disk_at
 from core.disks.formats import NAMES
+from core.disks.header import Source
+from core.disks.model import Link
+from core.disks.serving import READERS
+from core.disks.stretches import Layered
 from core.disks.usage import Usage
 from core.disks.vet import chain_graph, vet
 from core.disks.view import View
@@ -33,6 +38,19 @@ from tui.widgets.partition_table import lines_of
 _KINDS = ("ext4", "xfs", "btrfs", "ntfs")
 
 
+def _read_by_us(link: Link, chance: random.Random) -> None:
+    """Stretches of an image that our own reader takes apart, wherever they seem to lie."""
+    if not link.reader or not link.virtual_size:
+        return
+    with Source(link.path) as source:
+        disk = Layered([(source, READERS[link.reader](source))], None)
+        for _turn in range(4):
+            start = chance.randrange(disk.size)
+            end = min(disk.size, start + chance.randrange(1, 3 << 20))
+            with contextlib.suppress(OSError):
+                assert len(disk.read(start, end)) == end - start
+
+
 class Wrong(AssertionError):
     """The program answered, but with something that it must not say."""
 
@@ -56,6 +74,7 @@ def header(path: Path, chance: random.Random) -> None:
             _told(json.dumps(disk.to_json()), *disk.problems)
             disk.require_openable()
             json.dumps(chain_graph(disk.chain, {link.path: "k" for link in disk.locked}))
+            _read_by_us(disk.chain[0], chance)
         except SalvageError as error:
             _told(error.paragraph())
 

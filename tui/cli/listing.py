@@ -1,15 +1,21 @@
 """`list`: the machines of this host with their disks, and what else can be opened."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from core.disks.addresses import is_address
+from core.disks.exports import named_exports
 from core.disks.finding import USUAL_FOLDERS, Found
+from core.disks.model import Disk
 from core.errors import Exit, SalvageError
 from core.i18n import _, ngettext
 from core.machines.inventory import Group, Member, inventory
+from core.session import Session
 from core.text import date, safe, size
 from tui.cli.common import Context, table
+from tui.cli.passphrases import Passphrases
 from tui.machines import device_told, holders_told, machine_told, missing_told
 
 _FIRST_LOST = 3
@@ -17,23 +23,31 @@ _Row = tuple[str, str, str, str, str, str, str]
 
 
 def list_disks(context: Context) -> int:
-    """`list`: the disks that can be found here; folders that are given are looked into as well."""
+    """`list`: the disks that can be found here; folders that are given are looked into as well.
+
+    With addresses only what is there is shown.
+    """
     groups: list[Group] = []
     rest: list[Found] = []
     lost: list[Path] = []
-    for one in inventory(_folders(context.options.folders), lost):
+    places: list[str] = context.options.places
+    addresses = [one for one in places if is_address(one)]
+    remote = [disk for one in addresses for disk in _at_address(context, one)]
+    folders = [Path(one) for one in places if one not in addresses]
+    everything = inventory(_folders(folders), lost) if folders or not addresses else ()
+    for one in everything:
         context.cancel.check()
         if isinstance(one, Group):
             groups.append(one)
         else:
             rest.append(one)
     if context.options.json:
-        context.json(_document(groups, rest, lost))
+        context.json(_document(groups, rest, lost, remote))
         return Exit.DONE
-    if not groups and not rest:
+    if not groups and not rest and not remote:
         context.out(_("No disk was found here. Give its path: virt-salvage inspect PATH"))
     else:
-        for line in _lines(groups, rest):
+        for line in _lines(groups, rest, remote):
             context.out(line)
     if lost:
         context.say(_lost(lost))
@@ -51,12 +65,40 @@ def _folders(given: Sequence[Path]) -> list[Path]:
     return [*(given or [Path.cwd()]), *USUAL_FOLDERS]
 
 
-def _document(groups: Sequence[Group], rest: Sequence[Found], lost: Sequence[Path]) -> dict[str, Any]:
+def _at_address(context: Context, given: str) -> list[Disk]:
+    """The disk at an address, or each of those that a server of NBD offers there."""
+    disks: list[Disk] = []
+    for one in named_exports(given, context.cancel):
+        with Session(context.state, context.runner()) as session:
+            keys = Passphrases((), (), (), context.cancel)
+            session.ask = partial(keys.unlock, session)
+            disks.append(session.select(one))
+    return disks
+
+
+def _document(
+    groups: Sequence[Group], rest: Sequence[Found], lost: Sequence[Path], remote: Sequence[Disk]
+) -> dict[str, Any]:
     owned = [member.found.to_json() for group in groups for member in group.members if member.found]
     return {
         "machines": [group.to_json() for group in groups],
-        "disks": [*owned, *(disk.to_json() for disk in rest)],
+        "disks": [*owned, *(disk.to_json() for disk in rest), *map(_remote_document, remote)],
         "skipped": [str(path) for path in lost],
+    }
+
+
+def _remote_document(disk: Disk) -> dict[str, Any]:
+    return {
+        "path": disk.given,
+        "format": disk.format,
+        "kind": "remote",
+        "virtual_size": disk.virtual_size,
+        "actual_size": None,
+        "size": None,
+        "mtime": None,
+        "changed": None,
+        "held_by": [],
+        "vm": None,
     }
 
 
@@ -68,7 +110,7 @@ def _lost(lost: Sequence[Path]) -> str:
     return told.format(count=len(lost), names=names)
 
 
-def _lines(groups: Sequence[Group], rest: Sequence[Found]) -> list[str]:
+def _lines(groups: Sequence[Group], rest: Sequence[Found], remote: Sequence[Disk]) -> list[str]:
     """One table: under the name of each machine its disks, indented, then all others."""
     first = _("MACHINE") if groups else ""
     rows = [(first, _("FORMAT"), _("SIZE"), _("USED"), _("CHANGED"), _("HELD BY"), _("PATH"))]
@@ -76,9 +118,11 @@ def _lines(groups: Sequence[Group], rest: Sequence[Found]) -> list[str]:
     for group in groups:
         headings[len(rows)] = machine_told(group.machine)
         rows += [_member(one) for one in group.members]
-    if groups and rest:
+    if groups and (rest or remote):
         headings.setdefault(len(rows), _("Other disks"))
     rows += [("", *_cells(one), safe(one.path)) for one in rest]
+    away = _("at an address")
+    rows += [("", one.format, size(one.virtual_size), "", away, "", safe(one.given)) for one in remote]
     if not groups:
         return table([row[1:] for row in rows], frozenset({1, 2}))
     lines = []

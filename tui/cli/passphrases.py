@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from core.disks.addresses import is_login
 from core.disks.front import needed
+from core.disks.unreached import password_needed, wanted_title
 from core.errors import Cancelled, NeedsPassphrase
 from core.i18n import _
 from core.runner import CancelToken
@@ -49,7 +51,7 @@ class Passphrases:
         if failure:
             raise failure
         for left in range(TRIES - 1, -1, -1):
-            answer = typed(_("Passphrase of {path}: ").format(path=safe(path)), self.cancel)
+            answer = typed(_("Type {what}: ").format(what=wanted_title(path)), self.cancel)
             if answer is None:
                 break
             try:
@@ -59,6 +61,8 @@ class Passphrases:
                 if not left:
                     raise
                 say(error.what)
+        if is_login(path):
+            raise password_needed(path)
         raise needed(path) if path.is_absolute() else needed_of(session.volume_of(path))
 
     def _try(self, session: Session, path: Path, secret: Secret) -> None:

@@ -16,16 +16,18 @@ from textual.widgets import Input, Static
 
 from core.disks.finding import USUAL_FOLDERS, Found
 from core.disks.model import SECTOR, Disk
-from core.errors import Ambiguous, PointsOutside, SalvageError
+from core.errors import Ambiguous, NeedsPassphrase, PointsOutside, SalvageError
 from core.i18n import N_, _
 from core.machines.choosing import PREFIX
 from core.machines.inventory import Group, inventory
+from core.secrets import Secret
 from core.session import Session
 from core.text import safe
 from tui.flow import Wish
 from tui.plain import plain
 from tui.screens.ask import host_path_field
 from tui.screens.disk_table import DiskTable, Owned, details
+from tui.screens.passphrase import ask_passphrase
 from tui.screens.protect import ProtectScreen
 from tui.screens.step import Frame, Key
 from tui.screens.trouble import Remedy, TroubleScreen
@@ -56,7 +58,7 @@ class DiskScreen(Frame):
     def body(self) -> ComposeResult:
         with Horizontal(id="path-row"):
             yield Static(_("Path"), id="path-label", markup=False)
-            told = _("an image file, a device, or vm:NAME; Tab completes")
+            told = _("a file, a device, vm:NAME or an address (ssh://…); Tab completes")
             yield host_path_field(self.app.flow, placeholder=told)
         yield DiskTable()
         yield Static(id="disk-details", markup=False)
@@ -162,11 +164,11 @@ class DiskScreen(Frame):
         if event.path:
             self.select(Wish(event.path))
 
-    def select(self, wish: Wish) -> None:
+    def select(self, wish: Wish, secret: Secret | None = None) -> None:
         """Vet the disk and go on; what stands in the way is told with what can be done."""
         self.work(
             _("Reading the header of the disk."),
-            lambda: self.flow.do_select(wish),
+            lambda: self.flow.do_select(wish, secret),
             self._selected,
             lambda error: self._not_selected(wish, error),
         )
@@ -176,6 +178,9 @@ class DiskScreen(Frame):
 
     def _not_selected(self, wish: Wish, error: SalvageError) -> None:
         remedies: list[Remedy] = []
+        if isinstance(error, NeedsPassphrase):
+            ask_passphrase(self.app, error, lambda secret: self.select(wish, secret))
+            return
         if isinstance(error, Ambiguous):
             for name in error.formats:
                 title = _("Open it as {format}").format(format=name)

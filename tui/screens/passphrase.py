@@ -1,18 +1,32 @@
-"""A question for the passphrase of an encrypted volume."""
+"""A question for the passphrase of an encrypted image or volume, or the password of an address."""
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Input, Static
 
-from core.errors import WrongUsage
+from core.disks.unreached import wanted_title
+from core.errors import NeedsPassphrase, WrongUsage
 from core.i18n import N_, _
 from core.secrets import Secret
 from tui.plain import plain
 from tui.screens.dialog import Dialog
 from tui.screens.step import KeyLine
+
+
+def ask_passphrase(app: App[Any], error: NeedsPassphrase, then: Callable[[Secret], None]) -> None:
+    """Ask for what an image or an address wants; go on with it unless the operator goes back."""
+    title = wanted_title(error.path)
+    title = title[0].upper() + title[1:]
+
+    def answered(secret: Secret | None) -> None:
+        if secret:
+            then(secret)
+
+    app.push_screen(AskPassphrase(title, error.what if error.again else ""), answered)
 
 
 class AskPassphrase(Dialog[Secret]):

@@ -17,8 +17,9 @@ from core.disks.model import Disk, Holder, Link
 from core.disks.overlay import OverlayRoom
 from core.disks.snapshots import described
 from core.disks.ways_out import InUse
-from core.errors import Refused, SalvageError
+from core.errors import NeedsPassphrase, Refused, SalvageError
 from core.i18n import N_, _
+from core.secrets import Secret
 from core.session import Session
 from core.text import grouped, safe, size
 from core.volumes.model import Inspection
@@ -28,6 +29,7 @@ from tui.screens.backup import BackupScreen
 from tui.screens.existing import ExistingScreen
 from tui.screens.menu import Choice, Menu
 from tui.screens.partitions import PartitionsScreen
+from tui.screens.passphrase import ask_passphrase
 from tui.screens.snapshot import SnapshotScreen
 from tui.screens.step import Frame, Key
 from tui.screens.trouble import Remedy, TroubleScreen
@@ -156,12 +158,18 @@ class ProtectScreen(Frame):
     def _again(self, wish: Wish) -> None:
         self.work(_("Reading the header of the disk."), lambda: self.flow.do_select(wish), self._looked)
 
-    def _go_on(self, protection: Protection) -> None:
+    def _go_on(self, protection: Protection, secret: Secret | None = None) -> None:
+        def refused(error: SalvageError) -> None:
+            if isinstance(error, NeedsPassphrase):
+                ask_passphrase(self.app, error, lambda answer: self._go_on(protection, answer))
+            else:
+                self._refused(error)
+
         self.work(
             _("Attaching the disk and reading its table."),
-            lambda: self.flow.do_inspect(protection),
+            lambda: self.flow.do_inspect(protection, secret),
             self._attached,
-            self._refused,
+            refused,
         )
 
     def _attached(self, _inspection: Inspection) -> None:

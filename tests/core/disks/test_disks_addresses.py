@@ -28,7 +28,7 @@ AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 
 
 @contextmanager
-def _served(folder: Path, path: Path, format: str, *words: str) -> Iterator[None]:
+def served(folder: Path, path: Path, format: str, *words: str) -> Iterator[None]:
     known = folder / "server.pid"
     known.unlink(missing_ok=True)
     daemon = subprocess.Popen(
@@ -44,7 +44,7 @@ def _served(folder: Path, path: Path, format: str, *words: str) -> Iterator[None
         daemon.wait()
 
 
-class _Ranges(http.server.SimpleHTTPRequestHandler):
+class Ranges(http.server.SimpleHTTPRequestHandler):
     """Serves parts of files, as every web server does that disks lie on."""
 
     protocol_version = "HTTP/1.1"
@@ -95,8 +95,8 @@ def _web(folder: Path) -> Iterator[tuple[int, Path]]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
 
-    def handler(*words: Any) -> _Ranges:
-        return _Ranges(*words, directory=str(folder))
+    def handler(*words: Any) -> Ranges:
+        return Ranges(*words, directory=str(folder))
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
@@ -110,7 +110,7 @@ def _web(folder: Path) -> Iterator[tuple[int, Path]]:
 def test_an_export_of_another_host(tmp_path: Path, program: Program, guard: Guard) -> None:
     made = image(tmp_path, "web.qcow2", "qcow2")
     guard.watch(made)
-    with _served(tmp_path, made, "qcow2", "-b", "127.0.0.1", "-p", "10919", "-x", "web"):
+    with served(tmp_path, made, "qcow2", "-b", "127.0.0.1", "-p", "10919", "-x", "web"):
         read = program("cat", "nbd://127.0.0.1:10919/web", "1", "/letter")
         assert (read.status, read.out) == (0, "secret\n"), read.err
         shown = json.loads(program("inspect", "--json", "nbd://127.0.0.1:10919/web").out)["disk"]
@@ -140,7 +140,7 @@ def test_the_disk_is_called_as_it_was_named(tmp_path: Path, guard: Guard) -> Non
 def test_an_export_behind_a_socket(tmp_path: Path, program: Program, guard: Guard) -> None:
     made = image(tmp_path, "web.qcow2", "qcow2")
     guard.watch(made)
-    with _served(tmp_path, made, "raw", "-k", str(tmp_path / "s")):
+    with served(tmp_path, made, "raw", "-k", str(tmp_path / "s")):
         given = f"nbd+unix:///?socket={tmp_path}/s"
         assert program("cat", given, "1", "/letter").out == "secret\n"
         assert json.loads(program("inspect", "--json", given).out)["disk"]["format"] == "qcow2"

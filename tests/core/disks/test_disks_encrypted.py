@@ -30,7 +30,7 @@ FAST = ["-o", "encrypt.iter-time=10"]
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The one image of the new kind that most tests take a copy of: making it takes a second."""
-    return _image(tmp_path_factory.mktemp("encrypted"), "luks")
+    return encrypted_image(tmp_path_factory.mktemp("encrypted"), "luks")
 
 
 @pytest.fixture
@@ -38,7 +38,9 @@ def image(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(made, tmp_path / "luks.qcow2"))
 
 
-def _image(folder: Path, method: str, text: str = "secret\n", word: str = WORD, below: str = "") -> Path:
+def encrypted_image(
+    folder: Path, method: str, text: str = "secret\n", word: str = WORD, below: str = ""
+) -> Path:
     """A qcow2 or qcow image that holds one ext4 with one file, encrypted by qemu-img itself."""
     tree, raw = folder / "tree", folder / "content.raw"
     tree.mkdir(exist_ok=True)
@@ -82,7 +84,7 @@ def _key(folder: Path, word: str = WORD) -> Path:
 
 @pytest.mark.parametrize("method", ["luks", "aes", "qcow"])
 def test_with_its_passphrase_it_opens(method: str, tmp_path: Path, program: Program, guard: Guard) -> None:
-    image = _image(tmp_path, method)
+    image = encrypted_image(tmp_path, method)
     guard.watch(image)
     read = program("cat", "--passphrase-file", _key(tmp_path), image, "disk", "/letter")
     assert (read.status, read.out) == (0, "secret\n"), read.err
@@ -107,7 +109,7 @@ def test_a_wrong_one_is_said(image: Path, tmp_path: Path, program: Program, guar
     refused = program("ls", "--passphrase-file", _key(tmp_path, "wrong"), image, "disk")
     assert refused.status == Exit.REFUSED
     assert "not the passphrase" in refused.err
-    old = _image(tmp_path, "aes")
+    old = encrypted_image(tmp_path, "aes")
     noise = program("inspect", "--passphrase-file", _key(tmp_path, "wrong"), old)
     assert "No partition table" in noise.out
     assert "noise" in noise.out
@@ -133,7 +135,7 @@ def test_a_descriptor_and_standard_input_give_it_too(image: Path, state_dir: Pat
 def test_each_link_of_a_chain_has_its_own(
     image: Path, tmp_path: Path, program: Program, guard: Guard
 ) -> None:
-    upper = _image(tmp_path, "luks", word="another", below=image.name)
+    upper = encrypted_image(tmp_path, "luks", word="another", below=image.name)
     keys: list[str | Path] = [
         "--passphrase-file",
         _key(tmp_path),
@@ -212,7 +214,7 @@ def _dialogue(argv: list[str], answers: list[bytes]) -> tuple[int, bytes]:
                 said += os.read(master, 4096)
             except OSError:
                 break
-        while said.count(b"Passphrase of") > asked and asked < len(answers):
+        while said.count(b"Type the passphrase of") > asked and asked < len(answers):
             os.write(master, answers[asked])
             asked += 1
     os.close(master)
@@ -240,6 +242,6 @@ def test_the_terminal_is_asked_three_times_and_does_not_show_it(
     assert b"hush" not in said
     status, said = _dialogue(argv, [b"wrong\n"] * 3)
     assert status == Exit.REFUSED
-    assert said.count(b"Passphrase of") == 3
+    assert said.count(b"Type the passphrase of") == 3
     status, said = _dialogue(argv, [b"\x03"])
     assert status == Exit.INTERRUPTED

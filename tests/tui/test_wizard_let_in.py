@@ -1,0 +1,74 @@
+"""What the wizard asks for before it reads a disk: the passphrase of an image, the password of an address."""
+
+from pathlib import Path
+
+from textual.widgets import Input
+
+from tests.conftest import Guard, needs_root
+from tests.core.disks.small_guest import image
+from tests.core.disks.test_disks_encrypted import WORD as PASSPHRASE
+from tests.core.disks.test_disks_encrypted import encrypted_image
+from tests.core.disks.test_disks_let_in import WORD, web_server
+from tests.tui.wizard import Wizard, choose, on, reads, shown, until, wizard
+from tui.screens.commands import CommandsScreen
+from tui.screens.partitions import PartitionsScreen
+from tui.screens.passphrase import AskPassphrase
+from tui.screens.protect import ProtectScreen
+
+pytestmark = needs_root
+
+
+async def _answer(pilot: Wizard, word: str) -> None:
+    pilot.app.screen.query_one(Input).value = word
+    await pilot.pause()
+    assert word not in shown(pilot)
+    await pilot.press("enter")
+
+
+async def _commands_hide(pilot: Wizard, word: str) -> None:
+    await pilot.press("c")
+    await on(pilot, CommandsScreen)
+    await until(pilot, lambda: "$ " in shown(pilot))
+    assert word not in shown(pilot)
+    await pilot.press("escape")
+
+
+async def test_an_encrypted_image_asks_until_it_opens(tmp_path: Path, guard: Guard) -> None:
+    disk = encrypted_image(tmp_path, "luks")
+    guard.watch(disk)
+    async with wizard(tmp_path / "state", disk) as pilot:
+        await on(pilot, ProtectScreen)
+        await _commands_hide(pilot, PASSPHRASE)
+        await on(pilot, ProtectScreen)
+        await choose(pilot, "read")
+        await on(pilot, AskPassphrase)
+        assert disk.name in shown(pilot)
+        await _answer(pilot, "wrong-" + PASSPHRASE)
+        await on(pilot, AskPassphrase)
+        assert "not the passphrase" in reads(pilot, "#wrong")
+        await _answer(pilot, PASSPHRASE)
+        await on(pilot, PartitionsScreen)
+        assert "ext4" in shown(pilot)
+        await pilot.press("escape")
+        await on(pilot, ProtectScreen)
+        await choose(pilot, "overlay")
+        await on(pilot, PartitionsScreen)
+
+
+async def test_an_address_asks_for_its_password(tmp_path: Path, guard: Guard) -> None:
+    disk = image(tmp_path, "locked.qcow2", "qcow2")
+    guard.watch(disk)
+    with web_server(tmp_path, None) as port:
+        given = f"http://ann@127.0.0.1:{port}/locked.qcow2"
+        async with wizard(tmp_path / "state", given) as pilot:
+            await on(pilot, AskPassphrase)
+            assert f"The password of ann at 127.0.0.1:{port}" in shown(pilot)
+            await _answer(pilot, "not-this-one")
+            await on(pilot, AskPassphrase)
+            assert "did not take that password" in reads(pilot, "#wrong")
+            await _answer(pilot, WORD)
+            await on(pilot, ProtectScreen)
+            await choose(pilot, "read")
+            await on(pilot, PartitionsScreen)
+            assert "ext4" in shown(pilot)
+            await _commands_hide(pilot, WORD)
