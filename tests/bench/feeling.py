@@ -85,6 +85,8 @@ def while_copying(folder: Path, big: int) -> Iterator[Answer]:
         one.shows("lost+found")
         one.press("t")
         one.shows("Where shall the files go")
+        one.press("1")
+        one.shows("Into which folder")
         one.press(f"\x15{target}\r")
         one.until(lambda: f"Target  {target}" in one.shown(), "the target")
         one.press(" ")
