@@ -113,8 +113,9 @@ async def test_the_first_picture_is_translated_and_stays_in_line(tmp_path: Path)
 
 
 async def test_at_the_end_all_choices_are_in_sight_and_undo_is_offered_while_something_is_up(
-    tmp_path: Path, guard: Guard
+    tmp_path: Path, guard: Guard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # beside what it is started in lies what it copies
     lab = catalogue.named("classical-table", tmp_path)
     disk = labs.start(lab, tmp_path / "labs", SystemRunner())
     guard.watch(disk)
@@ -158,4 +159,4 @@ async def test_a_row_and_a_choice_are_in_sight_on_every_size(
         await choose(pilot, "read")
         await on(pilot, PartitionsScreen)
         row = [line for line in shown(pilot).splitlines() if line.startswith(" >")]
-        assert row and "7 056" in row[0]
+        assert row and row[0].split()[:2] == [">", "2"]
