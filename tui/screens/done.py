@@ -266,4 +266,4 @@ def _places(copied: Copied, place: Destination | None) -> list[tuple[str, str]]:
 
 
 def _row(name: str, value: str) -> Content:
-    return Content.assemble((f"  {name:<11}", "$text-muted"), plain(value))
+    return Content.assemble(("  " + left(name, 11), "$text-muted"), plain(value))
