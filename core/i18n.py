@@ -6,6 +6,7 @@ see whole, and the values are put in afterwards.
 
 import gettext
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 DOMAIN = "virt-salvage"
@@ -38,6 +39,11 @@ def _(message: str) -> str:
 def N_(message: str) -> str:
     """Mark a message for translation where it stands in a table; `_()` translates it when shown."""
     return message
+
+
+def listed(parts: Iterable[str]) -> str:
+    """What there is of the parts, in a row as the language writes it."""
+    return _(", ").join(part for part in parts if part)
 
 
 def ngettext(one: str, many: str, count: int) -> str:

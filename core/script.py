@@ -68,7 +68,7 @@ def script(commands: Sequence[Command], disk: str, *, stays: bool = False) -> st
     lines += _steps([command for command in commands if command.argv != STEP_IN])
     if stays:
         lines += ["", "trap 'exit 130' INT TERM HUP"]
-        lines.append(f"read -r -p {quoted(_('Enter takes it all down: '))} || :")
+        lines.append("read -r -p " + quoted(_("Enter takes it all down: ")) + " || :")
     return "\n".join(lines) + "\n"
 
 

@@ -1,5 +1,6 @@
 """Translations: complete, of nothing that is gone, filling in the same things, and compiled."""
 
+import ast
 import subprocess
 from pathlib import Path
 
@@ -17,6 +18,23 @@ def code(request: pytest.FixtureRequest) -> str:
 
 def test_every_message_of_the_sources_is_translated(code: str) -> None:
     assert messages.missing(code) == [], "python -m tests.messages renew"
+
+
+def test_no_message_hides_in_an_f_string() -> None:
+    """There the search for messages does not find it before Python 3.12, and it would stay English."""
+    hidden = [
+        f"{path.relative_to(messages.TOP)}:{call.lineno}"
+        for folder in ("core", "tui")
+        for path in (messages.TOP / folder).rglob("*.py")
+        for text in ast.walk(ast.parse(path.read_bytes()))
+        if isinstance(text, ast.JoinedStr)
+        for call in ast.walk(text)
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id in messages.KEYWORDS
+        and isinstance(call.args[0], ast.Constant)
+    ]
+    assert hidden == []
 
 
 def test_no_translation_is_of_a_message_that_is_gone(code: str) -> None:

@@ -25,6 +25,7 @@ from core.text import safe
 from core.undo.health import ExportEnded
 from core.undo.stack import Release
 from core.undo.state import StateFolder
+from tui.breaking import teach_textual
 from tui.flow import Flow, Wish
 from tui.keys import Bound, keys_of
 from tui.plain import ansi_only, as_started, filters, wants_plain
@@ -35,7 +36,7 @@ from tui.screens.help import HelpScreen
 from tui.screens.palette import PaletteScreen
 from tui.screens.quitting import LEAVE, TAKE_DOWN, QuitScreen
 from tui.screens.start import StartScreen
-from tui.screens.step import WIDE, Frame
+from tui.screens.step import LOW, WIDE, Frame
 from tui.screens.trouble import TroubleScreen
 from tui.screens.words import WordsScreen
 from tui.themes import CONSOLE, DAY, NIGHT, THEMES, theme_for
@@ -65,7 +66,8 @@ class SalvageApp(App[int]):
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (LEAST[0], "-usual-width"), (WIDE, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [  # noqa: RUF012
         (0, "-flat"),
-        (LEAST[1], "-short"),
+        (LEAST[1], "-low"),
+        (LOW, "-short"),
         (22, "-usual"),
         (28, "-tall"),
     ]
@@ -80,6 +82,7 @@ class SalvageApp(App[int]):
     ) -> None:
         theme = theme_for(os.environ) if colour else CONSOLE.name
         super().__init__(driver_class=SparingDriver, ansi_color=theme == CONSOLE.name)
+        teach_textual()
         self.wire = Wire()
         self.flow = flow
         self.wish = wish

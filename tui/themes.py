@@ -43,6 +43,10 @@ NIGHT = Theme(
         "scrollbar": "#55677a",
         "scrollbar-hover": "#7fb4d8",
         "scrollbar-active": "#7fb4d8",
+        "scrollbar-background": "#1f2933",
+        "scrollbar-background-hover": "#1f2933",
+        "scrollbar-background-active": "#1f2933",
+        "scrollbar-corner-color": "#1f2933",
         "track": "#2a3540",
     },
 )
@@ -78,6 +82,10 @@ DAY = Theme(
         "scrollbar": "#a9b1b8",
         "scrollbar-hover": "#2f6f9f",
         "scrollbar-active": "#2f6f9f",
+        "scrollbar-background": "#e6e4dd",
+        "scrollbar-background-hover": "#e6e4dd",
+        "scrollbar-background-active": "#e6e4dd",
+        "scrollbar-corner-color": "#e6e4dd",
         "track": "#d8d6cf",
     },
 )

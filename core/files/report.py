@@ -200,10 +200,11 @@ def _markdown(
     if copied.sidecar:
         lines.append("- " + _("What the target could not keep") + ": " + span(copied.sidecar.name))
     lines += ["", "## " + _("Owners, as the guest calls them"), ""]
+    unknown = _("unknown")
     for number, name in copied.owners.users:
-        lines.append("- " + _("user") + f" {number}: {span(name) if name else _('unknown')}")
+        lines.append("- " + _("user") + f" {number}: {span(name) if name else unknown}")
     for number, name in copied.owners.groups:
-        lines.append("- " + _("group") + f" {number}: {span(name) if name else _('unknown')}")
+        lines.append("- " + _("group") + f" {number}: {span(name) if name else unknown}")
     lines += ["", "## " + _("What could not be read or was not replaced"), ""]
     lines += [f"- {span(gap.path)}: {plain(gap.error)}" for gap in copied.unreadable] or [_("Nothing.")]
     lines += ["", "## " + _("What the target could not keep"), ""]
@@ -234,11 +235,12 @@ def _outline(value: object, depth: int) -> list[str]:
     else:
         return [f"{indent}- {span(str(value))}"]
     lines: list[str] = []
+    entry, none = _("Entry"), _("none")
     for label, inner in pairs:
         if isinstance(inner, Mapping | list | tuple | set | frozenset):
-            lines.append(f"{indent}- {label or _('Entry')}" if inner else f"{indent}- {label} {_('none')}")
+            lines.append(f"{indent}- {label or entry}" if inner else f"{indent}- {label} {none}")
             lines += _outline(inner, depth + 1)
         else:
-            shown = span(inner if isinstance(inner, bytes) else _("none") if inner is None else str(inner))
+            shown = span(inner if isinstance(inner, bytes) else none if inner is None else str(inner))
             lines.append(f"{indent}- " + f"{label} {shown}".lstrip())
     return lines

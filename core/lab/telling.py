@@ -101,10 +101,11 @@ def certificate(learner: Learner, catalogue: tuple[Lab, ...]) -> Iterator[str]:
 def classroom(learners: Sequence[Learner], wrong: Sequence[tuple[str, int]]) -> Iterator[str]:
     """The points of several learners as a table, and what most got wrong."""
     names = sorted({one.lab for learner in learners for one in learner.results})
-    wide = max(columns(name) for name in (*names, _("LAB")))
+    head, foot = _("LAB"), _("together")
+    wide = max(columns(name) for name in (*names, head, foot))
     widths = [max(6, columns(learner.name)) for learner in learners]
     heads = "  ".join(rjust(one.name, size) for one, size in zip(learners, widths, strict=True))
-    yield f"{ljust(_('LAB'), wide)}  {heads}"
+    yield f"{ljust(head, wide)}  {heads}"
     for name in names:
         cells = []
         for learner, size in zip(learners, widths, strict=True):
@@ -114,7 +115,7 @@ def classroom(learners: Sequence[Learner], wrong: Sequence[tuple[str, int]]) -> 
         yield f"{ljust(name, wide)}  {'  '.join(cells)}".rstrip()
     sums = [sum(one.points for one in learner.results if one.solved) for learner in learners]
     total = "  ".join(str(one).rjust(size) for one, size in zip(sums, widths, strict=True))
-    yield f"{ljust(_('together'), wide)}  {total}"
+    yield f"{ljust(foot, wide)}  {total}"
     if wrong:
         yield ""
         yield _("What most got wrong:")

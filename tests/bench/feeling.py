@@ -49,6 +49,24 @@ class Answer:
         return told if len(ordered) == 1 else f"{told} {ninety * 1000:7.1f} {ordered[-1] * 1000:7.1f}"
 
 
+# -- what the machine itself takes ---------------------------------------------------------------------
+
+ECHO = """
+import os, tty
+tty.setraw(0)
+while data := os.read(0, 64):
+    os.write(1, b"x")
+"""
+
+
+def only_echoing() -> Answer:
+    """The same way through the kernel's terminal to a program that does nothing: how quiet the machine is."""
+    with terminal(None, program=ECHO) as one:
+        one.settled(3.0)
+        times = tuple(_keys(one, KEYS))
+    return Answer("a program that only echoes: what this machine takes", times)
+
+
 # -- a key while a copy runs ---------------------------------------------------------------------------
 
 
@@ -85,6 +103,8 @@ def while_copying(folder: Path, big: int) -> Iterator[Answer]:
         one.shows("lost+found")
         one.press("t")
         one.shows("Where shall the files go")
+        one.press("1")
+        one.shows("Into which folder")
         one.press(f"\x15{target}\r")
         one.until(lambda: f"Target  {target}" in one.shown(), "the target")
         one.press(" ")
@@ -102,6 +122,12 @@ def _scrolling(one: Terminal, count: int) -> Iterator[float]:
     one.press("d")
     one.shows("words of the trade")
     one.settled()
+    yield from _keys(one, count)
+    one.press("\x1b")
+    one.settled(quiet=0.3)
+
+
+def _keys(one: Terminal, count: int) -> Iterator[float]:
     for turn in range(count):
         one.read(0.02)
         began = time.monotonic()
@@ -110,8 +136,6 @@ def _scrolling(one: Terminal, count: int) -> Iterator[float]:
             pass
         yield time.monotonic() - began
         one.read(0.01)
-    one.press("\x1b")
-    one.settled(quiet=0.3)
 
 
 # -- very many ------------------------------------------------------------------------------------------
@@ -244,6 +268,7 @@ async def of_many(folder: Path, entries: int, images: int, lines: int) -> None:
 def measure(folder: Path, big: int, entries: int, images: int, lines: int) -> None:
     """All of it, printed as it comes."""
     print(f"{TITLE:<66} {'median':>7} {'99th':>7} {'worst':>7}")
+    print(only_echoing(), flush=True)
     for answer in while_copying(folder, big):
         print(answer, flush=True)
     asyncio.run(of_many(folder, entries, images, lines))
@@ -251,7 +276,7 @@ def measure(folder: Path, big: int, entries: int, images: int, lines: int) -> No
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.feeling", description=__doc__)
-    parser.add_argument("--big", type=int, default=4096, metavar="MIB")
+    parser.add_argument("--big", type=int, default=12288, metavar="MIB")
     parser.add_argument("--entries", type=int, default=1_000_000)
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--lines", type=int, default=1_000_000)

@@ -7,7 +7,7 @@ from core.disks.candidates import Candidate, candidates, missing_link
 from core.disks.checking import REPAIR, ImageCheck
 from core.disks.model import Disk, Link, Part
 from core.errors import Exit, SalvageError
-from core.i18n import _
+from core.i18n import _, listed
 from core.proving import Fit, Proof, prove
 from core.text import safe, size
 from tui.cli.common import Context
@@ -18,16 +18,17 @@ def chain_rows(disk: Disk, checked: Sequence[ImageCheck] = ()) -> list[tuple[str
     verdicts = {one.path: one for one in checked}
     if len(disk.chain) == 1 and not verdicts:
         return [(_("Data in"), _part(part)) for part in disk.chain[0].parts]
+    data_in, checked_told = _("data in {path}"), _("checked: {verdict}")
     rows = []
     for depth, link in enumerate(disk.chain):
         name = safe(disk.title if depth == 0 else link.path)
         lead = "" if depth == 0 else "   " * (depth - 1) + "└─ "
         rows.append((_("Chain") if depth == 0 else "", f"{lead}{name} ({_facts(link)})"))
         pad = "   " * depth
-        rows += [("", f"{pad}   {_('data in {path}').format(path=_part(part))}") for part in link.parts]
+        rows += [("", f"{pad}   " + data_in.format(path=_part(part))) for part in link.parts]
         rows += [("", f"{pad}   ! {problem}") for problem in link.problems]
         if verdict := verdicts.get(link.path):
-            rows.append(("", f"{pad}   {_('checked: {verdict}').format(verdict=verdict.sentence())}"))
+            rows.append(("", f"{pad}   " + checked_told.format(verdict=verdict.sentence())))
     return rows
 
 
@@ -41,7 +42,7 @@ def _facts(link: Link) -> str:
         facts.append(_("MISSING"))
     elif link.format != "raw" and not link.problems and all(part.exists for part in link.parts):
         facts.append(_("healthy as far as its header says"))
-    return ", ".join(facts)
+    return listed(facts)
 
 
 def _part(part: Part) -> str:

@@ -6,7 +6,7 @@ import sys
 
 from core.errors import Cancelled, Exit, WrongUsage
 from core.files.entry import Entry
-from core.i18n import _
+from core.i18n import _, listed
 from core.session import Session
 from core.text import date, safe
 from core.volumes.subvolumes import Subvolume
@@ -65,7 +65,7 @@ def subvolume_told(one: Subvolume) -> str:
         _("read-only") if one.read_only else "",
         _("shown by itself") if one.default else "",
     ]
-    return ", ".join(filter(None, words))
+    return listed(words)
 
 
 _TYPE = {

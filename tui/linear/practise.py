@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from core.i18n import _
+from core.i18n import _, listed
 from core.lab import catalogue, labs, results, telling
 from core.lab.lab import Lab
 from core.lab.needs import hindrance
@@ -29,7 +29,7 @@ def choose(ground: Ground) -> Exercise | None:
 
 def _told(lab: Lab) -> str:
     told = _("level {level}: {title}").format(level=lab.level, title=_(lab.title))
-    return ", ".join(filter(None, (told, hindrance(lab.needs))))
+    return listed((told, hindrance(lab.needs)))
 
 
 def set_out(ground: Ground, exercise: Exercise) -> Exercise | None:

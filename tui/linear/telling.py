@@ -6,7 +6,7 @@ from core.disks.finding import Found
 from core.disks.model import Holder
 from core.files.destination import Destination
 from core.files.outcome import Copied
-from core.i18n import _
+from core.i18n import _, listed
 from core.text import date, duration, grouped, safe, size
 from core.volumes.model import Volume
 from core.volumes.subvolumes import TOP, Subvolume
@@ -17,7 +17,7 @@ def disk_told(found: Found) -> str:
     """A disk that was found."""
     wide = size(found.virtual_size) if found.virtual_size is not None else "?"
     parts = [safe(found.path), found.format or "?", wide, holders_told(found.held_by)]
-    return ", ".join(filter(None, parts))
+    return listed(parts)
 
 
 def holders(who: Sequence[Holder]) -> list[str]:
@@ -31,7 +31,7 @@ def volume_told(volume: Volume) -> str:
     parts = [volume.title, safe(content), size(volume.size), safe(volume.label or "")]
     if volume.kind == "partition" and volume.partition:
         parts.append(_("starts at {offset} bytes").format(offset=volume.offset))
-    return ", ".join(filter(None, (*parts, *volume.problems)))
+    return listed((*parts, *volume.problems))
 
 
 def subvolume_told(one: Subvolume) -> str:
@@ -44,7 +44,7 @@ def subvolume_told(one: Subvolume) -> str:
         _("what a mount shows by itself") if one.default else "",
         _("made {date}").format(date=date(one.created)) if one.created else "",
     ]
-    return ", ".join(filter(None, words))
+    return listed(words)
 
 
 def recovered(copied: Copied, place: Destination | None) -> list[str]:

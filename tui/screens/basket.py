@@ -18,7 +18,7 @@ from core.files.delivery import caution
 from core.files.destination import Destination
 from core.files.estimate import Estimate
 from core.files.outcome import Copied
-from core.i18n import N_, _, ngettext
+from core.i18n import N_, _, listed, ngettext
 from core.lab import labs
 from core.session import Session
 from core.text import grouped, safe, size
@@ -149,6 +149,10 @@ class BasketScreen(Frame):
     def _ignore(*_counts: object) -> None:
         """The basket shows the sum when it is known."""
 
+    def refresh_frame(self) -> None:
+        super().refresh_frame()
+        self._tell()
+
     def _tell(self) -> None:
         if not self.is_mounted:
             return
@@ -171,7 +175,7 @@ class BasketScreen(Frame):
             return _("nothing yet: Space marks a file or a folder")
         marked = ngettext("{count} thing", "{count} things", count).format(count=grouped(count))
         if self._estimate is None:
-            return marked + ", " + _("counting…")
+            return listed((marked, _("counting…")))
         marked += _(", {files} files, {size}").format(
             files=grouped(self._estimate.files), size=size(self._estimate.apparent)
         )

@@ -20,9 +20,9 @@ from core.undo.busy import Held, Holder, Way
 from core.undo.stack import Release
 from tui.flow import Flow
 from tui.plain import plain
-from tui.screens.dialog import Dialog
 from tui.screens.menu import Choice, Menu
-from tui.screens.step import KeyLine
+from tui.screens.reading import Reading
+from tui.screens.step import Key, KeyLine
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ def undoing(flow: Flow, names: list[str]) -> Attempt:
     return attempt
 
 
-class BusyScreen(Dialog[list[Release]]):
+class BusyScreen(Reading[list[Release]]):
     """Offers to wait, to end the programs, to go lazily; answers how the last attempt ended.
 
     Without `lazily` going out of sight is not offered: in a private mount namespace it would help nobody.
@@ -55,7 +55,6 @@ class BusyScreen(Dialog[list[Release]]):
 
     topic: ClassVar[str] = "busy"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", N_("back"), show=False),
         Binding("w", "pick('wait')", N_("wait"), show=False),
         Binding("r", "pick('again')", N_("try again"), show=False),
     ]
@@ -72,13 +71,14 @@ class BusyScreen(Dialog[list[Release]]):
         with Vertical(id="dialog", classes="trouble"):
             yield Static(_("Something holds it: it is still up"), classes="title", markup=False)
             with VerticalScroll(can_focus=False):
-                yield Static(id="holders", classes="said")
+                yield Static(id="what", classes="said")
+                yield Static(id="holders", classes="way-told")
                 yield Static(id="note", classes="warning")
             yield Menu([])
             yield KeyLine(id="keys")
 
     def on_mount(self) -> None:
-        self.query_one(Menu).focus()
+        super().on_mount()
         self._look()
 
     # -- what is shown ----------------------------------------------------------------------------------
@@ -96,18 +96,18 @@ class BusyScreen(Dialog[list[Release]]):
         if self not in self.app.screen_stack:  # closed before it came
             return
         what = next((one.entry.target for one in self._releases if not one.released), "")
-        lines = [what, *(f"  {one.sentence()}" for one in self._held.holders), *self._held.unseen]
+        lines = [*(one.sentence() for one in self._held.holders), *self._held.unseen]
         if not self._held.holders:
             lines.append(_("Nobody can be seen who holds it."))
+        self.query_one("#what", Static).update(plain(what))
         self.query_one("#holders", Static).update(Content("\n").join([plain(line) for line in lines]))
         self.query_one("#note", Static).update(plain(note))
         self.query_one("#note").display = bool(note)
         self.query_one(Menu).offer(self._choices())
-        self._keys()
+        self.fit()
 
-    def _keys(self) -> None:
-        keys = [("Esc", _("stop"))] if self.busy else [("Enter", _("choose")), ("Esc", _("back"))]
-        self.query_one(KeyLine).show(keys)
+    def keys(self) -> list[Key]:
+        return [("Esc", _("stop"))] if self.busy else super().keys()
 
     def _choices(self) -> list[Choice]:
         no_program = "" if self._held.programs else _("No program that may be ended holds it.")
@@ -128,6 +128,7 @@ class BusyScreen(Dialog[list[Release]]):
         """Ask once more; the highlighted answer is no."""
         self.query_one(Menu).offer([Choice("no", _("No, go back")), Choice(id, title, line)])
         self.query_one(Menu).highlighted = 0
+        self.fit()
 
     # -- what is done -----------------------------------------------------------------------------------
 
@@ -203,9 +204,9 @@ class BusyScreen(Dialog[list[Release]]):
         note = self.query_one("#note", Static)
         note.update(plain(_("{work} Esc stops it.").format(work=told)))
         note.display = True
-        self._keys()
+        self.fit()
 
-    def action_back(self) -> None:
+    def action_close(self) -> None:
         if self.busy:
             self._operator.cancel.cancel()
         else:

@@ -5,7 +5,6 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import OptionList, Static
 
@@ -21,6 +20,7 @@ from tui.plain import plain
 from tui.screens.menu import Choice, Menu
 from tui.screens.sight import SightFrame
 from tui.screens.step import Key
+from tui.widgets.facts import Facts
 
 
 class CheckScreen(SightFrame):
@@ -44,12 +44,13 @@ class CheckScreen(SightFrame):
             plain(told.format(volume=self.volume.title, content=self.volume.content)),
             classes="question",
         )
-        with VerticalScroll(id="verdict", can_focus=False):
+        with Facts(id="verdict"):
             yield Static(id="told", classes="said")
         yield Menu([])
 
     def keys(self) -> list[Key]:
-        return [("↑↓", _("move")), ("Enter", _("choose")), ("Space", _("read on")), ("Esc", _("back"))]
+        more = [("Space", _("read on"))] if self.is_mounted and self.query_one(Facts).long else []
+        return [("↑↓", _("move")), ("Enter", _("choose")), *more, ("Esc", _("back"))]
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -76,12 +77,7 @@ class CheckScreen(SightFrame):
         return _("For what is highlighted, from the start:")
 
     def action_read_on(self) -> None:
-        """A page further in what was found; from its end to its beginning."""
-        text = self.query_one("#verdict", VerticalScroll)
-        if text.scroll_offset.y >= text.max_scroll_y:
-            text.scroll_home(animate=False)
-        else:
-            text.scroll_page_down(animate=False)
+        self.query_one(Facts).turn()
 
     def _check(self, state: State) -> None:
         told = {

@@ -34,6 +34,7 @@ class CommandsScreen(Dialog[None]):
         self._planned: list[Ran] = []
         self._shows_plan = plan is not None
         self._note = ""
+        self._waits = plan is not None
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog", classes="wide"):
@@ -43,7 +44,6 @@ class CommandsScreen(Dialog[None]):
             yield KeyLine(id="keys")
 
     def on_mount(self) -> None:
-        self.query_one(CommandList).focus()
         self._show()
         plan = self._plan
         if plan:
@@ -52,11 +52,11 @@ class CommandsScreen(Dialog[None]):
             self.app.follow(future, self._found, self._failed)
 
     def _found(self, planned: list[Ran]) -> None:
-        self._planned = planned
+        self._planned, self._waits = planned, False
         self._show()
 
     def _failed(self, error: SalvageError) -> None:
-        self._note = error.paragraph()
+        self._note, self._waits = error.paragraph(), False
         self._show()
 
     def _show(self) -> None:
@@ -67,10 +67,16 @@ class CommandsScreen(Dialog[None]):
         note = self._note or self._told if self._shows_plan else ""
         if not self._shows_plan and not ran:
             note = _("Nothing was run yet.")
+        waits = self._shows_plan and self._waits
+        if waits:
+            note = _("Working out what would be run.")
         self.query_one("#commands-title", Static).update(plain(title))
         self.query_one("#note", Static).update(plain(note))
         self.query_one("#note").display = bool(note)
-        self.query_one(CommandList).show(self._planned if self._shows_plan else ran)
+        commands = self.query_one(CommandList)
+        commands.show(self._planned if self._shows_plan else ran)
+        commands.visible = not waits  # an empty list would say that nothing is run
+        commands.focus()
         other = _("run so far") if self._shows_plan else _("about to run")
         keys = [("↑↓", _("scroll")), ("Esc", _("back"))]
         self.query_one(KeyLine).show([("Tab", other), *keys] if self._plan else keys)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Static
+from textual.widgets import OptionList, Static
 
 from core.i18n import N_, _
 
@@ -51,6 +51,8 @@ class Dialog(ModalScreen[R]):
     """Which explanation F1 opens."""
     passing: ClassVar[bool] = False
     """Whether it goes by itself when the step below it goes on: nothing is asked or told only once."""
+    around: ClassVar[int] = 0
+    """Lines of it that are not its menu, where the menu shall take what they leave; 0: another rule."""
     BINDINGS: ClassVar[list[BindingType]] = [*EVERYWHERE]
 
     async def on_event(self, event: events.Event) -> None:
@@ -64,3 +66,8 @@ class Dialog(ModalScreen[R]):
     def on_mount(self) -> None:
         if not self.query(TooSmall):
             self.mount(TooSmall())
+
+    def on_resize(self) -> None:
+        if self.around:
+            for menu in self.query(OptionList):
+                menu.styles.max_height = max(2, self.app.size.height - self.around)

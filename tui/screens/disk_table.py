@@ -9,7 +9,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 
 from core.disks.finding import Found
-from core.i18n import N_, _, ngettext
+from core.i18n import N_, _, listed, ngettext
 from core.machines.inventory import Group, Member
 from core.text import date, grouped, safe, size
 from tui.machines import device_told, holders_told, missing_told, origin_told, state_told
@@ -184,7 +184,8 @@ def details(row: Row | None, width: int) -> tuple[str, str]:
         return "", ""
     if isinstance(row, Group):
         count = ngettext("{count} disk", "{count} disks", len(row.own)).format(count=len(row.own))
-        return f"{safe(row.machine.name)}: {origin_told(row.machine)}, {state_told(row.machine)}", count
+        where = listed((origin_told(row.machine), state_told(row.machine)))
+        return f"{safe(row.machine.name)}: {where}", count
     found = row if isinstance(row, Found) else row.member.found
     if found is None:
         assert isinstance(row, Owned)
@@ -199,7 +200,7 @@ def details(row: Row | None, width: int) -> tuple[str, str]:
         mode = {"read": _("reads it"), "write": _("writes to it")}[holder.mode]
         where = _("pid {pid}").format(pid=holder.pid) if holder.pid else safe(holder.through)
         told.append(f"{safe(holder.vm or holder.program)} {mode} ({where})")
-    return middle_cut(safe(found.path), width), ", ".join(told)
+    return middle_cut(safe(found.path), width), listed(told)
 
 
 def _rows(one: Group | Found) -> list[Row]:
@@ -283,9 +284,8 @@ def _disk_line(lead: str, path: str, cells: _Cells, width: int) -> Line:
 
 
 def _machine_line(group: Group, width: int) -> Line:
-    told = f"{origin_told(group.machine)}, {state_told(group.machine)}"
-    if not group.members:
-        told += ", " + _("no disk")
+    none = "" if group.members else _("no disk")
+    told = listed((origin_told(group.machine), state_told(group.machine), none))
     name = middle_cut(safe(group.machine.name), max(10, width - cell_len(told) - 2))
     rest = left("  " + told, max(0, width - cell_len(name)))
     return (Piece(name, "rows--mark"), Piece(rest, "rows--muted"))

@@ -6,13 +6,12 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import OptionList, Static
 
 from core.files.destination import Destination
 from core.files.outcome import Copied
-from core.i18n import N_, _
+from core.i18n import N_, _, ngettext
 from core.lab import labs, results, telling
 from core.lab.lab import Verdict
 from core.text import duration, grouped, safe, size
@@ -23,8 +22,11 @@ from tui.plain import plain
 from tui.screens.menu import Choice, Menu
 from tui.screens.said import SaidScreen
 from tui.screens.step import Frame, Key
+from tui.widgets.facts import Facts
 from tui.widgets.lines import left, middle_cut
 
+ROOMY = 28
+"""Lines of the screen from which on what is up is shown line by line."""
 UP = 3
 """Lines of what is up that are shown here; `u` shows all of it."""
 _CHECK = "sha256sum --check SHA256SUMS"
@@ -40,6 +42,7 @@ class DoneScreen(Frame):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("l", "last", N_("undo the last"), show=False),
         Binding("a", "all", N_("undo all"), show=False),
+        Binding("space", "read_on", N_("read on"), show=False),
     ]
 
     def __init__(self) -> None:
@@ -47,14 +50,20 @@ class DoneScreen(Frame):
         self._solved = False
 
     def body(self) -> ComposeResult:
-        with VerticalScroll(id="result", can_focus=False):
+        with Facts(id="result"):
             yield Static(id="recovered")
             yield Static(id="verdict")
         yield Static(id="up")
         yield Menu(self._choices())
 
     def keys(self) -> list[Key]:
-        return [("Enter", _("choose")), ("l", _("undo last")), ("a", _("undo all")), ("Esc", _("files"))]
+        undo = [("l", _("undo last")), ("a", _("undo all"))] if self.flow.road_stands else []
+        back = _("files") if self.flow.volume_open else _("back")
+        more = [("Space", _("read on"))] if self.is_mounted and self.query_one(Facts).long else []
+        return [("Enter", _("choose")), *more, *undo, ("Esc", back)]
+
+    def action_read_on(self) -> None:
+        self.query_one(Facts).turn()
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -71,7 +80,8 @@ class DoneScreen(Frame):
         self._tell()
 
     def _tell(self) -> None:
-        self.query_one("#up", Static).update(_still_up(self.flow.standing, self.room - 1))
+        short = self.app.size.height < ROOMY
+        self.query_one("#up", Static).update(_still_up(self.flow.standing, self.room - 1, short=short))
         self.query_one(Menu).offer(self._choices())
 
     def _choices(self) -> list[Choice]:
@@ -192,14 +202,19 @@ class DoneScreen(Frame):
             self.work(_("Taking everything down."), self.flow.do_undo_all, self._undone)
 
     def _undone(self, releases: list[Release]) -> None:
-        self._tell()
+        self.refresh_frame()
         stuck = [release.note for release in releases if not release.released]
         self.say(" ".join(stuck or [release.note for release in releases][-2:]))
 
 
-def _still_up(standing: Sequence[Entry], width: int) -> Content:
+def _still_up(standing: Sequence[Entry], width: int, *, short: bool) -> Content:
+    """What is up, the last first; in one line where every line counts."""
     if not standing:
         return Content(_("Nothing is up: the host is as it was found."))
+    if short:
+        many = len(standing)
+        told = ngettext("Still up: {count} thing; u shows it", "Still up: {count} things; u shows them", many)
+        return Content(told.format(count=many))
     rows = [Content(_("Still up, the last first:"))]
     for entry in standing[:UP]:
         rows.append(Content("  " + left(entry.what, 12) + middle_cut(safe(entry.target), width - 14)))
@@ -251,4 +266,4 @@ def _places(copied: Copied, place: Destination | None) -> list[tuple[str, str]]:
 
 
 def _row(name: str, value: str) -> Content:
-    return Content.assemble((f"  {name:<11}", "$text-muted"), plain(value))
+    return Content.assemble(("  " + left(name, 11), "$text-muted"), plain(value))

@@ -43,6 +43,7 @@ class HowScreen(Dialog[Choices]):
     """Enter takes the next value; what the target cannot keep stands above."""
 
     topic: ClassVar[str] = "how"
+    around: ClassVar[int] = 9
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", N_("back"), show=False)]
 
     def __init__(self, choices: Choices, go: str, sentence: str = "") -> None:
@@ -124,6 +125,7 @@ class ClashScreen(Dialog[tuple[Existing, bool]]):
     """What is to become of one thing that is there; the answer, and whether it is for all the rest."""
 
     topic: ClassVar[str] = "clash"
+    around: ClassVar[int] = 10
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", N_("leave it"), show=False)]
 
     def __init__(self, clash: Clash) -> None:

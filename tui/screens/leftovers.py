@@ -40,7 +40,8 @@ class LeftoversScreen(Frame):
     def keys(self) -> list[Key]:
         undo = [("Enter", _("take it down")), ("a", _("all"))] if self._left else []
         commit = [("i", _("write back into the disk"))] if self._has_overlay() else []
-        return [*undo, *commit, ("Esc", _("back"))]
+        more = [("Tab", _("its details"))] if self._left else []
+        return [*undo, *commit, *more, ("Esc", _("back"))]
 
     def _current(self) -> Known | None:
         at = self.query_one(Menu).highlighted
@@ -113,5 +114,5 @@ def _choice(known: Known) -> Choice:
         id=account.session, since=since, why=why, count=len(account.standing)
     )
     points = [safe(entry.target) for entry in account.standing if entry.what == "mount"]
-    mounted = "; " + _("mounted: {path}").format(path=", ".join(points)) if points else ""
+    mounted = _("; mounted: {path}").format(path=", ".join(points)) if points else ""
     return Choice(account.session, safe(account.disk), line + mounted)

@@ -39,7 +39,8 @@ class Menu(OptionList):
     """Choices by arrows or j and k, and Enter; or by their number.
 
     The chosen one has a ``>`` before it, so it is seen without colour too. A move draws the two choices
-    anew that it concerns, no more: on a serial line that counts.
+    anew that it concerns, no more: on a serial line that counts. In a step whose screen has too little room
+    for all lines, only the highlighted choice says what it means, so that every choice stays in sight.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -55,11 +56,32 @@ class Menu(OptionList):
         self._numbered = numbered
         self._choices = choices
         self._tops: list[int] = []
+        self._airy = self._cramped = False
 
     def on_mount(self) -> None:
         self.offer(self._choices)
+        # the screen may get higher or lower while the menu keeps its size
+        self.screen.screen_layout_refresh_signal.subscribe(self, lambda _screen: self._fit())
 
     def on_resize(self, _event: events.Resize) -> None:
+        self._look_at_room()
+        self._draw_all()
+
+    def _fit(self) -> None:
+        before = self._airy, self._cramped
+        self._look_at_room()
+        if before != (self._airy, self._cramped):
+            self._draw_all()
+
+    def _look_at_room(self) -> None:
+        self._airy = self.app.size.height >= _HIGH and len(self._choices) <= _FEW
+        self._cramped = False
+        height = self.styles.height
+        if height and height.is_fraction and self.size.height:
+            full = sum(self._drawn(at, one).plain.count("\n") + 1 for at, one in enumerate(self._choices))
+            self._cramped = full > self.size.height
+
+    def _draw_all(self) -> None:
         for at, choice in enumerate(self._choices[: self.option_count]):
             self.replace_option_prompt_at_index(at, self._drawn(at, choice))
         self._measure()
@@ -73,8 +95,7 @@ class Menu(OptionList):
 
     def _gap(self, at: int) -> str:
         """An empty line behind a choice, where the screen is high and there are few."""
-        airy = self.app.size.height >= _HIGH and len(self._choices) <= _FEW
-        return "\n" if self._numbered and airy and at + 1 < len(self._choices) else ""
+        return "\n" if self._numbered and self._airy and at + 1 < len(self._choices) else ""
 
     @property
     def lines(self) -> int:
@@ -82,6 +103,8 @@ class Menu(OptionList):
         return self._tops[-1] if self._tops else 0
 
     def _watch_highlighted(self, before: int | None, now: int | None) -> None:
+        if self._cramped:
+            self._draw_all()
         for at in (before, now):
             if at is not None and at + 1 < len(self._tops):
                 top, end = self._tops[at], self._tops[at + 1]
@@ -102,6 +125,7 @@ class Menu(OptionList):
         """Show other choices; the highlight stays on the same one where it can."""
         kept = self.highlighted_option.id if self.highlighted_option else None
         self._choices = choices
+        self._look_at_room()
         self.clear_options()
         self.add_options(
             Option(self._drawn(at, choice), id=choice.id, disabled=bool(choice.reason))
@@ -111,6 +135,8 @@ class Menu(OptionList):
         able = [choice.id for choice in choices if not choice.reason]
         wanted = kept if kept in able else (able[0] if able else None)
         self.highlighted = next((at for at, one in enumerate(choices) if one.id == wanted), None)
+        if self._cramped:
+            self._draw_all()
 
     def action_pick(self, number: int) -> None:
         """A digit chooses at once."""
@@ -142,7 +168,7 @@ class Menu(OptionList):
             told = ("\n".join(lines), "$text-warning")
             return Content.assemble(number, (title, "$text-muted"), "\n", told, self._gap(at))
         parts: list[Content | str | tuple[str, str]] = [number, (title, "bold")]
-        if choice.line:
+        if choice.line and not (self._cramped and at != self.highlighted):
             lines = wrapped(indent + safe(choice.line), width, indent)
             parts += ["\n", ("\n".join(lines), "$text-muted")]
         return Content.assemble(*parts, self._gap(at))

@@ -23,6 +23,7 @@ class PaletteScreen(Dialog[Bound]):
 
     topic: ClassVar[str] = "palette"
     passing: ClassVar[bool] = True
+    around: ClassVar[int] = 8
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", N_("back"), show=False),
         Binding("up", "move(-1)", N_("up"), show=False),

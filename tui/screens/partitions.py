@@ -75,7 +75,7 @@ class PartitionsScreen(Frame):
             return [*keys, ("w", _("write this table")), ("o", _("own table")), ("Esc", _("back"))]
         if self.flow.inspection and self.flow.inspection.lacking:
             keys.append(("a", _("add a disk")))
-        return [*keys, ("s", _("search")), ("Esc", _("back to protection"))]
+        return [*keys, ("s", _("search")), ("Esc", _("back"))]
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -298,7 +298,7 @@ def _sum(part: Partition) -> Content:
     return Content.assemble(
         (_("Offset = start × sector size =") + " ", "$text-muted"),
         (f"{part.start} × {part.sector_size} = {part.offset}", "bold"),
-        ("; " + _("{count} sectors").format(count=grouped(part.sectors)), "$text-muted"),
+        (_("; {count} sectors").format(count=grouped(part.sectors)), "$text-muted"),
     )
 
 
@@ -357,7 +357,7 @@ def _short(volume: Volume, inspection: Inspection) -> str:
     """The reason in the few words that fit into the table."""
     if _holds(volume, inspection):
         return _("see below")
-    return _("cannot be opened") if volume.content else _("nothing recognised")
+    return _("cannot be opened") if volume.content else _("unrecognised")
 
 
 def _problems(inspection: Inspection) -> list[str]:

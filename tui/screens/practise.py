@@ -1,14 +1,15 @@
 """Practice disks: choose one, have it built, read the ticket, choose how to work on it."""
 
-from typing import ClassVar
+import re
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.widgets import OptionList, Static
 
 from core.errors import SalvageError
-from core.i18n import N_, _
+from core.i18n import N_, _, listed
 from core.lab import catalogue, labs, results, telling
 from core.lab.lab import Lab, Verdict
 from core.lab.needs import hindrance
@@ -24,9 +25,20 @@ from tui.screens.leftovers import LeftoversScreen
 from tui.screens.menu import Choice, Menu
 from tui.screens.said import SaidScreen
 from tui.screens.step import Frame, Key
+from tui.widgets.facts import Facts
+from tui.widgets.side import Part
 
-Row = tuple[Lab, str, str]
-"""A lab, where it stands, and why it cannot be done here."""
+_UNKNOWN = re.compile(r"\{[\w.]+\}")
+"""A place in a ticket that is only known when the disk is built."""
+
+
+class Row(NamedTuple):
+    """A lab, where it stands, why it cannot be done here, and what its ticket says."""
+
+    lab: Lab
+    state: str
+    reason: str
+    ticket: str
 
 
 class PractiseScreen(Frame):
@@ -34,6 +46,10 @@ class PractiseScreen(Frame):
 
     topic: ClassVar[str] = "practise"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("r", "record", N_("record"), show=False)]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tickets: dict[str, Part] = {}
 
     def body(self) -> ComposeResult:
         yield Static(
@@ -61,16 +77,38 @@ class PractiseScreen(Frame):
 
     def _rows(self) -> list[Row]:
         there = catalogue.labs(self.flow.labs)
-        return [(lab, labs.state(self.flow.labs, lab), hindrance(lab.needs)) for lab in there]
+        return [
+            Row(
+                lab,
+                labs.state(self.flow.labs, lab),
+                hindrance(lab.needs),
+                _UNKNOWN.sub("…", labs.ticket(lab, self.flow.labs)),
+            )
+            for lab in there
+        ]
 
     def _found(self, rows: list[Row]) -> None:
-        told = {"new": "", "started": ", " + _("begun"), "solved": ", " + _("solved")}
+        told = {"new": "", "started": _("begun"), "solved": _("solved")}
+        self._tickets = {row.lab.name: (_(row.lab.title), row.ticket) for row in rows}
         self.query_one(Menu).offer(
             [
-                Choice(lab.name, f"{_(lab.title)}  ({_level(lab)}{told[state]})", reason=reason)
-                for lab, state, reason in rows
+                Choice(
+                    row.lab.name,
+                    f"{_(row.lab.title)}  ({listed((_level(row.lab), told[row.state]))})",
+                    reason=row.reason,
+                )
+                for row in rows
             ]
         )
+
+    def beside(self) -> Sequence[Part]:
+        """The ticket of the disk that is highlighted, then what practising is."""
+        highlighted = self.query_one(Menu).highlighted_option
+        part = self._tickets.get(highlighted.id or "") if highlighted else None
+        return [*([part] if part else []), *super().beside()]
+
+    def on_option_list_option_highlighted(self) -> None:
+        self._refresh_side()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         lab = catalogue.named(event.option.id or "", self.flow.labs)
@@ -104,7 +142,7 @@ def build(screen: Frame, lab: Lab) -> None:
 
 def _level(lab: Lab) -> str:
     told = _("level {level}").format(level=lab.level)
-    return f"{told}, {_('needs root')}" if "root" in lab.needs else told
+    return _("{level}, needs root").format(level=told) if "root" in lab.needs else told
 
 
 def answer(screen: Frame, lab: Lab) -> None:
@@ -126,6 +164,7 @@ class TicketScreen(Frame):
     """The task of a practice disk, as somebody would ask for it, and all that can be done about it."""
 
     topic: ClassVar[str] = "practise"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "read_on", N_("read on"), show=False)]
 
     def __init__(self, exercise: Exercise) -> None:
         super().__init__()
@@ -133,7 +172,7 @@ class TicketScreen(Frame):
 
     def body(self) -> ComposeResult:
         yield Static(_("Your task"), classes="question", markup=False)
-        with VerticalScroll(id="ticket", can_focus=False):
+        with Facts(id="ticket"):
             for paragraph in labs.ticket(self.lab, self.flow.labs).split("\n"):
                 yield Static(plain(paragraph))
         yield Menu(self._choices())
@@ -171,7 +210,11 @@ class TicketScreen(Frame):
         ]
 
     def keys(self) -> list[Key]:
-        return [("Enter", _("choose")), ("Esc", _("back"))]
+        more = [("Space", _("read on"))] if self.is_mounted and self.query_one(Facts).long else []
+        return [("Enter", _("choose")), *more, ("Esc", _("back"))]
+
+    def action_read_on(self) -> None:
+        self.query_one(Facts).turn()
 
     def on_mount(self) -> None:
         super().on_mount()

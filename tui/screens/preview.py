@@ -9,7 +9,7 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from core.files.preview import Preview
-from core.i18n import N_, _
+from core.i18n import N_, _, listed
 from core.text import size
 from tui.plain import plain
 from tui.screens.dialog import Dialog
@@ -47,7 +47,7 @@ class PreviewScreen(Dialog[None]):
         told = size(self._whole)
         if self._read < self._whole:
             told = _("the first {part} of {whole}").format(part=size(self._read), whole=told)
-        return ", ".join(filter(None, (told, self._what)))
+        return listed((told, self._what))
 
     def action_close(self) -> None:
         self.app.pop_screen()

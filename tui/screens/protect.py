@@ -8,7 +8,6 @@ from typing import ClassVar
 from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import OptionList, Static
 
@@ -33,6 +32,7 @@ from tui.screens.passphrase import ask_passphrase
 from tui.screens.snapshot import SnapshotScreen
 from tui.screens.step import Frame, Key
 from tui.screens.trouble import Remedy, TroubleScreen
+from tui.widgets.facts import Facts
 from tui.widgets.lines import left, wrapped
 
 
@@ -48,23 +48,17 @@ class ProtectScreen(Frame):
         self._room: OverlayRoom | None = None
 
     def body(self) -> ComposeResult:
-        with VerticalScroll(id="facts", can_focus=False):
+        with Facts(id="facts"):
             yield Static(id="disk-facts")
         yield Static(_("How shall the disk be protected?"), classes="question", markup=False)
         yield Menu(self._choices())
 
     def keys(self) -> list[Key]:
-        long = self.is_mounted and self.query_one("#facts", VerticalScroll).max_scroll_y > 0
-        more = [("Space", _("read on"))] if long else []
+        more = [("Space", _("read on"))] if self.is_mounted and self.query_one(Facts).long else []
         return [("↑↓", _("move")), ("Enter", _("choose")), *more, ("Esc", _("another disk"))]
 
     def action_read_on(self) -> None:
-        """Turn a page of the facts; after the last one comes the first."""
-        facts = self.query_one("#facts", VerticalScroll)
-        if facts.scroll_y >= facts.max_scroll_y:
-            facts.scroll_home(animate=False)
-        else:
-            facts.scroll_relative(y=max(1, facts.size.height - 1), animate=False)
+        self.query_one(Facts).turn()
 
     def on_mount(self) -> None:
         super().on_mount()

@@ -48,6 +48,7 @@ class QuizScreen(Dialog[None]):
 
     def on_mount(self) -> None:
         super().on_mount()
+        self.query_one("#why").display = False
         self.query_one(Menu).focus()
         self.query_one(KeyLine).show([("↑↓", _("move")), ("Enter", _("answer")), ("Esc", _("later"))])
 
@@ -59,6 +60,7 @@ class QuizScreen(Dialog[None]):
         at = int(event.option.id or 0)
         answer = self.quiz.answers[at]
         sign = "✓ " if answer.right else "× "
+        self.query_one("#why").display = True
         self.query_one("#why", Static).update(plain(sign + self._told(answer.why)))
         self.query_one("#why").set_class(not answer.right, "warning")
         if not answer.right:

@@ -37,9 +37,14 @@ class Reading(Dialog[A]):
         super().on_mount()
         self.query_one(Menu).focus()
         self.watch(self.query_one(VerticalScroll), "show_vertical_scrollbar", self._name_keys, init=False)
-        self.call_after_refresh(self._fit)
+        self.fit()
 
     def on_resize(self) -> None:
+        self.fit()
+
+    def fit(self) -> None:
+        """Share the room anew between text and menu, and name the keys that count now."""
+        self._name_keys()
         self.call_after_refresh(self._fit)
 
     def _fit(self) -> None:

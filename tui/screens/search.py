@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.widgets import Static
 
 from core.errors import SalvageError
-from core.i18n import _
+from core.i18n import _, listed
 from core.tables.lost.candidate import Candidate
 from core.tables.lost.search import Searching
 from core.text import size
@@ -16,7 +16,6 @@ from core.volumes.model import Inspection
 from tui.screens.progress import INTERVAL
 from tui.screens.step import Frame, Key
 from tui.widgets.found_table import FoundTable
-from tui.widgets.lines import Line, Piece
 from tui.widgets.progress_panel import Gauge, about
 from tui.widgets.rows import Rows
 
@@ -73,7 +72,7 @@ class SearchScreen(Frame):
         if newest is None or newest is self._shown or not self.is_mounted:
             return
         before, self._shown = self._shown, newest
-        self.query_one(Gauge).show(newest.done / newest.total if newest.total else 1.0, _told(newest))
+        self.query_one(Gauge).show(newest.done / newest.total if newest.total else 1.0, *_told(newest))
         if before is None or before.found != newest.found:
             self.query_one(FoundTable).show(newest.found)
 
@@ -101,13 +100,11 @@ class SearchScreen(Frame):
         self.app.trouble(error)
 
 
-def _told(searching: Searching) -> Line:
-    told = _("{done} of {total}, {read} read, {rate} a second").format(
-        done=size(searching.done),
-        total=size(searching.total),
-        read=size(searching.read),
-        rate=size(int(searching.rate)),
+def _told(searching: Searching) -> tuple[str, str]:
+    """How far it is; how fast, and how long it takes."""
+    far = _("{done} of {total}, {read} read").format(
+        done=size(searching.done), total=size(searching.total), read=size(searching.read)
     )
-    if searching.seconds_left is not None and searching.done < searching.total:
-        told += ", " + about(searching.seconds_left)
-    return (Piece(told, "gauge--muted"),)
+    goes_on = searching.seconds_left is not None and searching.done < searching.total
+    left = about(searching.seconds_left or 0.0) if goes_on else ""
+    return far, listed((_("{size} a second").format(size=size(int(searching.rate))), left))

@@ -13,14 +13,11 @@ from tui.screens.disk import DiskScreen
 from tui.screens.leftovers import LeftoversScreen
 from tui.screens.menu import Choice, Menu
 from tui.screens.practise import PractiseScreen
-from tui.screens.step import Frame, Key
+from tui.screens.step import WIDE, Frame, Key
+from tui.widgets.opening import Road, picture
 
-PICTURE = """\
-   dead VM            virt-salvage              your files
-  ┌────────┐    ┌──────────────────────┐    ┌──────────────┐
-  │ ×  disk├───→│ look · never write   ├───→│ /srv/rescued │
-  └────────┘    └──────────────────────┘    └──────────────┘
-"""
+ROOMY = 40
+"""Lines of a wide screen from which on the steps of the road stand below the choices."""
 
 
 class StartScreen(Frame):
@@ -33,10 +30,11 @@ class StartScreen(Frame):
         self._left: list[Known] = []
 
     def body(self) -> ComposeResult:
-        yield Static(PICTURE, id="picture", markup=False)
+        yield Static(picture(), id="picture", markup=False)
         yield Static(id="left", classes="warning")
         yield Static(_("What shall be done?"), classes="question", markup=False)
         yield Menu(self._choices())
+        yield Road()
 
     def _choices(self) -> list[Choice]:
         none = _("Nothing is left: every session before took down what it put up.")
@@ -67,6 +65,11 @@ class StartScreen(Frame):
         super().on_mount()
         self.query_one("#left").display = False
         self.query_one(Menu).focus()
+
+    def refresh_frame(self) -> None:
+        super().refresh_frame()
+        width, height = self.app.size
+        self.query_one(Road).display = width >= WIDE and height >= ROOMY
 
     def on_screen_resume(self) -> None:
         super().on_screen_resume()

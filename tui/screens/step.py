@@ -1,6 +1,6 @@
 """What all screens of the road have in common: the frame, the work on the host, the keys everywhere."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from rich.cells import cell_len
@@ -19,11 +19,11 @@ from core.session import Session
 from tui import coaching
 from tui.flow import Flow, Protection
 from tui.plain import plain
-from tui.screens.dialog import EVERYWHERE, TooSmall, concerns
+from tui.screens.dialog import EVERYWHERE, Dialog, TooSmall, concerns
 from tui.screens.lessons import LESSONS
 from tui.widgets.coach import Coach
 from tui.widgets.rail import Rail
-from tui.widgets.side import Side
+from tui.widgets.side import Part, Side
 
 if TYPE_CHECKING:
     from tui.app import SalvageApp
@@ -34,6 +34,8 @@ Key = tuple[str, str]
 
 WIDE = 140
 """Columns of the screen from which on panels stand beside the step."""
+LOW = 18
+"""Lines of the screen below which only what is needed to choose stands there."""
 SIDE = 50
 """Columns that they take."""
 
@@ -41,11 +43,28 @@ SIDE = 50
 class KeyLine(Static):
     """The last line: the keys that count now, as many as fit."""
 
-    def show(self, keys: list[Key], always: Key | None = None) -> None:
-        """Show the first keys that fit; `always` stands at the end whatever else fits."""
-        room = max(20, self.app.size.width - 2) - (_width(always) if always else 0)
+    _keys: tuple[Key, ...] = ()
+    _always: Key | None = None
+
+    def show(self, keys: Sequence[Key], always: Key | None = None) -> None:
+        """Show the first keys that fit; `always` stands at the end whatever else fits.
+
+        In a dialog the key of its explanation comes last, where there is room.
+        """
+        screen = self.screen
+        if isinstance(screen, Dialog) and screen.topic:
+            keys = [*keys, ("F1" if isinstance(screen.focused, Input) else "?", _("help"))]
+        self._keys, self._always = tuple(keys), always
+        self._draw()
+
+    def on_resize(self) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
+        always = self._always
+        room = max(20, self.content_size.width or self.app.size.width - 2) - (_width(always) if always else 0)
         shown: list[Key] = []
-        for key in keys:
+        for key in self._keys:
             if _width(key) <= room:
                 room -= _width(key)
                 shown.append(key)
@@ -126,6 +145,9 @@ class Frame(Screen[None]):
     def on_resize(self) -> None:
         self.refresh_frame()
 
+    def on_facts_changed(self) -> None:
+        self.refresh_frame()
+
     def refresh_frame(self) -> None:
         """Draw the head and the keys anew from what is true now."""
         if self.step >= 0:
@@ -150,9 +172,15 @@ class Frame(Screen[None]):
         """What stands beside the step where there is room for it."""
         width, height = self.app.size
         said = coaching.advice(self.flow, self.topic)
-        self.query_one(Coach).show(() if width >= WIDE else said, width, height)
+        below = () if width >= WIDE or height < LOW else said
+        self.query_one(Coach).show(below, width, height)
+        self.set_class(bool(below), "-coached")
         if width >= WIDE and self.topic:
-            self.query_one(Side).show(said or LESSONS[self.topic].parts(), self.flow.standing)
+            self.query_one(Side).show(said or self.beside(), self.flow.standing)
+
+    def beside(self) -> Sequence[Part]:
+        """What stands beside the step on a wide screen, where no coach speaks: what the step is."""
+        return LESSONS[self.topic].parts()
 
     @property
     def room(self) -> int:

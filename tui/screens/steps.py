@@ -30,6 +30,7 @@ class StepsScreen(Dialog[int]):
 
     topic: ClassVar[str] = "steps"
     passing: ClassVar[bool] = True
+    around: ClassVar[int] = 7
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,b", "close", N_("stay here"), show=False)]
 
     def __init__(self, current: int, chosen: Mapping[int, str], busy: str) -> None:
@@ -44,7 +45,8 @@ class StepsScreen(Dialog[int]):
 
     def _choice(self, step: int) -> Choice:
         chosen = self._chosen.get(step, "")
-        title = f"{_(STEPS[step])}: {safe(chosen)}" if chosen else _(STEPS[step])
+        name = _(STEPS[step])
+        title = _("{step}: {chosen}").format(step=name, chosen=safe(chosen)) if chosen else name
         return Choice(
             str(step), title, _(_BELOW[step]), _("Stop first what is going on: Esc.") if self._busy else ""
         )

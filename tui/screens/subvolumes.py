@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 from textual.widgets import OptionList, Static
 
 from core.errors import SalvageError
-from core.i18n import _
+from core.i18n import _, listed
 from core.text import date, safe
 from core.volumes.model import Volume
 from core.volumes.subvolumes import TOP, Subvolume
@@ -70,4 +70,4 @@ def _line(one: Subvolume) -> str:
         _("what a mount shows by itself") if one.default else "",
         _("made {date}").format(date=date(one.created)) if one.created else "",
     ]
-    return ", ".join(filter(None, words))
+    return listed(words)

@@ -27,6 +27,7 @@ class TargetScreen(Dialog[str]):
     """Answers with the kind of target: `folder`, `tar`, `zip`, `rsync`, `rclone`."""
 
     topic: ClassVar[str] = "target"
+    around: ClassVar[int] = 7
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", N_("back"), show=False)]
 
     def __init__(self, now: Destination | None) -> None:
@@ -46,7 +47,7 @@ class TargetScreen(Dialog[str]):
         shapes = [menu.get_option_at_index(at).id for at in range(menu.option_count)]
         if self._now and self._now.shape in shapes:
             menu.highlighted = shapes.index(self._now.shape)
-        self.query_one(KeyLine).show([("Enter", _("choose")), ("Esc", _("back")), ("?", _("help"))])
+        self.query_one(KeyLine).show([("Enter", _("choose")), ("Esc", _("back"))])
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(event.option.id)

@@ -12,6 +12,8 @@ from textual.content import Content
 from textual.style import Style as VisualStyle
 from textual.widget import Widget
 
+from tui.breaking import has_wide, units
+
 ELLIPSIS = "…"
 
 
@@ -76,16 +78,19 @@ def wrapped(text: str, width: int, indent: str = "") -> list[str]:
 
     Every line after the first begins with `indent`.
     """
-    lines: list[str] = []
     first, *words = text.split(" ")
-    current = first
-    for word in words:
-        candidate = f"{current} {word}"
-        if current.strip() and cell_len(candidate) > width:
-            lines += _broken(current, width, indent)
-            candidate = indent + word
-        current = candidate
-    return [*lines, *_broken(current, width, indent)]
+    parts = units(text) if has_wide(text) else [first, *(f" {word}" for word in words)]
+    lines: list[str] = []
+    current = ""
+    for part in parts:
+        if current.strip() and cell_len(current + part.rstrip()) > width:
+            lines.append(current.rstrip())
+            current, part = indent, part.lstrip()
+        current += part
+        if cell_len(current.rstrip()) > width:
+            *whole, current = _broken(current, width, indent)
+            lines += whole
+    return [*lines, current.rstrip() or current]
 
 
 def _broken(text: str, width: int, indent: str) -> list[str]:
@@ -95,7 +100,7 @@ def _broken(text: str, width: int, indent: str) -> list[str]:
         if not rest:
             break
         lines.append(head)
-        text = indent + rest if len(indent) < width else rest
+        text = indent + rest if len(indent) + 1 < width else rest  # a wide character must fit behind it
     return [*lines, text]
 
 

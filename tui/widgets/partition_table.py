@@ -114,7 +114,7 @@ def rows_of(inspection: Inspection, refused: Mapping[str, str]) -> tuple[VolumeR
         volume = volumes.pop(str(part.number), None)
         more = any(later.kind == "logical" for later in parts[index + 1 :])
         branch = ("├" if more else "└") if part.kind == "logical" else ""
-        reason = refused.get(str(part.number), "" if volume else _("holds the logical partitions"))
+        reason = refused.get(str(part.number), "" if volume else _("holds logical partitions"))
         rows.append(VolumeRow(part, volume, branch, reason))
         rows += _inside(str(part.number), volumes, refused, 0)
     for whole in [one for one in volumes.values() if not one.inside]:
@@ -185,8 +185,9 @@ def _widths(rows: Sequence[Cells], width: int) -> tuple[int, ...]:
     needed = [max(cell_len(row[column]) for row in [_heading(), *rows]) for column in range(7)]
     numbers = [min(needed[0], 9), *(min(need, 17) for need in needed[1:4])]
     left_over = max(0, width - sum(numbers) - 6)
-    kind = min(needed[4], max(8, left_over * 2 // 5))
     content = min(needed[5], max(7, left_over * 2 // 5))
+    label = min(needed[6], left_over * 2 // 5)
+    kind = min(needed[4], max(8, left_over - content - label))
     label = max(0, left_over - kind - content)
     return (*numbers, kind, content, label)
 

@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from core.files.progress import Progress
-from core.i18n import _, ngettext
+from core.i18n import _, listed, ngettext
 from core.text import duration, grouped, size
 from tui.widgets.lines import Line, Piece, content_of, left, middle_cut
 
@@ -64,11 +64,11 @@ class ProgressPanel(Static):
 
 
 class Gauge(Static):
-    """One bar, and under it a line that tells the same in numbers."""
+    """One bar, and under it two lines that tell the same in numbers."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"progress-panel--bar", "progress-panel--rest", "gauge--muted"}
     DEFAULT_CSS = """
-    Gauge { height: 2; margin: 1 1; }
+    Gauge { height: 3; margin: 1 1; }
     Gauge > .progress-panel--bar { color: $primary; }
     Gauge > .progress-panel--rest { color: $text-disabled; }
     Gauge > .gauge--muted { color: $text-muted; }
@@ -77,16 +77,17 @@ class Gauge(Static):
     def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(markup=False, name=name, id=id, classes=classes)
         self._fraction: float | None = None
-        self._line: Line = ()
+        self._told: tuple[str, ...] = ()
 
-    def show(self, fraction: float, line: Line) -> None:
-        """Show how much is done (0 to 1), and the numbers."""
-        self._fraction, self._line = fraction, line
+    def show(self, fraction: float, *told: str) -> None:
+        """Show how much is done (0 to 1), and the numbers in at most two lines."""
+        self._fraction, self._told = fraction, told
         self.refresh()
 
     def render(self) -> Content:
-        """The two lines for the width at hand."""
-        return content_of(self, [bar(self._fraction, self.content_region.width), self._line])
+        """The three lines for the width at hand."""
+        lines = [(Piece(line, "gauge--muted"),) for line in self._told]
+        return content_of(self, [bar(self._fraction, self.content_region.width), *lines])
 
 
 class TimeLeft:
@@ -168,16 +169,15 @@ def _counts(progress: Progress) -> str:
     if progress.bytes_total is not None:
         done = _("{done} of {total}").format(done=done, total=size(progress.bytes_total))
     if progress.files_total is None:
-        return done + ", " + ngettext("{done} file", "{done} files", progress.files_done).format(done=files)
+        told = ngettext("{done} file", "{done} files", progress.files_done)
+        return listed((done, told.format(done=files)))
     told = ngettext("{done} of {total} file", "{done} of {total} files", progress.files_total)
-    return done + ", " + told.format(done=files, total=grouped(progress.files_total))
+    return listed((done, told.format(done=files, total=grouped(progress.files_total))))
 
 
 def _speed(progress: Progress) -> str:
     rate = _("{size} a second").format(size=size(int(progress.rate)))
-    if progress.seconds_left is None:
-        return rate
-    return rate + ", " + about(progress.seconds_left)
+    return listed((rate, "" if progress.seconds_left is None else about(progress.seconds_left)))
 
 
 def about(seconds: float) -> str:
@@ -197,6 +197,6 @@ def about(seconds: float) -> str:
 
 def _errors(count: int) -> Line:
     if not count:
-        return (Piece(", " + _("no errors"), "progress-panel--muted"),)
+        return (Piece(_(", ") + _("no errors"), "progress-panel--muted"),)
     told = ngettext("{count} ERROR so far", "{count} ERRORS so far", count).format(count=grouped(count))
-    return (Piece(", "), Piece(told, "progress-panel--bad"))
+    return (Piece(_(", ")), Piece(told, "progress-panel--bad"))

@@ -153,6 +153,8 @@ class Rows(ScrollView, can_focus=True):
 
     def on_resize(self, event: events.Resize) -> None:
         self.virtual_size = Size(max(1, event.size.width), self.row_count() + 1)
+        if self.cursor < self._visible and self.scroll_offset.y:  # what was scrolled away for want of room
+            self.scroll_to(y=0, animate=False, force=True)
         self._keep_in_sight()
         self.refresh()
 

@@ -104,7 +104,8 @@ def _read(
     for number, area in enumerate(metadata, start=1):
         found, told = _texts(source, offset, size, area, search=search)
         texts += found
-        problems += [f"{_('Metadata area {number}').format(number=number)}: {one}" for one in told]
+        area_told = _("Metadata area {number}: {problem}")
+        problems += [area_told.format(number=number, problem=one) for one in told]
     return Label(offset, size, dashed(raw), tuple(texts), tuple(problems))
 
 

@@ -5,16 +5,18 @@ import time
 
 import pytest
 from textual.app import App, ComposeResult
-from textual.widgets import Button, Input
+from textual.widgets import Button, Input, Static
 
 from core.files.entry import Entry
 from core.files.progress import Progress
 from core.text import safe
 from tests.tui.widgets.test_texts import HOSTILE, LOOP, inspection
+from tui.breaking import teach_textual
 from tui.plain import filters
 from tui.widgets.command_list import CommandList
 from tui.widgets.disk_map import DiskMap
 from tui.widgets.file_table import FileTable
+from tui.widgets.lines import wrapped
 from tui.widgets.partition_table import VolumeTable
 from tui.widgets.path_field import PathField
 from tui.widgets.progress_panel import ProgressPanel
@@ -77,6 +79,28 @@ async def test_very_many_entries_open_and_scroll_at_once():
         assert "Name" in shown(table)[0], "the heading stays"
 
 
+async def test_a_table_that_gets_room_shows_its_first_row_again():
+    table = VolumeTable()
+    async with Stage(table).run_test(size=(80, 2)) as pilot:
+        table.show(inspection("home"))
+        table.cursor = 1
+        await pilot.pause()
+        assert table.scroll_offset.y == 1
+        await pilot.resize_terminal(80, 6)
+        await pilot.pause()
+        assert table.scroll_offset.y == 0
+
+
+async def test_textual_breaks_chinese_where_it_may_be_broken():
+    teach_textual()
+    text = "程序异常终止或宿主机崩溃时，下次启动会提议拆除残留。"
+    told = Static(text)
+    async with Stage(told).run_test(size=(26, 5)):
+        lines = [line.rstrip() for line in shown(told)]
+    assert lines == wrapped(text, 26)
+    assert lines[0].endswith("崩溃") and lines[1].startswith("时，")
+
+
 async def test_files_are_moved_over_marked_opened_and_filtered_by_keys():
     table = FileTable()
     app = Stage(table)
@@ -132,7 +156,7 @@ async def test_a_partition_that_cannot_be_opened_says_why():
         await pilot.press("home", "enter", "down", "enter", "down", "enter")
         assert app.heard == [
             ("refused", "swap space"),
-            ("refused", "holds the logical partitions"),
+            ("refused", "holds logical partitions"),
             ("chosen", 2),
         ]
         assert table.current.volume.id == "5"

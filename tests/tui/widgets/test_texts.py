@@ -1,6 +1,7 @@
 """What the widgets read, for a width: nothing too wide, nothing hostile, nothing backwards."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from rich.cells import cell_len
@@ -13,6 +14,7 @@ from core.tables.model import Partition, PartitionTable
 from core.text import safe
 from core.undo.journal import Entry
 from core.volumes.model import Inspection, Volume
+from tui.breaking import breaks
 from tui.widgets import command_list, file_table, partition_table, progress_panel, rail, stack_list
 from tui.widgets.lines import Piece, cut, differing, left, middle_cut, right, text_of, width_of, wrapped
 
@@ -71,8 +73,23 @@ def test_wrapping_keeps_every_word_and_breaks_what_is_too_long():
     lines = wrapped(text, 20, "  ")
     assert all(cell_len(line) <= 20 for line in lines)
     assert "".join("".join(lines).split()) == "".join(text.split())
+    assert wrapped("a " + "x" * 9 + " b c", 5, " ") == ["a", " xxxx", " xxxx", " x b", " c"]
+    assert wrapped("日本", 3, "  ") == ["日", "本"], "no indent leaves less than a wide character needs"
     assert wrapped("  a", 20) == ["  a"]
     assert wrapped("", 20) == [""]
+
+
+@pytest.mark.parametrize("width", range(12, 80, 7))
+def test_chinese_is_broken_where_it_may_be(width):
+    text = "覆盖层在/srv/a中：那里有41.7 GiB空闲，它最多增大到489.8 MiB。（只读）程序终止时，会提议拆除残留。"
+    offsets = [0, *breaks(text, width), len(text)]
+    by_textual = [text[begin:end].rstrip() for begin, end in pairwise(offsets)]
+    for lines in (wrapped(text, width), by_textual):
+        assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+        assert all(cell_len(line) <= width for line in lines)
+        assert not any(line[0] in "，。：）" or line.endswith("（") for line in lines)
+        for whole in ("41.7", "GiB", "489.8", "/srv/a"):
+            assert any(whole in line for line in lines)
 
 
 def test_only_the_columns_that_differ_are_drawn_again():
@@ -185,7 +202,7 @@ def test_what_cannot_be_chosen_says_why():
     rows = partition_table.rows_of(inspection(), {"1": "swap space"})
     assert [(row.partition.number, row.refused) for row in rows if row.refused] == [
         (1, "swap space"),
-        (3, "holds the logical partitions"),
+        (3, "holds logical partitions"),
     ]
     assert "(swap space)" in partition_table.lines_of(inspection(), {"1": "swap space"}, 98)[1]
 
