@@ -19,12 +19,12 @@ from pathlib import Path
 
 from tests.bench import peers
 from tests.bench.timing import CHECKOUT, by_hand, cold, each, ours, run, timed
-from tests.bench.trees import PARTS, make_disk
+from tests.bench.trees import PARTS, make_disk, make_target, new_target
 
 LIMIT = "cp -a"
 OTHERS = (LIMIT, "rsync -aHAX", "tar | tar")
 HEAT = ("cold", "warm")
-Ways = dict[str, Callable[[], None]]
+Ways = dict[str, Callable[[Path], None]]
 
 
 def other_way(name: str, part: str, out: Path, tree: Path) -> None:
@@ -46,47 +46,53 @@ def peer_way(peer: peers.Peer, image: Path, part: str, out: Path) -> None:
     run("sync", "-f", out)
 
 
+def our_way(image: Path, part: str, out: Path) -> None:
+    kind = image.suffix[1:]
+    ours(image.with_name("state"), "copy", "--format", kind, image, "disk", f"/{part}", out)
+
+
+def hand_way(name: str, raw: Path, part: str, out: Path) -> None:
+    by_hand(raw, raw.parent, partial(other_way, name, part, out))
+
+
 def ways_for(raw: Path, qcow2: Path, part: str, with_peers: bool) -> Ways:
-    """The ways to copy one part out, by name."""
-    folder = raw.parent
-    state, out = folder / "state", folder / "out"
+    """The ways to copy one part out into a folder, by name."""
     ways: Ways = {}
     for image in (raw, qcow2):
-        kind = image.suffix[1:]
-        words = ("copy", "--format", kind, image, "disk", f"/{part}", out)
-        ways[f"ours, {kind}"] = partial(ours, state, *words)
+        ways[f"ours, {image.suffix[1:]}"] = partial(our_way, image, part)
     for name in OTHERS if not with_peers else (LIMIT,):
-        ways[name] = partial(by_hand, raw, folder, partial(other_way, name, part, out))
+        ways[name] = partial(hand_way, name, raw, part)
     if with_peers:
         for peer in peers.PEERS:
             if peer.is_here:
-                ways[peer.name] = partial(peer_way, peer, qcow2, part, out)
+                ways[peer.name] = partial(peer_way, peer, qcow2, part)
     return ways
 
 
-def measure(ways: Ways, out: Path, warm: bool, rounds: int) -> dict[str, float]:
-    """Medians in seconds by way; all ways in turn, `rounds` times."""
+def measure(ways: Ways, folder: Path, warm: bool, rounds: int) -> dict[str, float]:
+    """Medians in seconds by way; all ways in turn, `rounds` times, each onto a new file system."""
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _round in range(rounds):
         for name, work in ways.items():
-            run("rm", "-rf", out)
             if warm:
-                work()
-                run("rm", "-rf", out)
-                os.sync()
-            else:
-                cold()
-            times[name].append(timed(work))
-    run("rm", "-rf", out)
+                with new_target(folder) as target:
+                    work(target / "out")
+            with new_target(folder) as target:
+                if warm:
+                    os.sync()
+                else:
+                    cold()
+                times[name].append(timed(partial(work, target / "out")))
     return {name: statistics.median(taken) for name, taken in times.items()}
 
 
 def rows(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, dict[str, float]]]:
     raw, qcow2 = make_disk(folder, options.files, options.big, options.system, options.system_mib)
+    make_target(folder, 2 * max(options.big, options.system_mib))
     for part in options.parts:
         for heat in options.heat:
             ways = ways_for(raw, qcow2, part, options.peers)
-            yield f"{part}, {heat}", measure(ways, folder / "out", heat == "warm", options.rounds)
+            yield f"{part}, {heat}", measure(ways, folder, heat == "warm", options.rounds)
 
 
 def _some_of(known: tuple[str, ...]) -> Callable[[str], list[str]]:

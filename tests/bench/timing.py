@@ -30,6 +30,12 @@ def run(*words: str | Path) -> None:
     subprocess.run([str(word) for word in words], check=True, stdout=subprocess.DEVNULL)
 
 
+def output(*words: str | Path) -> str:
+    """What a program says, without the end of its line."""
+    done = subprocess.run([str(word) for word in words], check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout.strip()
+
+
 def each(*commands: tuple[str | Path, ...]) -> None:
     for words in commands:
         run(*words)

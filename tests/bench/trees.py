@@ -3,9 +3,10 @@
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bench.timing import MIB, mounted, run
+from tests.bench.timing import MIB, mounted, output, run
 
 PARTS = ("small", "big", "system", "sparse")
 
@@ -28,6 +29,34 @@ def make_disk(folder: Path, files: int, big: int, system: Path, system_mib: int)
         run("qemu-img", "convert", "-O", "qcow2", raw, made)
         made.rename(qcow2)
     return raw, qcow2
+
+
+def make_target(folder: Path, mib: int) -> None:
+    """Room for copies: a file with all its blocks, so that writing to it allocates nothing below."""
+    room = folder / "target.raw"
+    if not room.exists():
+        run("dd", "if=/dev/zero", f"of={room}", "bs=1M", f"count={mib}", "conv=fsync", "status=none")
+
+
+@contextmanager
+def new_target(folder: Path) -> Iterator[Path]:
+    """An empty ext4 to copy to, the same each time.
+
+    For minutes after files were removed ext4 steps over the inodes of each of them at every new file
+    (recently_deleted in fs/ext4/ialloc.c): a second copy where a first was removed measures that.
+    """
+    room, point = folder / "target.raw", folder / "target"
+    run("mkfs.ext4", "-q", "-F", "-E", "nodiscard,lazy_itable_init=1", room)
+    loop = output("losetup", "--find", "--show", "--direct-io=on", room)
+    try:
+        point.mkdir(exist_ok=True)
+        run("mount", "-t", "ext4", "-o", "noinit_itable", loop, point)
+        try:
+            yield point
+        finally:
+            run("umount", point)
+    finally:
+        run("losetup", "--detach", loop)
 
 
 def _make_small(at: Path, files: int) -> None:
