@@ -137,7 +137,7 @@ class Landing:
         temporary = self._target.temporary()
         create(temporary)
         try:
-            self._target.settle(temporary, onto, replace=True)
+            self._target.replace(temporary, onto)
         except BaseException:
             self._target.remove(temporary)
             raise
@@ -146,9 +146,8 @@ class Landing:
         self, source: int, status: os.stat_result, name: bytes, tick: Tick, replace: bool = False
     ) -> Landed:
         target = self._target
-        temporary = target.temporary()
         content = Content.of(source, status, self._buffer, self._read)
-        fd = os.open(temporary, target.NEW_FILE, 0o600, dir_fd=target.here)
+        fd, temporary = target.unfinished(named=replace)
         try:
             try:
                 checksum = transfer(content, fd, tick)
@@ -157,13 +156,17 @@ class Landing:
                 lost = give(source, fd, status, target.plain, self._privileges)
                 if self._sharing:
                     self._sharing.bring(source, fd, target.path(name))
-                target.settle(temporary, name, replace=replace)
+                if replace and temporary:
+                    target.replace(temporary, name)
+                else:
+                    target.settle(fd, temporary, name)
                 copy = os.fstat(fd)
                 compare(status, copy, lost)
             finally:
                 os.close(fd)
         except BaseException:
-            target.remove(temporary)
+            if temporary:
+                target.remove(temporary)
             raise
         return Landed(checksum, content.gaps, lost, False, copy)
 

@@ -48,7 +48,8 @@ def peer_way(peer: peers.Peer, image: Path, part: str, out: Path) -> None:
 
 def our_way(image: Path, part: str, out: Path) -> None:
     kind = image.suffix[1:]
-    ours(image.with_name("state"), "copy", "--format", kind, image, "disk", f"/{part}", out)
+    words = ("copy", "--privileges", "--format", kind, image, "disk", f"/{part}", out)
+    ours(image.with_name("state"), *words)
 
 
 def hand_way(name: str, raw: Path, part: str, out: Path) -> None:
