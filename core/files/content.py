@@ -25,6 +25,9 @@ _NEW = hashlib.sha256()
 _APART = 4 << 20
 """Files of this size and more are hashed beside the writing; below, that costs more than it gains."""
 
+Note = Callable[[int, memoryview], None]
+"""Gets each piece that was written, and where in the file it lies."""
+
 ReadAt = Callable[[int, memoryview, int], int]
 """Reads from a descriptor into memory at an offset; how many bytes came. Raises OSError."""
 
@@ -230,10 +233,10 @@ def digest(content: Content, tick: Callable[[int], None]) -> str:
     return checksum.hexdigest()
 
 
-def transfer(content: Content, target: int, tick: Callable[[int], None]) -> str:
+def transfer(content: Content, target: int, tick: Callable[[int], None], note: Note | None = None) -> str:
     """Write the file to the descriptor `target`, holes as holes; SHA-256 of what was written.
 
-    Raises OSError of the target only.
+    `note` gets the pieces of a file that is not read at once. Raises OSError of the target only.
     """
     checksum = _NEW.copy()
     if (piece := content.at_once()) is not None:
@@ -241,13 +244,13 @@ def transfer(content: Content, target: int, tick: Callable[[int], None]) -> str:
         _write(target, piece, 0)
         tick(len(piece))
     elif content.size < _APART:
-        _transfer(content, target, tick, checksum, None)
+        _transfer(content, target, tick, checksum, None, note)
     else:
         from concurrent.futures import ThreadPoolExecutor
 
         # The thread ends with the file: one that stayed would keep the mount namespace that it was born in
         with ThreadPoolExecutor(max_workers=1, initializer=namespace.apart) as beside:
-            _transfer(content, target, tick, checksum, beside)
+            _transfer(content, target, tick, checksum, beside, note)
     return checksum.hexdigest()
 
 
@@ -257,6 +260,7 @@ def _transfer(
     tick: Callable[[int], None],
     checksum: "hashlib._Hash",
     beside: "ThreadPoolExecutor | None",
+    note: Note | None,
 ) -> None:
     if content.sparse:
         os.ftruncate(target, content.size)
@@ -272,6 +276,8 @@ def _transfer(
         hashed = beside.submit(checksum.update, piece) if beside else None
         try:
             _write(target, piece, position)
+            if note:
+                note(position, piece)
         finally:
             if hashed:
                 hashed.result()

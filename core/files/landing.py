@@ -2,12 +2,13 @@
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from core.files.content import CHUNK, Content, Gap, ReadAt, digest, transfer
 from core.files.metadata import compare, give, keep, keep_named
 from core.files.resume import Known, identity
+from core.files.samples import LARGE, Sample, Sampler
 from core.files.sharing import Sharing
 from core.files.target import Target
 from core.i18n import _
@@ -39,6 +40,8 @@ class Landed:
     """It was there already, with the same content."""
     copy: os.stat_result | None = None
     """What the copy is like now; None for one that was trusted without being read."""
+    samples: Sequence[Sample] = ()
+    """Pieces of a large file that was written just now."""
 
 
 class Landing:
@@ -147,10 +150,11 @@ class Landing:
     ) -> Landed:
         target = self._target
         content = Content.of(source, status, self._buffer, self._read)
+        sampler = Sampler(status.st_blocks * 512) if status.st_size >= LARGE else None
         fd, temporary = target.unfinished(named=replace)
         try:
             try:
-                checksum = transfer(content, fd, tick)
+                checksum = transfer(content, fd, tick, sampler.note if sampler else None)
                 if content.nothing_readable:
                     raise NothingReadable(content.gaps)
                 lost = give(source, fd, status, target.plain, self._privileges)
@@ -168,7 +172,7 @@ class Landing:
             if temporary:
                 target.remove(temporary)
             raise
-        return Landed(checksum, content.gaps, lost, False, copy)
+        return Landed(checksum, content.gaps, lost, False, copy, sampler.taken if sampler else ())
 
     def _same(self, source: int, status: os.stat_result, name: bytes, tick: Tick) -> Landed:
         fd = self._open_existing(name, status.st_size)
