@@ -44,6 +44,8 @@ def peer_way(peer: peers.Peer, image: Path, part: str, out: Path) -> None:
     out.mkdir(exist_ok=True)
     peer.copy(image, part, out)
     run("sync", "-f", out)
+    if not any(out.iterdir()):
+        sys.exit(f"{peer.name} copied nothing.")
 
 
 def our_way(image: Path, part: str, out: Path) -> None:

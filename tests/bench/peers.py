@@ -56,7 +56,7 @@ def _guestmount(image: Path, part: str, out: Path) -> None:
 
 
 PEERS = (
-    Peer("Dissect target-fs", "target-fs", "dissect.target of PyPI", _dissect),
+    Peer("Dissect target-fs", "target-fs", "dissect.target and dissect.extfs of PyPI", _dissect),
     Peer("virt-copy-out", "virt-copy-out", "libguestfs-tools", _copy_out),
     Peer("virt-tar-out", "virt-tar-out", "libguestfs-tools", _tar_out),
     Peer("guestmount, cp -a", "guestmount", "libguestfs-tools", _guestmount),
