@@ -29,12 +29,14 @@ def bars(
     scale = _WIDTH / min(longest, max([*values, line]))
     legend, below = _legend(colours)
     parts: list[str] = []
+    numbers: list[str] = []
     at = top = below + 14
     for what, by_name in groups:
         middle = at + len(by_name) * _BAR / 2 + 4
         parts.append(f'<text x="{_LABEL - 8}" y="{middle:.0f}" text-anchor="end">{escape(what)}</text>')
         for name, value in by_name.items():
             parts.append(_bar(at, value, scale, colours[name], value > longest))
+            numbers.append(_number(at, value, scale))
             at += _BAR
         at += _GAP
     rule = _LABEL + line * scale
@@ -47,7 +49,7 @@ def bars(
         + "".join(legend)
         + "".join(parts)
         + f'<line x1="{rule:.1f}" y1="{top - 6}" x2="{rule:.1f}" y2="{at - _GAP + 4}" stroke="#333" '
-        'stroke-dasharray="3 3"/></svg>\n'
+        'stroke-dasharray="3 3"/>' + "".join(numbers) + "</svg>\n"
     )
 
 
@@ -71,8 +73,15 @@ def _bar(at: float, value: float, scale: float, colour: str, cut: bool) -> str:
     if cut:
         x = _LABEL + long - 14
         drawn += f'<path d="M{x:.0f} {at + _BAR} l6 -{_BAR} h4 l-6 {_BAR} z" fill="#ffffff"/>'
+    return drawn
+
+
+def _number(at: float, value: float, scale: float) -> str:
+    """Above all else and on white, where the rule would cross it."""
+    x = _LABEL + min(value * scale, float(_WIDTH)) + 5
     told = f"{value:.2f}" if value < 10 else f"{value:.0f}"
-    return f'{drawn}<text x="{_LABEL + long + 5:.1f}" y="{at + _BAR - 4}" class="n">{told}</text>'
+    room = f'<rect x="{x - 2:.1f}" y="{at}" width="{len(told) * 6 + 4}" height="{_BAR - 2}" fill="#ffffff"/>'
+    return f'{room}<text x="{x:.1f}" y="{at + _BAR - 4}" class="n">{told}</text>'
 
 
 def main() -> None:
