@@ -72,6 +72,8 @@ from tui.themes import CONSOLE, DAY, NIGHT
 from tui.widgets.rows import Rows
 
 PLACE = Path("/var/tmp/virt-salvage-pictures")
+CHARTS = "charts"
+"""The folder of what `tests.bench.charts` draws, from measurements and not from the running program."""
 """Where the practice disk and the session lie while the pictures are drawn."""
 SEED = 20240229
 CHANGED = 1709208000
@@ -477,7 +479,8 @@ def main(arguments: Sequence[str]) -> int:
     for path in drawn:
         print(path)
     for old in {path for kind in ("svg", "png", "gif") for path in folder.rglob(f"*.{kind}")} - set(drawn):
-        old.unlink()
+        if CHARTS not in old.parts:
+            old.unlink()
     return 0
 
 

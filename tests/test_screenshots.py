@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import needs_root
-from tests.screenshots import CHINESE, LOOKS
+from tests.screenshots import CHARTS, CHINESE, LOOKS
 
 KEPT = Path(__file__).parents[1] / "screenshots"
 
@@ -34,7 +34,11 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def names(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_file() and CHARTS not in path.parts
+    }
 
 
 @needs_root

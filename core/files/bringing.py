@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from core.files.abilities import Abilities
@@ -17,6 +17,7 @@ from core.files.metadata import beside
 from core.files.prefetch import Prefetch
 from core.files.progress import Meter
 from core.files.resume import Known, Resume
+from core.files.samples import Sample
 from core.files.tally import Tally, flags_told, not_made
 from core.files.target import Target
 from core.files.tree import OPEN_FILE
@@ -25,6 +26,8 @@ from core.i18n import _
 from core.runner import CancelToken
 from core.text import grouped, safe
 
+_SAMPLED = 10_000
+"""Large files whose samples are kept: memory is to stay flat."""
 _CANNOT_HOLD = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
 
 
@@ -80,6 +83,8 @@ class Bringing:
         self._linked: dict[Identity, _First] = {}
         self.late: list[Late] = []
         """Files at or beside bad places, which `bring` has left out."""
+        self.samples: dict[bytes, Sequence[Sample]] = {}
+        """By the path below the folder, of large files."""
         self.flagged: list[tuple[bytes, bytes, InodeFlags]] = []
         """The guest's path, the path below the folder, and the flags that it is to get last of all."""
 
@@ -188,6 +193,8 @@ class Bringing:
             path, self._target.path(name), status, fd, landed.lost, flags_of(fd), path.rpartition(b"/")[2]
         )
         self._remember(status, path, name, landed.digest)
+        if landed.samples and len(self.samples) < _SAMPLED:
+            self.samples[self._target.path(name)] = landed.samples
         if landed.copy and not landed.gaps and not landed.lost:
             self._resume.note(path, landed.digest, status, landed.copy)
 

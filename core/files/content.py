@@ -6,12 +6,9 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import partial
 
-from core import namespace
-
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+from core.files.beside import Beside, Inline
 
 CHUNK = 1 << 20
 _BLOCK = 4096
@@ -22,8 +19,15 @@ _SECTOR = 512  # the unit of st_blocks, see inode(7)
 _ZEROS = bytes(CHUNK)
 _NEW = hashlib.sha256()
 """Copied for each file: OpenSSL looks for the algorithm anew whenever one is made by name."""
+_AHEAD = 4 << 20
+"""Bytes of a long file that the kernel is asked for before they are read."""
+_BEHIND = 8 << 20
+"""Bytes after which the kernel is asked to write out what it got."""
 _APART = 4 << 20
 """Files of this size and more are hashed beside the writing; below, that costs more than it gains."""
+
+Note = Callable[[int, memoryview], None]
+"""Gets each piece that was written, and where in the file it lies."""
 
 ReadAt = Callable[[int, memoryview, int], int]
 """Reads from a descriptor into memory at an offset; how many bytes came. Raises OSError."""
@@ -52,7 +56,8 @@ class Content:
     size: int
     sparse: bool
     buffer: memoryview
-    """At least `CHUNK` bytes, lent for as long as the file is read."""
+    """At least `CHUNK` bytes, lent for as long as the file is read. Who puts another in its place keeps a
+    piece that lies in the first for longer."""
     read: ReadAt = read_at
     gaps: list[Gap] = field(default_factory=list)
     got: int = 0
@@ -125,9 +130,12 @@ class Content:
             position = end
 
     def _data(self, start: int, end: int, find_zeros: bool) -> Iterator[memoryview | int]:
-        position = start
+        position = asked = start
         while position < end:
             want = min(len(self.buffer), end - position)
+            if end - start > CHUNK and asked < end and position >= asked - _AHEAD // 2:
+                _ask(self.fd, asked, _AHEAD)
+                asked += _AHEAD
             try:
                 count = self.read(self.fd, self.buffer[:want], position)
             except OSError:
@@ -188,6 +196,12 @@ def _advise(fd: int) -> None:
             raise
 
 
+def _ask(fd: int, start: int, length: int) -> None:
+    # The kernel's own window is a few requests wide, which is little for a disk behind a daemon
+    with suppress(OSError):
+        os.posix_fadvise(fd, start, length, os.POSIX_FADV_WILLNEED)
+
+
 def _hole(length: int) -> Iterator[int]:
     while length > 0:
         yield min(length, CHUNK)
@@ -230,10 +244,10 @@ def digest(content: Content, tick: Callable[[int], None]) -> str:
     return checksum.hexdigest()
 
 
-def transfer(content: Content, target: int, tick: Callable[[int], None]) -> str:
+def transfer(content: Content, target: int, tick: Callable[[int], None], note: Note | None = None) -> str:
     """Write the file to the descriptor `target`, holes as holes; SHA-256 of what was written.
 
-    Raises OSError of the target only.
+    `note` gets the pieces of a file that is not read at once. Raises OSError of the target only.
     """
     checksum = _NEW.copy()
     if (piece := content.at_once()) is not None:
@@ -241,13 +255,10 @@ def transfer(content: Content, target: int, tick: Callable[[int], None]) -> str:
         _write(target, piece, 0)
         tick(len(piece))
     elif content.size < _APART:
-        _transfer(content, target, tick, checksum, None)
+        _transfer(content, target, tick, Inline(checksum.update), note)
     else:
-        from concurrent.futures import ThreadPoolExecutor
-
-        # The thread ends with the file: one that stayed would keep the mount namespace that it was born in
-        with ThreadPoolExecutor(max_workers=1, initializer=namespace.apart) as beside:
-            _transfer(content, target, tick, checksum, beside)
+        with Beside(checksum.update) as hashing:
+            _transfer(content, target, tick, hashing, note)
     return checksum.hexdigest()
 
 
@@ -255,32 +266,40 @@ def _transfer(
     content: Content,
     target: int,
     tick: Callable[[int], None],
-    checksum: "hashlib._Hash",
-    beside: "ThreadPoolExecutor | None",
+    hashing: "Inline | Beside",
+    note: Note | None,
 ) -> None:
     if content.sparse:
         os.ftruncate(target, content.size)
-    position = 0
+    position = sent = 0
     hole = False
     for piece in content.pieces():
+        hashing.add(memoryview(_ZEROS)[:piece] if isinstance(piece, int) else piece)
         if isinstance(piece, int):
-            checksum.update(memoryview(_ZEROS)[:piece])
             position += piece
             hole = True
             tick(piece)
             continue
-        hashed = beside.submit(checksum.update, piece) if beside else None
-        try:
-            _write(target, piece, position)
-        finally:
-            if hashed:
-                hashed.result()
-        if not hashed:
-            checksum.update(piece)
+        _write(target, piece, position)
+        if note:
+            note(position, piece)
         position += len(piece)
+        if position - sent >= _BEHIND:
+            hashing.then(partial(_send, target, sent, position - sent))
+            sent = position
+        content.buffer = hashing.free(content.buffer, piece)
         tick(len(piece))
     if hole and not content.sparse:
         os.ftruncate(target, position)
+
+
+def _send(fd: int, start: int, length: int) -> None:
+    """Let the kernel begin to write these bytes out, so that little is left to wait for at the end.
+
+    POSIX_FADV_DONTNEED does not wait and does not drop what is not written yet (mm/fadvise.c).
+    """
+    with suppress(OSError):
+        os.posix_fadvise(fd, start, length, os.POSIX_FADV_DONTNEED)
 
 
 def _write(target: int, piece: memoryview, position: int) -> None:

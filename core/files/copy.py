@@ -31,7 +31,7 @@ from core.files.tally import Tally, flags_told
 from core.files.target import Target, open_target
 from core.files.trail import SEARCH, descend
 from core.files.tree import OPEN_FILE, GuestTree
-from core.files.verify import Verified, read_back
+from core.files.verify import Pace, Verified, read_back
 from core.files.walk import Step, Walk, reason, walking
 from core.i18n import _, ngettext
 from core.runner import CancelToken
@@ -150,7 +150,9 @@ class _Copy:
             flush(self._target.root)
             took = time.monotonic() - began
             with self._manifest.so_far() as lines:
-                verified = read_back(self._target.root, lines, self._choices.verify, took, self._breathe)
+                pace = Pace(took, self._tally.bytes)
+                wish, samples = self._choices.verify, self._bringing.samples
+                verified = read_back(self._target.root, lines, wish, pace, samples, self._breathe)
             self._take_away(verified.wrong)
             name = self._manifest.finish()
             sidecar = self._sidecar.finish(self._manifest.top)

@@ -2,12 +2,13 @@
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from core.files.content import CHUNK, Content, Gap, ReadAt, digest, transfer
 from core.files.metadata import compare, give, keep, keep_named
 from core.files.resume import Known, identity
+from core.files.samples import LARGE, Sample, Sampler
 from core.files.sharing import Sharing
 from core.files.target import Target
 from core.i18n import _
@@ -39,6 +40,8 @@ class Landed:
     """It was there already, with the same content."""
     copy: os.stat_result | None = None
     """What the copy is like now; None for one that was trusted without being read."""
+    samples: Sequence[Sample] = ()
+    """Pieces of a large file that was written just now."""
 
 
 class Landing:
@@ -137,7 +140,7 @@ class Landing:
         temporary = self._target.temporary()
         create(temporary)
         try:
-            self._target.settle(temporary, onto, replace=True)
+            self._target.replace(temporary, onto)
         except BaseException:
             self._target.remove(temporary)
             raise
@@ -146,26 +149,30 @@ class Landing:
         self, source: int, status: os.stat_result, name: bytes, tick: Tick, replace: bool = False
     ) -> Landed:
         target = self._target
-        temporary = target.temporary()
         content = Content.of(source, status, self._buffer, self._read)
-        fd = os.open(temporary, target.NEW_FILE, 0o600, dir_fd=target.here)
+        sampler = Sampler(status.st_blocks * 512) if status.st_size >= LARGE else None
+        fd, temporary = target.unfinished(named=replace)
         try:
             try:
-                checksum = transfer(content, fd, tick)
+                checksum = transfer(content, fd, tick, sampler.note if sampler else None)
                 if content.nothing_readable:
                     raise NothingReadable(content.gaps)
                 lost = give(source, fd, status, target.plain, self._privileges)
                 if self._sharing:
                     self._sharing.bring(source, fd, target.path(name))
-                target.settle(temporary, name, replace=replace)
+                if replace and temporary:
+                    target.replace(temporary, name)
+                else:
+                    target.settle(fd, temporary, name)
                 copy = os.fstat(fd)
                 compare(status, copy, lost)
             finally:
                 os.close(fd)
         except BaseException:
-            target.remove(temporary)
+            if temporary:
+                target.remove(temporary)
             raise
-        return Landed(checksum, content.gaps, lost, False, copy)
+        return Landed(checksum, content.gaps, lost, False, copy, sampler.taken if sampler else ())
 
     def _same(self, source: int, status: os.stat_result, name: bytes, tick: Tick) -> Landed:
         fd = self._open_existing(name, status.st_size)

@@ -7,7 +7,7 @@ from pathlib import Path
 from core.files.entry import named
 from core.files.owners import Owners
 from core.files.verify import Verified
-from core.i18n import _
+from core.i18n import _, ngettext
 from core.text import grouped, size
 
 
@@ -73,6 +73,7 @@ class Copied:
             "sidecar": os.fsdecode(self.sidecar) if self.sidecar else None,
             "verified": {
                 "files": self.verified.files,
+                "parts_of": self.verified.parts,
                 "bytes": self.verified.size,
                 "all": self.verified.whole,
                 "wrong": [os.fsdecode(path) for path in self.verified.wrong],
@@ -87,8 +88,18 @@ def verified_told(copied: Copied) -> str:
     verified = copied.verified
     if verified.whole:
         return _("all of it")
-    if not verified.files:
+    if not verified.files and not verified.parts:
         return _("nothing")
-    return _("{files} of {all} files, {size}").format(
-        files=grouped(verified.files), all=grouped(copied.files), size=size(verified.size)
+    told = _("{files} of {all} files, {size}")
+    if verified.parts:
+        told = ngettext(
+            "{files} of {all} files and parts of {parts} large one, {size}",
+            "{files} of {all} files and parts of {parts} large ones, {size}",
+            verified.parts,
+        )
+    return told.format(
+        files=grouped(verified.files),
+        all=grouped(copied.files),
+        parts=grouped(verified.parts),
+        size=size(verified.size),
     )

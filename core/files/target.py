@@ -25,6 +25,8 @@ TRIAL = PART + b"trial-"
 JOURNAL = PART + b"journal"
 """What a cut-off copy has finished: see `core.files.resume`. The next copy goes on with it."""
 
+_NAMELESS = os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC
+_NOT_NAMELESS = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOSYS})
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 
 
@@ -93,6 +95,7 @@ class Target:
         self._trail = Trail(os.open(b".", LIST, dir_fd=root), LIST)
         self._run = secrets.token_hex(4).encode("ascii")
         self._number = 0
+        self._nameless = self._links_nameless()
         self.cut_off = False
         """An earlier copy into this folder did not come to its end."""
         self._before: list[frozenset[bytes] | None] = [self._first_look()]
@@ -150,15 +153,32 @@ class Target:
         self._number += 1
         return b"%s%s-%d" % (PART, self._run, self._number)
 
-    def settle(self, temporary: bytes, name: bytes, replace: bool = False) -> None:
-        """Give the finished file its name. Raises FileExistsError when that is taken by now.
+    def unfinished(self, named: bool = False) -> tuple[int, bytes | None]:
+        """A new file to write to, and the name that it bears until `settle`.
 
-        With `replace`, what bears the name is replaced in one step.
+        It bears none where the file system can do without (O_TMPFILE in open(2)) unless it must be `named`:
+        that costs less than a name and another one, and a kill leaves nothing. Raises OSError.
         """
-        if replace:
-            os.rename(temporary, name, src_dir_fd=self.here, dst_dir_fd=self.here)
+        if self._nameless and not named:
+            try:
+                return os.open(b".", _NAMELESS, 0o600, dir_fd=self.here), None
+            except OSError as error:
+                if error.errno not in _NOT_NAMELESS:
+                    raise
+        temporary = self.temporary()
+        return os.open(temporary, self.NEW_FILE, 0o600, dir_fd=self.here), temporary
+
+    def settle(self, file: int, temporary: bytes | None, name: bytes) -> None:
+        """Give an unfinished file its name. Raises FileExistsError when that is taken by now."""
+        if temporary is None:
+            # The kernel follows this one link to the open file itself, see O_TMPFILE in open(2)
+            os.link(b"/proc/self/fd/%d" % file, name, dst_dir_fd=self.here)
         else:
             rename_new(self.here, temporary, name)
+
+    def replace(self, temporary: bytes, name: bytes) -> None:
+        """Give what bears the name `temporary` another one, whatever bears that by now, in one step."""
+        os.rename(temporary, name, src_dir_fd=self.here, dst_dir_fd=self.here)
 
     def remove(self, temporary: bytes) -> None:
         """Take an unfinished file away, if it is still there."""
@@ -248,6 +268,22 @@ class Target:
                 os.unlink(name, dir_fd=self.root)
             elif name.startswith(TRIAL):
                 shutil.rmtree(name, dir_fd=self.root)
+
+    def _links_nameless(self) -> bool:
+        """Whether a file can be made without a name here and be given one, tried once."""
+        try:
+            fd = os.open(b".", _NAMELESS, 0o600, dir_fd=self.root)
+        except OSError:
+            return False
+        trial = self.temporary()
+        try:
+            os.link(b"/proc/self/fd/%d" % fd, trial, dst_dir_fd=self.root)
+        except OSError:
+            return False
+        finally:
+            os.close(fd)
+        os.unlink(trial, dir_fd=self.root)
+        return True
 
     def _first_look(self) -> frozenset[bytes]:
         found = frozenset(map(os.fsencode, os.listdir(self.root)))

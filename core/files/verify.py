@@ -3,7 +3,7 @@
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO
@@ -11,6 +11,7 @@ from typing import IO
 from core.files.choices import Verify
 from core.files.content import CHUNK, Content, digest
 from core.files.manifest import listed
+from core.files.samples import Sample, are_there
 from core.files.trail import SEARCH, descend
 
 _PART = 0.1
@@ -24,35 +25,68 @@ class Verified:
 
     files: int = 0
     size: int = 0
+    parts: int = 0
+    """Large files of which a few pieces were read back, which count in `size` alone."""
     whole: bool = False
     """All of them were read back."""
     wrong: list[bytes] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How many seconds a copy took, and how many bytes it brought."""
+
+    took: float
+    size: int
+
+    def seconds_of(self, size: int) -> float:
+        """How long it takes to read a file of that size back, reckoned from the copy."""
+        return size * self.took / max(self.size, 1)
+
+
 def read_back(
-    root: int, manifest: IO[bytes], how: Verify, took: float, check: Callable[[], None]
+    root: int,
+    manifest: IO[bytes],
+    how: Verify,
+    pace: Pace,
+    samples: Mapping[bytes, Sequence[Sample]],
+    check: Callable[[], None],
 ) -> Verified:
     """Compare the files below the open folder `root` with their lines in `manifest`.
 
-    Everything must have been flushed. `took` is how many seconds the copy took; where not all is read, the
-    start is left to chance. `check` is called often and may raise. Raises OSError of the target.
+    Everything must have been flushed. Where not all is read, the start is left to chance, and of a large file
+    that would take too long its `samples` are compared instead. `check` is called often and may raise.
+    Raises OSError of the target.
     """
     done = Verified()
     if how == "none":
         return done
-    until = time.monotonic() + (seconds_for(took) if how == "fits" else float("inf"))
+    left = seconds_for(pace.took) if how == "fits" else float("inf")
+    until = time.monotonic() + left
     buffer = memoryview(bytearray(CHUNK))
     for path, checksum in _round(manifest, how == "fits"):
         check()
-        if time.monotonic() > until:
+        left = until - time.monotonic()
+        if left < 0:
             return done
-        size = _look(root, path, checksum, buffer, check)
-        if size is None:
+        fd = _opened(root, path)
+        if fd is None:
             done.wrong.append(path)
-        else:
-            done.files += 1
-            done.size += size
-    done.whole = True
+            continue
+        try:
+            size = os.fstat(fd).st_size
+            parts = samples.get(path, ()) if pace.seconds_of(size) > left else ()
+            if not (are_there(fd, parts, buffer) if parts else _is(fd, checksum, buffer, check)):
+                done.wrong.append(path)
+            elif parts:
+                done.parts += 1
+                done.size += sum(part.length for part in parts)
+            else:
+                done.files += 1
+                done.size += size
+        finally:
+            os.close(fd)
+    done.whole = not done.parts
     return done
 
 
@@ -85,8 +119,8 @@ def _checksum(line: bytes) -> str:
     return line.lstrip(b"\\")[:64].decode("ascii")
 
 
-def _look(root: int, path: bytes, checksum: str, buffer: memoryview, check: Callable[[], None]) -> int | None:
-    """The size of a file that is as it should be; None for any other."""
+def _opened(root: int, path: bytes) -> int | None:
+    """A file to be read from the medium; None where it cannot be opened."""
     above, _slash, name = path.rpartition(b"/")
     try:
         parent = descend(root, above, SEARCH)
@@ -96,11 +130,11 @@ def _look(root: int, path: bytes, checksum: str, buffer: memoryview, check: Call
             os.close(parent)
     except OSError:
         return None
-    try:
-        with suppress(OSError):
-            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-        content = Content.of(fd, os.fstat(fd), buffer)
-        same = digest(content, lambda _count: check()) == checksum and not content.gaps
-        return content.size if same else None
-    finally:
-        os.close(fd)
+    with suppress(OSError):
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    return fd
+
+
+def _is(fd: int, checksum: str, buffer: memoryview, check: Callable[[], None]) -> bool:
+    content = Content.of(fd, os.fstat(fd), buffer)
+    return digest(content, lambda _count: check()) == checksum and not content.gaps

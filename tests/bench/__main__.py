@@ -7,23 +7,11 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.bench import feeling, holding, inspecting, listing, protecting, scanning
-from tests.bench.timing import CHECKOUT, MIB, Row, compared, each, ours, run
-
-
-@contextmanager
-def mounted(raw: Path, point: Path, options: str) -> Iterator[Path]:
-    """A raw disk without table, mounted by hand."""
-    point.mkdir(exist_ok=True)
-    run("mount", "-o", f"loop,{options}", raw, point)
-    try:
-        yield point
-    finally:
-        run("umount", point)
+from tests.bench.timing import CHECKOUT, MIB, Row, by_hand, compared, each, mounted, ours, run
 
 
 def make_disk(folder: Path, files: int, big: int) -> Path:
@@ -43,11 +31,6 @@ def make_disk(folder: Path, files: int, big: int) -> Path:
             for _block in range(big):
                 file.write(os.urandom(MIB))
     return raw
-
-
-def by_hand(raw: Path, folder: Path, work: Callable[[Path], None]) -> None:
-    with mounted(raw, folder / "m", "ro,noload") as tree:
-        work(tree)
 
 
 def measure(folder: Path, files: int, big: int, rounds: int) -> Iterator[Row]:

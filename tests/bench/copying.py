@@ -1,134 +1,147 @@
-"""Copies side by side with what one would type: `python -m tests.bench.copying [--files N] [--big MIB] …`.
+"""Copies side by side with what one would type: `python -m tests.bench.copying [--parts small,big] …`.
 
-Cold means an empty page cache, warm a second run at once. Each row is the whole process of ours, with every
-byte hashed, against the other way from a raw loop, followed by `sync -f` as ours flushes too. `--chart FILE`
-draws the rows that ran as SVG.
+Cold means an empty page cache, warm a second run at once. Each figure is the whole process of ours, with
+every byte hashed, against the other way from a raw loop, followed by `sync -f` as ours flushes too. With
+`--peers` other tools for disk images take part, those installed, each from the qcow2. `--record FILE`
+adds the medians to a file that `python -m tests.bench.charts` draws: parts may be measured in several runs.
 """
 
 import argparse
+import json
 import os
 import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from tests.bench.__main__ import by_hand
-from tests.bench.charts import bars
-from tests.bench.timing import CHECKOUT, MIB, cold, each, ours, run, timed
+from tests.bench import peers
+from tests.bench.timing import CHECKOUT, by_hand, cold, each, ours, run, timed
+from tests.bench.trees import PARTS, make_disk, make_target, new_target
 
-OTHERS = ("cp -a", "rsync -aHAX", "tar | tar")
-
-
-def make_tree(at: Path, files: int, big: int) -> None:
-    """Small files, a few big ones, a sparse one, and a mixture of all with links and attributes."""
-    for number in range(files):
-        place = at / "small" / f"{number // 500:04}"
-        if number % 500 == 0:
-            place.mkdir(parents=True)
-        (place / f"{number:06}").write_bytes(os.urandom(200 + number % 7 * 900))
-    for part in ("big", "sparse", "mixed"):
-        (at / part).mkdir()
-    for number in range(3):
-        with open(at / "big" / f"data{number}", "wb") as file:
-            for _block in range(big // 3):
-                file.write(os.urandom(MIB))
-    with open(at / "sparse/disk", "wb") as file:
-        file.truncate(big * 4 * MIB)
-        for number in range(16):
-            os.pwrite(file.fileno(), os.urandom(MIB), number * big // 4 * MIB)
-    for number in range(files):
-        place = at / "mixed" / f"{number // 20:05}"
-        if number % 20 == 0:
-            place.mkdir()
-        size = 300_000 if number % 40 == 7 else 100 + number % 11 * 700
-        path = place / f"{number:06}"
-        path.write_bytes(os.urandom(size))
-        if number % 25 == 3:
-            os.setxattr(path, "user.note", b"x" * 30)
-        if number % 30 == 5:
-            os.link(path, place / "again")
-            os.symlink(path.name, place / "link")
-
-
-def make_disk(folder: Path, files: int, big: int) -> Path:
-    raw = folder / "disk.raw"
-    with open(raw, "wb") as file:
-        file.truncate((big * 2 + 1024 + files // 20) * MIB)
-    run("mkfs.ext4", "-q", "-F", "-N", str(files * 4 + 1000), raw)
-    point = folder / "m"
-    point.mkdir()
-    run("mount", "-o", "loop", raw, point)
-    try:
-        make_tree(point, files, big)
-    finally:
-        run("umount", point)
-    return raw
+LIMIT = "cp -a"
+OTHERS = (LIMIT, "rsync -aHAX", "tar | tar")
+HEAT = ("cold", "warm")
+Ways = dict[str, Callable[[Path], None]]
 
 
 def other_way(name: str, part: str, out: Path, tree: Path) -> None:
     source = tree / part
     out.mkdir(exist_ok=True)
-    if name == "cp -a":
+    if name == LIMIT:
         each(("cp", "-a", source, out), ("sync", "-f", out))
     elif name == "rsync -aHAX":
         each(("rsync", "-aHAXS", source, out), ("sync", "-f", out))
     else:
-        pack = f"tar -C {source.parent} --xattrs --acls -cf - {source.name}"
+        pack = f"tar -C {source.parent} --sparse --xattrs --acls -cf - {source.name}"
         line = f"{pack} | tar -C {out} --xattrs --acls --numeric-owner -xpf -"
         each(("sh", "-c", line), ("sync", "-f", out))
 
 
-def measure(folder: Path, files: int, big: int, rounds: int) -> Iterator[tuple[str, dict[str, float]]]:
-    """What was copied, and the medians in seconds by way; all ways in turn, `rounds` times."""
-    raw = make_disk(folder, files, big)
-    qcow2, state, out = folder / "disk.qcow2", folder / "state", folder / "out"
-    run("qemu-img", "convert", "-O", "qcow2", raw, qcow2)
-    for part in ("small", "big", "mixed", "sparse"):
-        for warm in (False, True):
-            ways: dict[str, Callable[[], None]] = {}
-            for image in (raw, qcow2):
-                kind = image.suffix[1:]
-                words = ("copy", "--format", kind, image, "disk", f"/{part}", out)
-                ways[f"ours, {kind}"] = partial(ours, state, *words)
-            for name in OTHERS:
-                ways[name] = partial(by_hand, raw, folder, partial(other_way, name, part, out))
-            times: dict[str, list[float]] = {name: [] for name in ways}
-            for _round in range(rounds):
-                for name, work in ways.items():
-                    if warm:
-                        run("rm", "-rf", out)
-                        work()
-                    run("rm", "-rf", out)
-                    if not warm:
-                        cold()
-                    times[name].append(timed(work))
-            run("rm", "-rf", out)
-            what = f"{part}, {'warm' if warm else 'cold'}"
-            yield what, {name: statistics.median(taken) for name, taken in times.items()}
+def peer_way(peer: peers.Peer, image: Path, part: str, out: Path) -> None:
+    out.mkdir(exist_ok=True)
+    peer.copy(image, part, out)
+    run("sync", "-f", out)
+    if not any(out.iterdir()):
+        sys.exit(f"{peer.name} copied nothing.")
+
+
+def our_way(image: Path, part: str, out: Path) -> None:
+    kind = image.suffix[1:]
+    words = ("copy", "--privileges", "--format", kind, image, "disk", f"/{part}", out)
+    ours(image.with_name("state"), *words)
+
+
+def hand_way(name: str, raw: Path, part: str, out: Path) -> None:
+    by_hand(raw, raw.parent, partial(other_way, name, part, out))
+
+
+def ways_for(raw: Path, qcow2: Path, part: str, with_peers: bool) -> Ways:
+    """The ways to copy one part out into a folder, by name."""
+    ways: Ways = {}
+    for image in (raw, qcow2):
+        ways[f"ours, {image.suffix[1:]}"] = partial(our_way, image, part)
+    for name in OTHERS if not with_peers else (LIMIT,):
+        ways[name] = partial(hand_way, name, raw, part)
+    if with_peers:
+        for peer in peers.PEERS:
+            if peer.is_here:
+                ways[peer.name] = partial(peer_way, peer, qcow2, part)
+    return ways
+
+
+def measure(ways: Ways, folder: Path, warm: bool, rounds: int) -> dict[str, float]:
+    """Medians in seconds by way; all ways in turn, `rounds` times, each onto a new file system."""
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _round in range(rounds):
+        for name, work in ways.items():
+            if warm:
+                with new_target(folder) as target:
+                    work(target / "out")
+            with new_target(folder) as target:
+                if warm:
+                    os.sync()
+                else:
+                    cold()
+                times[name].append(timed(partial(work, target / "out")))
+    return {name: statistics.median(taken) for name, taken in times.items()}
+
+
+def rows(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, dict[str, float]]]:
+    raw, qcow2 = make_disk(folder, options.files, options.big, options.system, options.system_mib)
+    make_target(folder, 2 * max(options.big, options.system_mib))
+    for part in options.parts:
+        for heat in options.heat:
+            ways = ways_for(raw, qcow2, part, options.peers)
+            yield f"{part}, {heat}", measure(ways, folder, heat == "warm", options.rounds)
+
+
+def _some_of(known: tuple[str, ...]) -> Callable[[str], list[str]]:
+    def some(text: str) -> list[str]:
+        wanted = text.split(",")
+        if unknown := set(wanted) - set(known):
+            raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))}: none of {', '.join(known)}")
+        return wanted
+
+    return some
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.copying", description=__doc__)
+    parser.add_argument("--parts", type=_some_of(PARTS), default=list(PARTS), help=",".join(PARTS))
+    parser.add_argument("--heat", type=_some_of(HEAT), default=list(HEAT), help=",".join(HEAT))
     parser.add_argument("--files", type=int, default=20_000)
     parser.add_argument("--big", type=int, default=1024, metavar="MIB")
+    parser.add_argument("--system", type=Path, default=Path("/usr"), metavar="FOLDER")
+    parser.add_argument("--system-mib", type=int, default=2048, metavar="MIB")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--chart", type=Path, metavar="FILE")
+    parser.add_argument("--peers", action="store_true", help="other tools for disk images too")
+    parser.add_argument("--folder", type=Path, help="where the disk is kept for the next run")
+    parser.add_argument("--record", type=Path, metavar="FILE")
     options = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("The measurements mount and empty the page cache, which needs root.")
     os.environ["PYTHONPATH"] = str(CHECKOUT)
-    rows: list[tuple[str, dict[str, float]]] = []
-    with tempfile.TemporaryDirectory(prefix="virt-salvage-bench-", dir="/var/tmp") as folder:
-        for what, times in measure(Path(folder), options.files, options.big, options.rounds):
-            rows.append((what, times))
-            limit = times["cp -a"]
+    if options.peers:
+        peers.prepare()
+        for peer in peers.PEERS:
+            if not peer.is_here:
+                print(f"{peer.name} is left out: {peer.program} ({peer.package}) is not in the PATH.")
+    with ExitStack() as stack:
+        if options.folder:
+            options.folder.mkdir(parents=True, exist_ok=True)
+        folder = options.folder or Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="virt-salvage-bench-", dir="/var/tmp"))
+        )
+        for what, times in rows(options, folder):
+            limit = times[LIMIT]
             told = "  ".join(f"{name} {taken:.2f} s ({taken / limit:.2f})" for name, taken in times.items())
             print(f"{what:<12} {told}", flush=True)
-    if options.chart:
-        ratios = [(what, {n: t / times["cp -a"] for n, t in times.items()}) for what, times in rows]
-        options.chart.write_text(bars(ratios, "Time to copy, hashed, against cp -a from a raw loop (1.0)"))
+            if options.record:
+                with open(options.record, "a") as record:
+                    record.write(json.dumps({"what": what, "seconds": times}) + "\n")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,9 +30,31 @@ def run(*words: str | Path) -> None:
     subprocess.run([str(word) for word in words], check=True, stdout=subprocess.DEVNULL)
 
 
+def output(*words: str | Path) -> str:
+    """What a program says, without the end of its line."""
+    done = subprocess.run([str(word) for word in words], check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout.strip()
+
+
 def each(*commands: tuple[str | Path, ...]) -> None:
     for words in commands:
         run(*words)
+
+
+@contextmanager
+def mounted(raw: Path, point: Path, options: str) -> Iterator[Path]:
+    """A raw disk without table, mounted by hand."""
+    point.mkdir(exist_ok=True)
+    run("mount", "-o", f"loop,{options}", raw, point)
+    try:
+        yield point
+    finally:
+        run("umount", point)
+
+
+def by_hand(raw: Path, folder: Path, work: Callable[[Path], None]) -> None:
+    with mounted(raw, folder / "m", "ro,noload") as tree:
+        work(tree)
 
 
 def ours(state: Path, *words: str | Path) -> None:

@@ -18,7 +18,8 @@ from core.files import verify
 from core.files.bad import BadPlaces, extents
 from core.files.choices import Choices, Clash, Existing
 from core.files.content import Gap, read_at
-from core.files.target import PART
+from core.files.outcome import verified_told
+from core.files.target import PART, Target
 from tests import hostile_tree
 from tests.compare_trees import differences
 from tests.conftest import needs_root
@@ -177,6 +178,56 @@ def test_as_much_is_read_back_as_chosen(tmp_path: Path, monkeypatch: pytest.Monk
     assert verified.wrong == []
     assert verified.whole == (how == "all")
     assert {"fits": 0 < verified.files < 300, "all": verified.files == 300, "none": verified.files == 0}[how]
+
+
+def test_of_a_large_file_that_takes_too_long_parts_are_read_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pieces of a whole one are there; of one that was changed on the medium they are not."""
+    root = tmp_path / "guest"
+    root.mkdir()
+    with open(root / "large", "wb") as file:
+        file.write(os.urandom(24 << 20))
+        file.truncate(96 << 20)
+    monkeypatch.setattr(verify, "_LEAST", 0.01)
+    monkeypatch.setattr(verify, "_PART", 0.01)
+    copied = run(root, tmp_path / "dest", choices=Choices())
+    assert (copied.verified.files, copied.verified.parts, copied.verified.whole) == (0, 1, False)
+    assert 0 < copied.verified.size <= 32 << 20 and copied.whole
+    assert "parts of 1 large one" in verified_told(copied)
+
+    inner = verify.read_back
+
+    def failing(folder: int, *rest: object) -> object:
+        with open(tmp_path / "other/large", "r+b") as file:
+            file.write(bytes(24 << 20))
+        return inner(folder, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("core.files.copy.read_back", failing)
+    copied = run(root, tmp_path / "other", choices=Choices())
+    assert copied.verified.wrong == [b"large"] and not (tmp_path / "other/large").exists()
+
+
+def test_a_file_that_is_not_finished_bears_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the file system cannot do that, it bears one of ours; the copies are the same."""
+    root = tmp_path / "guest"
+    root.mkdir()
+    (root / "f").write_bytes(os.urandom(5000))
+    met: list[list[str]] = []
+
+    def reading(fd: int, into: memoryview, offset: int) -> int:
+        met.append([name for name in os.listdir(dest) if name.startswith(os.fsdecode(PART))])
+        return os.preadv(fd, [into], offset)
+
+    counts = []
+    for way in ("nameless", "named"):
+        dest = tmp_path / way
+        if way == "named":
+            monkeypatch.setattr(Target, "_links_nameless", lambda _self: False)
+        assert run(root, dest, read=reading).whole
+        assert (dest / "f").read_bytes() == (root / "f").read_bytes()
+        counts.append(len(met[-1]))
+    assert counts[1] == counts[0] + 1
 
 
 @needs_root

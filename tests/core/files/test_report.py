@@ -125,7 +125,7 @@ def test_json_of_a_copy_is_the_contract_s(tmp_path: Path) -> None:
         "unreadable": [{"path": "x", "error": "x"}],
         "lost_metadata": [{"path": "x", "what": "x"}],
         "sidecar": None,
-        "verified": {"files": 0, "bytes": 0, "all": False, "wrong": []},
+        "verified": {"files": 0, "parts_of": 0, "bytes": 0, "all": False, "wrong": []},
         "replaced": 0,
         "kept_both": 0,
     }
