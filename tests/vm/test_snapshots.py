@@ -26,18 +26,11 @@ lvcreate -qq -y -Wn -Zn -L 128M -n web-01 v-g
 lvcreate -qq -y -Wn -Zn -L 128M -n web tight
 lvcreate -qq -y -Wn -Zn -L 126M -n web little
 lvcreate -qq -y -L 140M -T v-g/pool; lvcreate -qq -y -V 96M -T v-g/pool -n thin
-seq 99999999 | dd of=/tmp/data bs=1M count=90 iflag=fullblock status=none
 for one in v-g/web-01 v-g/thin tight/web; do
-    dd if=/tmp/data of=/dev/$one bs=1M oflag=direct status=none
+    seq 99999999 | dd of=/dev/$one bs=1M count=90 iflag=fullblock oflag=direct status=none
 done
-rm /tmp/data
 cat > /usr/local/bin/salvage <<'END'
 #!/bin/sh
-cd /tmp; exec /checkout/tests/vm/salvage --state-dir /tmp/state "$@"
-END
-cat > /usr/local/bin/alone <<'END'
-#!/bin/sh
-# in a process of its own, which can be killed
 cd /tmp; PYTHONPATH=/checkout exec python3 -m tui.main --state-dir /tmp/state "$@"
 END
 cat > /usr/local/bin/found <<'END'
@@ -63,10 +56,9 @@ while True:
     if sys.argv[2:]:
         os.pwrite(fd, block, (1 << 20) + count * (1 << 20) % (size - (2 << 20)))
 END
-chmod +x /usr/local/bin/salvage /usr/local/bin/alone /usr/local/bin/found /usr/local/bin/writer
+chmod +x /usr/local/bin/salvage /usr/local/bin/found /usr/local/bin/writer
 mkdir -p /tmp/state/sessions
-# it ends only when it watches nothing
-vgchange -qq --monitor n v-g; while pkill -x dmeventd; do sleep 0.1; done
+pkill -x dmeventd; while pgrep -x dmeventd; do sleep 0.1; done
 """
 
 
@@ -85,18 +77,13 @@ def booted(image: Image) -> Iterator[Machine]:
         yield machine
 
 
-@pytest.fixture(scope="module")
-def before(booted: Machine) -> str:
-    """What there is before the first test, and must be there after each."""
-    return booted.run("found").output
-
-
 @pytest.fixture
-def machine(booted: Machine, before: str) -> Iterator[Machine]:
+def machine(booted: Machine) -> Iterator[Machine]:
     """The machine, whose volumes, mappings, daemons and sessions must end as they were found."""
-    booted.run("mkdir -p /tmp/out")
+    before = booted.run("mkdir -p /tmp/out; found").output
     yield booted
-    assert booted.run("rm -rf /tmp/out; found").output == before
+    booted.run("rm -rf /tmp/out")
+    assert booted.run("found").output == before
 
 
 def done(machine: Machine, script: str, status: int = 0) -> str:
@@ -167,7 +154,7 @@ def test_without_room_in_the_group_nothing_is_begun(machine: Machine) -> None:
 
 
 BEGUN = """
-alone backup --lvm-snapshot /dev/{volume} /tmp/out/ >/tmp/said 2>&1 & backup=$!
+salvage backup --lvm-snapshot /dev/{volume} /tmp/out/ >/tmp/said 2>&1 & backup=$!
 until ls -A /tmp/out | grep -q part$; do kill -0 $backup || break; sleep 0.02; done
 """
 KILLED = (
