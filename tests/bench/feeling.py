@@ -22,6 +22,7 @@ from textual.widget import Widget
 
 from core.disks.finding import Found
 from core.files.entry import Entry
+from core.files.preview import Preview
 from core.files.tree import GuestTree
 from core.operator import Operator
 from tests.bench.timing import MIB, run
@@ -240,7 +241,7 @@ async def long_log(count: int) -> AsyncIterator[Answer]:
     lines = "".join(f"Nov 26 00:00:{n % 60:02} web01 kernel: [{n}.0] message {n}\n" for n in range(count))
     data = lines.encode()
     began = time.monotonic()
-    pages = pages_of(data)
+    pages = pages_of(data, Preview("", "utf-8"))
     yield Answer(
         f"a log of {count} lines looked through, on the operator's thread", (time.monotonic() - began,)
     )
