@@ -132,6 +132,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool("fonts-dejavu-core", "fonts-dejavu-core", N_("the screenshots' font"), "test", program=False),
     Tool("tmux", "tmux", N_("drives the real wizard in a terminal"), "test"),
     Tool("qemu-system-x86_64", "qemu-system-x86", N_("runs the test machine"), "test"),
+    Tool("linux.uml", "user-mode-linux", N_("runs the test machine's kernel as a program"), "test"),
     Tool("mmdebstrap", "mmdebstrap", N_("builds the test machine's root file system"), "test"),
     Tool("sqfstar", "squashfs-tools", N_("packs the test machine's root file system"), "test"),
     Tool("newuidmap", "uidmap", N_("builds the test machine without root"), "test"),

@@ -71,7 +71,7 @@ class VolumeSnapshot:
             which = f'lv_uuid="{uuid}" && {which}'
         return (
             Command(
-                ("lvremove", "--yes", *_UNWATCHED, "--select", which, identity["group"]),
+                ("lvremove", "--yes", "--select", which, *_UNWATCHED, identity["group"]),
                 why=_("Remove the snapshot: the one with that tag, and no other volume."),
                 effect=_("the volume group is as it was found"),
                 unbroken=True,

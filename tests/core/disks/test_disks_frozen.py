@@ -136,7 +136,9 @@ def test_the_plan_tells_the_command_and_its_way_back(disk: Disk, plan: Plan, how
     assert line.startswith("lvcreate --yes --snapshot --permission r --monitor n")
     assert how in line and line.endswith("--addtag virt-salvage-S-1 --name virt-salvage-S-1 v-g/web-01")
     [undo] = ran.command.undo
-    assert undo.shell() == """lvremove --yes --select 'lv_tags={"virt-salvage-S-1"}' v-g"""
+    assert undo.shell() == (
+        """lvremove --yes --select 'lv_tags={"virt-salvage-S-1"}' --config activation/monitoring=0 v-g"""
+    )
     assert ran.command.unbroken and undo.unbroken
     assert made.disk.files == (Path("/dev/v-g/virt-salvage-S-1"),)
 
