@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test faults check screenshots bench crash vm dist clean packages packages-test
+.PHONY: help run test faults classical check screenshots bench crash vm dist clean packages packages-test
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | \
@@ -21,6 +21,9 @@ test: packages-test .venv/.dev ## install what is missing and run every test tha
 
 faults: packages-test .venv/.dev ## let every fault hit at every point, and look what is left; ARGS="--only qcow2"
 	$(BIN)/python -m tests.faults.sweep $(ARGS)
+
+classical: packages-test .venv/.dev ## the same for the ways by device mapper, nbd and md, in test machines; ARGS="kpartx"
+	$(BIN)/python -m tests.vm.faults $(ARGS)
 
 check: packages .venv/.dev ## lint, types, import rules, leftovers
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """The program's entrance: hands over to a verb or to the wizard, and tells a person what went wrong."""
 
 import argparse
+import errno
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -113,8 +114,26 @@ def _language(given: Sequence[str]) -> str | None:
     return None
 
 
+_OF_THE_SYSTEM = frozenset(
+    {
+        *(errno.EIO, errno.EBADMSG, errno.EUCLEAN, errno.ENOSPC, errno.EDQUOT, errno.EROFS),
+        *(errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ENXIO),
+    }
+)
+"""What a medium or file system answers that is damaged, full or gone; EBADMSG is a wrong checksum of ext4."""
+
+
 def _bug(error: Exception) -> SalvageError:
     """What a person is told of a mistake in this program; no values, which may be secret."""
+    if isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM:
+        place = f"{error.filename}: " if error.filename else ""
+        return SalvageError(
+            _("A medium or a file system of this host reported an error: {error}.").format(
+                error=f"{place}{error.strerror}"
+            ),
+            _("The disk is only ever read, and what was put up has been taken down as far as possible."),
+            _("`dmesg` shows what the kernel says of it; `virt-salvage status` whether anything is left."),
+        )
     where = traceback.extract_tb(error.__traceback__)[-1]
     return SalvageError(
         _("This is a mistake in virt-salvage itself: {kind} at {file}:{line}.").format(

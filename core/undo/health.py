@@ -92,5 +92,5 @@ def trouble(entries: Iterable[Entry]) -> ExportEnded | None:
     return ExportEnded(
         what.format(program=program, pid=entry.identity["pid"]),
         _("Nothing can be read through it any more. The disk itself is untouched."),
-        _("Run the same command again."),
+        _("Open the disk again; on the command line, run the same command again."),
     )

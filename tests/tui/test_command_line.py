@@ -1,5 +1,7 @@
 """What is understood on the command line, before anything is done."""
 
+import errno
+import os
 import subprocess
 import sys
 
@@ -7,6 +9,7 @@ import pytest
 
 from core.errors import WrongUsage
 from tests.conftest import Program
+from tui.main import main
 from tui.verbs import parse
 
 
@@ -95,3 +98,17 @@ def test_the_command_line_does_without_the_screen_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(errno.EBADMSG, "/target/a: Bad message"), (errno.EINVAL, "mistake in virt-salvage")]
+)
+def test_what_a_damaged_file_system_answers_is_no_mistake_of_ours(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int, told: str
+) -> None:
+    def broken(*_arguments: object) -> None:
+        raise OSError(number, os.strerror(number), "/target/a")
+
+    monkeypatch.setattr("tui.main._run_verb", broken)
+    assert main(["status"]) == 1
+    assert told in capsys.readouterr().err
