@@ -21,7 +21,7 @@ from core.runner import Runner, SystemRunner
 from core.text import quoted, safe, size
 from core.undo.mappings import PREFIX
 from core.undo.pairs import Pair
-from core.undo.snapshots import VolumeSnapshot
+from core.undo.snapshots import UNWATCHED, VolumeSnapshot
 from core.undo.stack import Stack
 
 _LEAST = 20
@@ -30,8 +30,8 @@ _SPARE = 10
 """This part of the group's free room is left to others."""
 _POOL = (90, 95)
 """Per cent of a thin pool in use: above the first no snapshot is made, above the second it is given up."""
-_MAKE = ("--yes", "--snapshot", "--permission", "r", "--monitor", "n")
-"""Not watched by dmeventd, which would be started for it, and stay."""
+_MAKE = ("--yes", "--snapshot", "--permission", "r", "--monitor", "n", *UNWATCHED)
+"""Neither it nor its pool is watched by dmeventd, which would be started for it, and stay."""
 _EVERY = 1.0
 """Seconds between two looks at a snapshot that is being read."""
 

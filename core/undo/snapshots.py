@@ -15,8 +15,8 @@ from core.undo.standing import Facts, Standing
 
 _TURNS, _PAUSE = 200, 0.05
 """How often, and how many seconds apart, it is looked whether LVM still makes a dead session's snapshot."""
-_UNWATCHED = ("--config", "activation/monitoring=0")
-"""Else lvremove starts dmeventd when it resumes the volume below, and it stays; see lvm.conf(5)."""
+UNWATCHED = ("--config", "activation/monitoring=0")
+"""Else LVM starts dmeventd when it resumes the volume below or its pool, and it stays; see lvm.conf(5)."""
 
 
 class VolumeSnapshot:
@@ -71,7 +71,7 @@ class VolumeSnapshot:
             which = f'lv_uuid="{uuid}" && {which}'
         return (
             Command(
-                ("lvremove", "--yes", "--select", which, *_UNWATCHED, identity["group"]),
+                ("lvremove", "--yes", "--select", which, *UNWATCHED, identity["group"]),
                 why=_("Remove the snapshot: the one with that tag, and no other volume."),
                 effect=_("the volume group is as it was found"),
                 unbroken=True,

@@ -150,7 +150,7 @@ OUT_OF_RANGE: dict[str, Maker] = {
     "vdi size": _qemu("vdi", 0x170, "<Q", ALL, "virtual size"),
     "vdi block": _qemu("vdi", 0x178, "<I", 0, "blocks of 0 bytes"),
     "vdi table": _qemu("vdi", 0x154, "<I", HALF - 511, "block table lies beyond"),
-    "vdi parent": _qemu("vdi", 0x1A8, "16s", b"p" * 16, "needs its parent", status=3),
+    "vdi parent": _qemu("vdi", 0x1A8, "16s", b"p" * 16, "holds only what differs", status=3),
     "parallels clusters": _qemu("parallels", 28, "<I", 0, "clusters of 0"),
     "parallels large clusters": _qemu("parallels", 28, "<I", HALF, "clusters of"),
     "parallels table": _qemu("parallels", 32, "<I", HALF, "4294967295 entries"),
@@ -528,7 +528,9 @@ ODD: dict[str, Maker] = {
     "below a file": lambda home, away: Case("/etc/hostname/x", 1, ("leads nowhere",)),
     "nothing": lambda home, away: Case("", 2, ("wants a disk",)),
     "long": lambda home, away: Case("x" * 5000, 1, ("leads nowhere",)),
-    "nbd": lambda home, away: Case("nbd://127.0.0.1:9/x", 1, ("Connection refused.",)),
+    "nbd": lambda home, away: Case(
+        "nbd://127.0.0.1:9/x", 1, ("refuses the connection", "Nothing was opened.")
+    ),
     "json": lambda home, away: Case('json:{"driver":"null-co"}', 1, ("Addresses are: nbd://",)),
     "escape": lambda home, away: Case("\x1b]0;x\x07\n", 1, (r"\x1b]0;x\x07\n",)),
     "no UTF-8": lambda home, away: Case(os.fsdecode(b"\xff\xfe"), 1, (r"\xff\xfe",)),

@@ -614,7 +614,7 @@ def _difference_in_vhdx(home: Path, away: Path) -> Case:
     put(image, metadata + 32 + 32 * count, "<16sII", ident, (64 << 10) + 4096, len(locator))
     put(image, metadata + 10, "<H", count + 1)
     put(image, metadata + (64 << 10) + 4096, f"{len(locator)}s", locator)
-    return Case(image, 3, (r"needs its parent D:\\base\n.vhdx", "Merge the two"))
+    return Case(image, 3, ("holds only what differs from", r"base\n.vhdx", "that file is missing"))
 
 
 def _metadata_at(image: Path) -> int:

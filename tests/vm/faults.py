@@ -16,6 +16,7 @@ from pathlib import Path
 from core.errors import SalvageError
 from tests.faults.classical import PIPELINES
 
+from . import usermode
 from .build import Image, build
 from .machine import Machine, Result
 from .qemu import Setup
@@ -31,7 +32,7 @@ _SWEEP = "mkdir -p /tmp/faults; TMPDIR=/tmp/faults python3 -m tests.faults.sweep
 
 def swept(image: Image, pipeline: str, options: Sequence[str]) -> Result:
     """What a sweep of one pipeline says, in a machine of its own."""
-    with Machine(image, Setup(CHECKOUT, processors=1, memory=MEMORY)) as machine:
+    with Machine(image, Setup(CHECKOUT, memory=MEMORY, accelerator=usermode.preferred())) as machine:
         return machine.run(f"{_SWEEP} {shlex.join(options)} --only {shlex.quote(pipeline)} 2>&1", PATIENCE)
 
 

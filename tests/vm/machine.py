@@ -53,7 +53,7 @@ class Machine:
 
     def __init__(self, image: Image, setup: Setup) -> None:
         self._image = image
-        self._setup = setup if setup.accelerator else replace(setup, accelerator=fastest(image))
+        self._setup = setup if setup.accelerator else replace(setup, accelerator=accelerator(image))
         self._folder = Path(tempfile.mkdtemp(prefix="vm-"))
         self.scratch = scratch(setup, self._folder)
         """Where the host sees what the guest sees at /scratch."""
@@ -191,12 +191,6 @@ def run(line: str | Sequence[str], checkout: Path, timeout: float = 300.0) -> Re
     """
     with Machine(build(), Setup(checkout)) as machine:
         return machine.run(line, timeout)
-
-
-def fastest(image: Image) -> str:
-    """What a machine runs by: VIRT_SALVAGE_VM says it, else the kernel as a program where that is there."""
-    told = os.environ.get("VIRT_SALVAGE_VM", "") or (usermode.NAME if usermode.is_there() else "")
-    return told or accelerator(image)
 
 
 def accelerator(image: Image) -> str:

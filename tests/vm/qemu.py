@@ -78,7 +78,8 @@ def command(image: Image, setup: Setup, folder: Path, **options: object) -> list
         *("-M", "q35", *ACCELERATORS[setup.accelerator], "-smp", str(setup.processors)),
         *("-m", str(setup.memory), "-nodefaults", "-display", "none", "-no-reboot"),
         *("-kernel", str(image.kernel), "-initrd", str(first(folder)), "-append", line),
-        *_disk("vm-root", image.root, "readonly=on"),
+        # A user-mode kernel locks what it reads as a whole, which QEMU would take for a writer's lock
+        *_disk("vm-root", image.root, "readonly=on,file.locking=off"),
         *_disk("vm-temporary", image.temporary, "snapshot=on,cache=unsafe"),
         *_share("checkout", setup.checkout, ",readonly=on"),
         *_share("scratch", scratch(setup, folder)),

@@ -18,6 +18,7 @@ from tests.core.volumes.bitlocker_disk import (
     boot,
 )
 
+from . import usermode
 from .build import Image, ImageMissing, build
 from .machine import Machine
 from .qemu import Setup
@@ -70,7 +71,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     (scratch / "boot").write_bytes(boot())
     (scratch / "area").write_bytes(area())
     (scratch / "bad").write_text("".join(f"{block}\n" for block in _BAD))
-    with Machine(image, Setup(CHECKOUT, scratch=scratch)) as booted:
+    with Machine(image, Setup(CHECKOUT, scratch=scratch, accelerator=usermode.preferred())) as booted:
         made = booted.run(MAKE, 900)
         assert made.status == 0, made.output
         yield booted

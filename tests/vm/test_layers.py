@@ -12,6 +12,7 @@ import pytest
 
 from core.errors import ToolMissing
 
+from . import usermode
 from .build import Image, ImageMissing, build
 from .machine import Machine
 from .opening import LEFT
@@ -50,7 +51,7 @@ def image() -> Image:
 
 @pytest.fixture(scope="module")
 def machine(image: Image) -> Iterator[Machine]:
-    with Machine(image, Setup(CHECKOUT)) as booted:
+    with Machine(image, Setup(CHECKOUT, accelerator=usermode.preferred())) as booted:
         done(booted, START)
         yield booted
 

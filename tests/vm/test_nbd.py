@@ -10,6 +10,7 @@ from core.errors import ToolMissing
 from core.lab import catalogue, labs
 from core.runner import SystemRunner
 
+from . import usermode
 from .build import Image, ImageMissing, build
 from .machine import Machine
 from .qemu import Setup
@@ -45,7 +46,7 @@ def image() -> Image:
 def machine(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     scratch = tmp_path_factory.mktemp("scratch")
     labs.start(catalogue.built_in()[0], scratch, SystemRunner(), seed=3).rename(scratch / "web01.qcow2")
-    with Machine(image, Setup(CHECKOUT, scratch=scratch)) as booted:
+    with Machine(image, Setup(CHECKOUT, scratch=scratch, accelerator=usermode.preferred())) as booted:
         told = booted.run(START, 600)
         assert told.status == 0, told.output
         yield booted

@@ -8,6 +8,7 @@ import pytest
 
 from core.errors import ToolMissing
 
+from . import usermode
 from .build import Image, ImageMissing, build
 from .machine import Machine
 from .qemu import Setup
@@ -16,13 +17,6 @@ CHECKOUT = Path(__file__).parents[2]
 
 START = """
 set -e
-# By hand, LVM starts dmeventd for what is made here, and it would stay
-cat > /usr/local/bin/lvm-unwatched <<'END'
-#!/bin/sh
-command=$1; shift
-exec "$command" --config activation/monitoring=0 "$@"
-END
-chmod +x /usr/local/bin/lvm-unwatched
 modprobe -a dm-mod loop dm-snapshot dm-thin-pool
 group() {  # NAME SIZE: each on a file of its own, so that none takes another's room
     truncate -s $2 /tmp/$1.pv
@@ -32,8 +26,7 @@ group v-g 420M; group tight 152M; group little 130M
 lvcreate -qq -y -Wn -Zn -L 128M -n web-01 v-g
 lvcreate -qq -y -Wn -Zn -L 128M -n web tight
 lvcreate -qq -y -Wn -Zn -L 126M -n web little
-lvm-unwatched lvcreate -qq -y -L 140M -T v-g/pool
-lvm-unwatched lvcreate -qq -y -V 96M -T v-g/pool -n thin
+lvcreate -qq -y -L 140M -T v-g/pool; lvcreate -qq -y -V 96M -T v-g/pool -n thin
 for one in v-g/web-01 v-g/thin tight/web; do
     seq 99999999 | dd of=/dev/$one bs=1M count=90 iflag=fullblock oflag=direct status=none
 done
@@ -79,7 +72,7 @@ def image() -> Image:
 
 @pytest.fixture(scope="module")
 def booted(image: Image) -> Iterator[Machine]:
-    with Machine(image, Setup(CHECKOUT)) as machine:
+    with Machine(image, Setup(CHECKOUT, accelerator=usermode.preferred())) as machine:
         done(machine, START)
         yield machine
 
@@ -165,7 +158,7 @@ salvage backup --lvm-snapshot /dev/{volume} /tmp/out/ >/tmp/said 2>&1 & backup=$
 until ls -A /tmp/out | grep -q part$; do kill -0 $backup || break; sleep 0.02; done
 """
 KILLED = (
-    "lvm-unwatched lvcreate -qq -y -s -L 8M -n virt-salvage-mine v-g/web-01 || exit 9"
+    "lvcreate -qq -y -s -L 8M -n virt-salvage-mine v-g/web-01 || exit 9"
     + BEGUN
     + """
 kill -9 $backup; wait $backup 2>/dev/null
@@ -173,7 +166,7 @@ lvs --noheadings -o lv_name,lv_tags v-g; echo --
 salvage --json status; echo --
 salvage undo --all 2>&1; status=$?
 lvs --noheadings -o lv_name,lv_tags v-g
-lvm-unwatched lvremove -qq -y v-g/virt-salvage-mine
+lvremove -qq -y v-g/virt-salvage-mine
 exit $status
 """
 )
@@ -202,7 +195,7 @@ def test_what_somebody_took_over_is_left_alone(machine: Machine) -> None:
         name=$(lvs --noheadings -o lv_name v-g | grep -o 'virt-salvage-2.*[0-9]')
         lvchange -qq --deltag $name v-g/$name
         salvage undo --all 2>&1
-        lvs --noheadings -o lv_name v-g | grep virt-salvage; lvm-unwatched lvremove -qq -y v-g/$name
+        lvs --noheadings -o lv_name v-g | grep virt-salvage; lvremove -qq -y v-g/$name
         """,
     )
     assert "was left alone" in said and said.strip().splitlines()[-1].strip().startswith("virt-salvage-2")

@@ -10,6 +10,7 @@ from core.errors import ToolMissing
 from core.lab import catalogue, labs
 from core.runner import SystemRunner
 
+from . import usermode
 from .build import Image, ImageMissing, build
 from .machine import Machine
 from .qemu import Setup
@@ -37,7 +38,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def machine(image: Image, scratch: Path) -> Iterator[Machine]:
-    with Machine(image, Setup(CHECKOUT, scratch=scratch)) as booted:
+    with Machine(image, Setup(CHECKOUT, scratch=scratch, accelerator=usermode.preferred())) as booted:
         assert booted.run("modprobe dm-mod; modprobe loop; cp /scratch/web01.qcow2 /tmp/").status == 0
         yield booted
 
@@ -156,7 +157,7 @@ def test_after_a_reboot_only_files_are_left_and_go(machine: Machine) -> None:
 @pytest.mark.hostile(53)
 def test_the_next_boot_undoes_what_the_last_one_left(image: Image, scratch: Path, machine: Machine) -> None:
     machine.power_off()
-    with Machine(image, Setup(CHECKOUT, scratch=scratch)) as booted:
+    with Machine(image, Setup(CHECKOUT, scratch=scratch, accelerator=usermode.preferred())) as booted:
         booted.run("mkdir -p /tmp/m; cp -a /scratch/state /tmp/state")
         status = json.loads(booted.run(f"{PROGRAM} status --json").output)
         assert len(status["sessions"][0]["entries"]) == 6

@@ -17,7 +17,6 @@ from .qemu import Setup, commands, first, scratch, scripts, share
 
 NAME = "uml"
 KERNEL = "linux.uml"
-PACKAGE = "user-mode-linux"
 MEMORY = Path("/dev/shm")
 """Where the machine's memory lies; on a disk it would be written out all the time."""
 _MODULES = Path("/usr/lib/uml/modules")
@@ -25,9 +24,9 @@ _EARLY = ("overlay", "squashfs")
 _TEMPORARY = "vm-temporary"
 
 
-def is_there() -> bool:
-    """Whether this host has the kernel."""
-    return bool(tools.find(KERNEL)) and _MODULES.is_dir()
+def preferred() -> str:
+    """The accelerator of a machine that this kernel is enough for: empty where this host has it not."""
+    return NAME if tools.find(KERNEL) and _MODULES.is_dir() else ""
 
 
 def prepare(image: Image, setup: Setup, folder: Path) -> None:

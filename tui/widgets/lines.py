@@ -76,8 +76,9 @@ def middle_cut(text: str, width: int) -> str:
 def wrapped(text: str, width: int, indent: str = "") -> list[str]:
     """`text` in lines of at most `width` columns; words that are too long are broken.
 
-    Every line after the first begins with `indent`.
+    Every line after the first begins with `indent`, where a wide character fits behind it.
     """
+    indent = indent if len(indent) + 1 < width else ""
     first, *words = text.split(" ")
     parts = units(text) if has_wide(text) else [first, *(f" {word}" for word in words)]
     lines: list[str] = []
@@ -100,7 +101,7 @@ def _broken(text: str, width: int, indent: str) -> list[str]:
         if not rest:
             break
         lines.append(head)
-        text = indent + rest if len(indent) + 1 < width else rest  # a wide character must fit behind it
+        text = indent + rest
     return [*lines, text]
 
 
