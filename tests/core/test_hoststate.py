@@ -111,7 +111,7 @@ def test_the_journal_and_the_names_tell_whose_it_is(tmp_path: Path) -> None:
         assert not proof.as_found
         assert any(of_ours in str(one) for one in proof.ours)
         assert any(of_others in str(one) for one in proof.others)
-        assert of_ours in proof.sentence()
+        assert f"\n  + loop device {of_ours} " in proof.sentence()
         assert of_others not in proof.sentence()
         ours.unlink()
         assert not prove(before, sessions, {mine.name}, Owners(sessions)).as_found, "deleted, and still ours"
