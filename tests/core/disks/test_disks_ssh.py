@@ -92,6 +92,7 @@ def test_a_key_an_agent_and_a_password_let_in(
     given, agent = host.address(made), str(tmp_path / "agent")
     with subprocess.Popen(["ssh-agent", "-D", "-a", agent], stdout=subprocess.DEVNULL) as running:
         while not os.path.exists(agent):
+            assert running.poll() is None, "ssh-agent ended"
             time.sleep(0.02)
         env = {**os.environ, "SSH_AUTH_SOCK": agent}
         subprocess.run(["ssh-add", "-q", host.folder / "mine"], check=True, env=env, capture_output=True)
