@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
-from core.command import Command
 from core.disks import remote
 from core.disks.addresses import Address, address, is_address
 from core.disks.export import NODE, export
 from core.disks.header import Source
 from core.disks.model import SECTOR, Disk
+from core.disks.nbdkit import serve_by_nbdkit
 from core.disks.packed import Packing, inner_name, member, packing, xz_blocks
 from core.disks.remote import Watcher
 from core.disks.unpacking import unpack
@@ -25,7 +25,6 @@ from core.files.progress import Listener
 from core.i18n import _
 from core.secrets import Secret
 from core.text import safe
-from core.undo.daemons import serve, tied
 from core.undo.stack import Stack
 
 _DEEPEST = 4
@@ -209,38 +208,20 @@ def _put_up(
 def _serve_xz(stack: Stack, path: Path, place: Path, largest: int, *, tie: bool) -> Path:
     """Serve what is in an .xz file over a socket; see nbdkit-xz-filter(1)."""
     socket = place.with_name(f"{place.stem.replace('image', 'x')}.nbd")
-    ready = socket.with_suffix(".pid")
-    # In the foreground it ends with its parent: what is kept up must go to the background
-    argv = (
-        "nbdkit",
-        *(("--foreground",) if tie else ()),
-        "--readonly",
-        f"--unix={socket}",
-        f"--pidfile={ready}",
-        "--filter=xz",
-        "file",
-        f"file={path}",
-        f"xz-max-block={largest}",
-        f"xz-max-depth={max(1, min(8, _KEPT // largest))}",
-    )
-    command = Command(
-        tied(argv, tie),
-        why=_("Read the packed file in place, block by block, without unpacking it."),
-        effect=_("a daemon that serves the unpacked bytes over a socket in the state folder"),
-        captures="SERVER",
-        background=tie,
-        limits=None,
-    )
-    serve(
+    serve_by_nbdkit(
         stack,
-        "nbd",
-        command,
+        (
+            "--filter=xz",
+            "file",
+            f"file={path}",
+            f"xz-max-block={largest}",
+            f"xz-max-depth={max(1, min(8, _KEPT // largest))}",
+        ),
         socket,
         place.with_name("nbdkit.log"),
-        argument=f"--unix={socket}",
+        _("Read the packed file in place, block by block, without unpacking it."),
+        _("a daemon that serves the unpacked bytes over a socket in the state folder"),
         on=(str(path),) if path.parent == place.parent else (),
-        ends_with="kill",
-        ready=ready,
-        forks=not tie,
+        tie=tie,
     )
     return socket

@@ -17,10 +17,11 @@ from core.disks import unreached
 from core.disks.addresses import PATIENCE, Address
 from core.disks.export import NODE, export, secret_objects
 from core.disks.knock import knock
+from core.disks.nbdkit import serve_by_nbdkit
 from core.errors import SalvageError
 from core.i18n import _
 from core.secrets import Secret, all_handed
-from core.undo.daemons import CouldNotStart, serve, tied
+from core.undo.daemons import CouldNotStart
 from core.undo.stack import Stack
 
 Watcher = Callable[[Address, Path], None]
@@ -170,42 +171,20 @@ def _by_nbdkit(
         for number in itertools.count(1)
         if not (name := place.with_name(f"a{number}.nbd")).with_suffix(".log").exists()
     )
-    ready = socket.with_suffix(".pid")
     password: tuple[str, ...] = ()
     if with_password:
         password = (f"password=-{pipes[0]}",) if pipes else (Variable("password=+$PASSPHRASE_FILE"),)
-    argv = (
-        "nbdkit",
-        *(("--foreground",) if tie else ()),
-        "--readonly",
-        "--log=stderr",
-        f"--unix={socket}",
-        f"--pidfile={ready}",
-        *_words(found),
-        *password,
-        f"timeout={PATIENCE}",
-    )
-    command = Command(
-        tied(argv, tie),
-        why=_("Fetch the bytes from the server: QEMU's own client cannot be let in like that."),
-        effect=_("a daemon that serves the bytes over a socket in the state folder"),
-        captures="SERVER",
-        background=tie,
-        limits=None,
-        on_network=True,
-    )
-    serve(
+    serve_by_nbdkit(
         stack,
-        "nbd",
-        command,
+        (*_words(found), *password, f"timeout={PATIENCE}"),
         socket,
         socket.with_suffix(".log"),
-        argument=f"--unix={socket}",
+        _("Fetch the bytes from the server: QEMU's own client cannot be let in like that."),
+        _("a daemon that serves the bytes over a socket in the state folder"),
         on=(),
-        ends_with="kill",
+        tie=tie,
         pass_fds=pipes,
-        ready=ready,
-        forks=not tie,
+        on_network=True,
     )
     return socket
 

@@ -185,15 +185,16 @@ LESSONS: Mapping[str, Lesson] = {
     "passphrase": Lesson(
         N_("The passphrase"),
         N_(
-            "What lies in a LUKS volume can only be read with one of its passphrases or keys. cryptsetup gets"
-            " the passphrase and a copy of the header, and tells the key of the data; the kernel decrypts"
-            " with it, read only. The device bears this session's name, and what is in it is hidden from the"
-            " host: nothing there activates a volume group that lies inside."
+            "Images (qcow2, LUKS) and partitions (LUKS, BitLocker) may be encrypted, and servers want a"
+            " password. It goes through a pipe to the program that opens them: QEMU, cryptsetup, nbdkit. The"
+            " kernel decrypts a partition, read only. The device bears this session's name, and what is in it"
+            " is hidden from the host: nothing there activates a volume group that lies inside."
         ),
         N_(
             "A wrong passphrase does no harm; try the keyboard layout of the machine that it comes from."
-            " Trying one takes seconds and memory, on purpose. A damaged header of LUKS2 has a second copy,"
-            " which is used where it is whole; without any header nobody can decrypt the data."
+            " Trying one takes seconds and memory, on purpose. BitLocker takes its recovery key of 48 digits"
+            " too. A damaged header of LUKS2 has a second copy, which is used where it is whole; without any"
+            " header nobody can decrypt the data."
         ),
         N_("losetup --find --show --read-only …, then cryptsetup open --readonly /dev/loopN NAME"),
     ),

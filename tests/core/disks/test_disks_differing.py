@@ -47,6 +47,20 @@ def _parent(folder: Path, raw: Path, format: str, name: str = "") -> Path:
     return made
 
 
+def _converts(program: Program, image: Path, into: Path) -> None:
+    """The whole of an image, as `convert` writes it, is `into`."""
+    whole = image.with_name("whole.raw")
+    assert program("convert", image, whole, "--to", "raw").status == 0
+    assert whole.read_bytes() == into.read_bytes()
+
+
+def _letter_and_chain(program: Program, image: Path) -> tuple[list[str], list[str]]:
+    """The names of the chain and the problems told, once a file was read out of the image."""
+    assert program("cat", image, "1", "/letter").out == "new\n"
+    shown = json.loads(program("inspect", "--json", image).out)["disk"]
+    return [Path(link["path"]).name for link in shown["chain"]], shown["problems"]
+
+
 @needs_root
 def test_a_differencing_vdi_over_its_parent(
     disks: tuple[Path, Path, dict[int, bytes]], tmp_path: Path, program: Program, guard: Guard
@@ -56,12 +70,10 @@ def test_a_differencing_vdi_over_its_parent(
     _parent(tmp_path, old, "vdi", "another.vdi")
     image = vdi_difference(tmp_path / "web.vdi", parent, old.read_bytes(), changed)
     guard.watch(parent, image)
-    assert program("cat", image, "1", "/letter").out == "new\n"
-    shown = json.loads(program("inspect", "--json", image).out)["disk"]
-    assert [Path(link["path"]).name for link in shown["chain"]] == ["web.vdi", "base.vdi"]
-    assert not any("written to after" in problem for problem in shown["problems"])
-    assert program("convert", image, tmp_path / "whole.raw", "--to", "raw").status == 0
-    assert (tmp_path / "whole.raw").read_bytes() == new.read_bytes()
+    chain, problems = _letter_and_chain(program, image)
+    assert chain == ["web.vdi", "base.vdi"]
+    assert not any("written to after" in problem for problem in problems)
+    _converts(program, image, new)
 
 
 @needs_root
@@ -72,11 +84,8 @@ def test_a_differencing_vhdx_over_its_parent(
     parent = _parent(tmp_path, old, "vhdx")
     image = vhdx_difference(tmp_path / "web.avhdx", parent, changed)
     guard.watch(parent, image)
-    assert program("cat", image, "1", "/letter").out == "new\n"
-    shown = json.loads(program("inspect", "--json", image).out)["disk"]
-    assert [Path(link["path"]).name for link in shown["chain"]] == ["web.avhdx", "base.vhdx"]
-    assert program("convert", image, tmp_path / "whole.raw", "--to", "raw").status == 0
-    assert (tmp_path / "whole.raw").read_bytes() == new.read_bytes()
+    assert _letter_and_chain(program, image)[0] == ["web.avhdx", "base.vhdx"]
+    _converts(program, image, new)
 
 
 @needs_root
@@ -90,8 +99,7 @@ def test_a_difference_over_a_difference(
     middle = vhdx_difference(tmp_path / "middle.avhdx", first, half, block=2 * MIB)
     top = vhdx_difference(tmp_path / "top.avhdx", middle, rest)
     guard.watch(first, middle, top)
-    assert program("convert", top, tmp_path / "whole.raw", "--to", "raw").status == 0
-    assert (tmp_path / "whole.raw").read_bytes() == new.read_bytes()
+    _converts(program, top, new)
 
 
 def test_every_kind_of_block_is_read_from_its_place(
