@@ -23,6 +23,11 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return labs.start(catalogue.built_in()[0], tmp_path_factory.mktemp("labs"), SystemRunner(), 7)
 
 
+def marked_lines(rows: OptionList) -> list[int]:
+    """The lines with a sign that tells the row under the cursor without colour."""
+    return [y for y in range(rows.size.height) if rows.render_line(y).text.startswith(">")]
+
+
 async def test_found_and_marked_and_copied(disk: Path, tmp_path: Path, guard: Guard) -> None:
     guard.watch(disk)
     async with wizard(tmp_path / "state", disk) as pilot:
@@ -34,6 +39,8 @@ async def test_found_and_marked_and_copied(disk: Path, tmp_path: Path, guard: Gu
         results = pilot.app.screen.query_one(OptionList)
         await until(pilot, lambda: results.option_count > 1, "results")
         await until(pilot, lambda: "found." in reads(pilot, "#state"), "the end of the search")
+        await pilot.press("down")
+        assert marked_lines(results) == [1]
         await pilot.press("space")
         await until(pilot, lambda: "Marked" in reads(pilot, "#state"), "that it is marked")
         await pilot.press("enter")
@@ -52,6 +59,8 @@ async def test_one_key_marks_what_matters(disk: Path, tmp_path: Path) -> None:
         await pilot.press("w")
         await on(pilot, MattersScreen)
         await until(pilot, lambda: "places" in reads(pilot, "#state") or "Nothing" in reads(pilot, "#state"))
+        rows = pilot.app.screen.query_one(OptionList)
+        assert marked_lines(rows) == ([rows.highlighted] if rows.option_count else [])
         await pilot.press("enter")
         await on(pilot, FilesScreen)
 

@@ -355,6 +355,8 @@ async def test_by_hand_in_the_wizard(tmp_path: Path, guard: Guard) -> None:
         await pilot.press("up")
         assert field.value == "rmdir mnt"
         await enter("check", "The task is solved")
+        await pilot.resize_terminal(80, 16)
+        await until(pilot, lambda: "The task is solved" in shown(pilot), "the end of the talk")
         await pilot.press("escape")
         await on(pilot, TicketScreen)
     assert os.listdir(folder / lab.name / "recovered") == ["home"]

@@ -47,7 +47,7 @@ class ByHandScreen(Frame):
         self.prompt: Prompt | None = None
 
     def body(self) -> ComposeResult:
-        yield Pager(id="talk")
+        yield Pager(id="talk", follows=True)
         with Horizontal(id="prompt-row"):
             yield Static("lab>", id="prompt-label", markup=False)
             yield Input(id="prompt")

@@ -20,6 +20,7 @@ from tui.plain import plain
 from tui.screens.dialog import Dialog
 from tui.screens.step import KeyLine
 from tui.widgets.lines import middle_cut
+from tui.widgets.results import Results
 from tui.widgets.text_line import TextLine
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class FindScreen(_Working):
             yield Static(_("Find below {path}").format(path=safe(self._start)), classes="title", markup=False)
             yield TextLine(placeholder="*.conf  letter  size:+1M  after:2024-05-01  owner:ann  text:password")
             yield Static("", id="state", classes="label")
-            yield OptionList(id="results", compact=True, markup=False)
+            yield Results(id="results")
             yield KeyLine(id="keys")
 
     def on_mount(self) -> None:
@@ -110,7 +111,7 @@ class FindScreen(_Working):
             self._tell(error.paragraph())
             return
         self._found, self._shown, self._errors, self._end = [], 0, 0, ""
-        self.query_one(OptionList).clear_options()
+        self.query_one(Results).clear_options()
         found, road = self._found, self.app.flow.road()
 
         def failed(_path: bytes, _why: str) -> None:
@@ -140,13 +141,13 @@ class FindScreen(_Working):
         self._end = why or told
         self._tell(self._end)
         if count and isinstance(self.focused, Input):
-            self.query_one(OptionList).focus()
-            self.query_one(OptionList).highlighted = 0
+            self.query_one(Results).focus()
+            self.query_one(Results).highlighted = 0
 
     def _show(self) -> None:
         new = self._found[self._shown :]
         if new:
-            options = self.query_one(OptionList)
+            options = self.query_one(Results)
             options.add_options([Option(plain(self._row(match))) for match in new])
             self._shown += len(new)
         if self._future and not self._future.done():
@@ -170,7 +171,7 @@ class FindScreen(_Working):
         self.dismiss([self._found[event.option_index].path])
 
     def action_mark(self) -> None:
-        at = self.query_one(OptionList).highlighted
+        at = self.query_one(Results).highlighted
         if at is not None and at < len(self._found):
             path = self._found[at].path
             told = _("Marked: {path}") if self._mark(path) else _("No longer marked: {path}")
@@ -198,11 +199,11 @@ class MattersScreen(_Working):
         with Vertical(id="dialog", classes="wide"):
             yield Static(_("What matters first"), classes="title", markup=False)
             yield Static(_("Looking."), id="state", classes="label", markup=False)
-            yield OptionList(id="results", compact=True, markup=False)
+            yield Results(id="results")
             yield KeyLine(id="keys")
 
     def on_mount(self) -> None:
-        self.query_one(OptionList).focus()
+        self.query_one(Results).focus()
         self.query_one(KeyLine).show(
             [("Enter", _("mark all these")), ("Space", _("leave out")), ("Esc", _("back"))]
         )
@@ -229,7 +230,7 @@ class MattersScreen(_Working):
         if self._known == len(self._sizes) + len(self._out) * 1000 and self._drawn:
             return
         self._known, self._drawn = len(self._sizes) + len(self._out) * 1000, True
-        options = self.query_one(OptionList)
+        options = self.query_one(Results)
         at = options.highlighted
         options.clear_options()
         options.add_options([Option(plain(self._row(matter))) for matter in self._found])
@@ -256,7 +257,7 @@ class MattersScreen(_Working):
         return middle_cut(row, max(60, min(self.size.width, 120) - 8))
 
     def action_leave_out(self) -> None:
-        at = self.query_one(OptionList).highlighted
+        at = self.query_one(Results).highlighted
         if at is not None and at < len(self._found):
             self._out ^= {self._found[at].path}
             self._show()

@@ -17,8 +17,8 @@ from textual.widgets.option_list import Option
 from core.i18n import N_
 from core.text import safe
 from tui.widgets.lines import wrapped
+from tui.widgets.rows import MARKER
 
-MARKER = ">"
 _HIGH, _FEW = 30, 6
 """Lines of the screen, and choices, with which there is an empty line between two."""
 _FRAME = 4

@@ -51,7 +51,10 @@ def _nothing(_width: int) -> Sequence[Line]:
 
 
 class Pager(ScrollView, can_focus=True):
-    """Shows lines that are drawn anew for each width; scrolled by the arrows, j and k, PgUp, PgDn, g, G."""
+    """Shows lines that are drawn anew for each width; scrolled by the arrows, j and k, PgUp, PgDn, g, G.
+
+    One that `follows` shows its end when the screen gets another size.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("k", "scroll_up", N_("up"), show=False),
@@ -79,8 +82,16 @@ class Pager(ScrollView, can_focus=True):
     Pager > .pager--bad { color: $text-error; text-style: bold; }
     """
 
-    def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        id: str | None = None,
+        classes: str | None = None,
+        follows: bool = False,
+    ) -> None:
         super().__init__(name=name, id=id, classes=classes)
+        self._follows = follows
         self._pages: Pages = Drawn(_nothing)
         self._count = self._width = 0
 
@@ -105,6 +116,8 @@ class Pager(ScrollView, can_focus=True):
 
     def on_resize(self, _event: events.Resize) -> None:
         self._drawn_anew()
+        if self._follows:
+            self.scroll_end(animate=False, force=True)
 
     def render_line(self, y: int) -> Strip:
         """One line of the screen."""
