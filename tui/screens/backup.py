@@ -27,6 +27,7 @@ from tui.screens.existing import ExistingScreen
 from tui.screens.menu import Choice, Menu
 from tui.screens.progress import ProgressScreen
 from tui.screens.step import Frame, Key
+from tui.widgets.lines import Fact, facts
 
 READERS: Mapping[str, str] = {
     "raw": N_("for every tool; holes stay holes"),
@@ -81,7 +82,7 @@ class BackupScreen(Frame):
         super().refresh_frame()
         disk = self.flow.disk
         if disk and self.query(Menu):
-            self.query_one("#backup-facts", Static).update(_facts(disk, self.flow.backup))
+            self.query_one("#backup-facts", Static).update(_facts(disk, self.flow.backup, self.room - 1))
             self.query_one(Menu).offer(self._choices())
 
     def _choices(self) -> list[Choice]:
@@ -272,17 +273,17 @@ def _place(disk: Disk) -> Path:
     return Path.cwd() / f"{name}.backup"
 
 
-def _facts(disk: Disk, backup: Path | None) -> Content:
+def _facts(disk: Disk, backup: Path | None, width: int) -> Content:
     count = len(disk.files)
     files = _("one file, {size}").format(size=size(disk.actual_size))
     if count > 1:
         files = _("{count} files, the whole chain").format(count=count)
-    rows = [
-        Content.assemble((_("Disk") + "    ", "$text-muted"), plain(disk.path)),
-        Content.assemble((_("To copy") + " ", "$text-muted"), files),
-    ]
     state = _("none confirmed yet")
     if backup:
         state = _("{path}, verified").format(path=safe(backup))
-    rows.append(Content.assemble((_("Backup") + "  ", "$text-muted"), (state, "bold" if backup else "")))
-    return Content("\n").join(rows)
+    rows = [
+        Fact(_("Disk"), disk.title),
+        Fact(_("To copy"), files),
+        Fact(_("Backup"), state, "bold" if backup else ""),
+    ]
+    return facts(rows, width)

@@ -29,7 +29,7 @@ from tui.screens.step import Frame
 from tui.screens.target import TargetScreen, question
 from tui.screens.trouble import Remedy, TroubleScreen
 from tui.widgets.file_table import FileTable
-from tui.widgets.lines import middle_cut
+from tui.widgets.lines import Fact, facts, middle_cut
 
 
 class BasketScreen(Frame):
@@ -160,14 +160,8 @@ class BasketScreen(Frame):
             Content.assemble((_("Guest") + "  ", "$text-muted"), (self._cut(self.here), "bold"))
         )
         target = self.flow.target.word if self.flow.target else ""
-        rows = Content.assemble(
-            (_("Marked") + "  ", "$text-muted"),
-            self._marked_told(),
-            "\n",
-            (_("Target") + "  ", "$text-muted"),
-            self._cut(target),
-        )
-        self.query_one("#basket", Static).update(rows)
+        rows = [Fact(_("Marked"), self._marked_told()), Fact(_("Target"), self._cut(target))]
+        self.query_one("#basket", Static).update(facts(rows, self.app.size.width))
 
     def _marked_told(self) -> str:
         count = len(self._marks)

@@ -19,7 +19,8 @@ from core.text import grouped, safe, size
 from tui.plain import plain
 from tui.screens.dialog import Dialog
 from tui.screens.step import KeyLine
-from tui.widgets.lines import middle_cut
+from tui.widgets.file_table import kind_of
+from tui.widgets.lines import left, middle_cut, right
 from tui.widgets.results import Results
 from tui.widgets.text_line import TextLine
 
@@ -157,7 +158,7 @@ class FindScreen(_Working):
     def _row(self, match: Match) -> str:
         width = max(30, self.size.width - 12)
         entry = match.entry
-        told = f"{size(entry.size) if entry.kind == 'file' else entry.kind:>10}  "
+        told = right(size(entry.size) if entry.kind == "file" else kind_of(entry), 10) + "  "
         if match.number:
             path = middle_cut(safe(match.path), width // 2)
             return told + path + f":{match.number}: " + safe(match.line)[: width // 2 - 14]
@@ -253,7 +254,7 @@ class MattersScreen(_Working):
         mark = "[ ]" if matter.path in self._out else "[x]"
         counted = self._sizes.get(matter.path)
         told = size(counted.apparent) if counted else "…"
-        row = f"{mark} {middle_cut(safe(matter.path), 32):<32} {told:>10}  {matter.why}"
+        row = f"{mark} {left(middle_cut(safe(matter.path), 32), 32)} {right(told, 10)}  {matter.why}"
         return middle_cut(row, max(60, min(self.size.width, 120) - 8))
 
     def action_leave_out(self) -> None:

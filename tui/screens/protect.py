@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -33,7 +32,7 @@ from tui.screens.snapshot import SnapshotScreen
 from tui.screens.step import Frame, Key
 from tui.screens.trouble import Remedy, TroubleScreen
 from tui.widgets.facts import Facts
-from tui.widgets.lines import left, wrapped
+from tui.widgets.lines import Fact, facts
 
 
 class ProtectScreen(Frame):
@@ -250,13 +249,7 @@ def _facts(disk: Disk, backup: Path | None, width: int) -> Content:
         rows.append((_("Backup"), _("{path}, verified").format(path=safe(backup))))
     rows += [(_("Note"), problem) for problem in disk.problems]
     rows += [(_("Remedy"), disk.way_out)] if disk.way_out else []
-    wide = max(cell_len(name) for name, _value in rows) + 2
-    lines: list[Content] = []
-    for name, value in rows:
-        first, *more = wrapped(value, max(20, width - wide))
-        lines.append(Content.assemble((left(name, wide), "$text-muted"), first))
-        lines += [Content(" " * wide + line) for line in more]
-    return Content("\n").join(lines)
+    return facts([Fact(*row) for row in rows], width)
 
 
 def _short(path: Path, home: Path) -> str:

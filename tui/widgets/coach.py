@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.widgets import Static
 
-from tui.widgets.lines import Line, Piece, content_of, cut, wrapped
+from tui.widgets.lines import Line, Piece, content_of, cut, left, wrapped
 from tui.widgets.side import Part
 
 MOST = 9
@@ -38,7 +39,7 @@ class Coach(Static):
 
 def drawn(advice: Sequence[Part], width: int, height: int) -> list[Line]:
     """The parts; the last, what is next, always stands there, the others as far as they fit."""
-    indent = max(len(title) for title, _text in advice) + 2
+    indent = max(cell_len(title) for title, _text in advice) + 2
     shown = [[*_part(title, text, width, indent)] for title, text in advice]
     order = [shown[-1], *shown[:-1]]
     room = height
@@ -55,7 +56,7 @@ def drawn(advice: Sequence[Part], width: int, height: int) -> list[Line]:
 
 def _part(title: str, text: str, width: int, indent: int) -> list[Line]:
     first, *rest = wrapped(text, width - indent) or [""]
-    head = (Piece(title.ljust(indent), "coach--title"), Piece(first))
+    head = (Piece(left(title, indent), "coach--title"), Piece(first))
     return [head, *((Piece(" " * indent + line),) for line in rest)]
 
 

@@ -4,7 +4,7 @@ Drawing into pieces is a pure function of values, so it can be tested without a 
 looks up a style for each role. Widths are columns of the terminal: a wide character takes two.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
@@ -140,6 +140,25 @@ def differing(old: Line, new: Line) -> tuple[int, int]:
 
 def _columns(line: Line) -> list[tuple[str, str]]:
     return [(char, piece.role) for piece in line for char in piece.text for _column in range(cell_len(char))]
+
+
+class Fact(NamedTuple):
+    """What a thing is called, and what it is. Both are safe to show."""
+
+    name: str
+    value: str
+    style: str = ""
+
+
+def facts(rows: Sequence[Fact], width: int) -> Content:
+    """Facts below each other: the names in a column, the values wrapped beside it to `width` in all."""
+    wide = max(cell_len(row.name) for row in rows) + 2
+    lines: list[Content] = []
+    for row in rows:
+        first, *more = wrapped(row.value, max(20, width - wide))
+        lines.append(Content.assemble((left(row.name, wide), "$text-muted"), (first, row.style)))
+        lines += [Content.assemble(" " * wide, (line, row.style)) for line in more]
+    return Content("\n").join(lines)
 
 
 def content_of(widget: Widget, lines: Iterable[Line]) -> Content:

@@ -16,7 +16,19 @@ from core.undo.journal import Entry
 from core.volumes.model import Inspection, Volume
 from tui.breaking import breaks
 from tui.widgets import command_list, file_table, partition_table, progress_panel, rail, stack_list
-from tui.widgets.lines import Piece, cut, differing, left, middle_cut, right, text_of, width_of, wrapped
+from tui.widgets.lines import (
+    Fact,
+    Piece,
+    cut,
+    differing,
+    facts,
+    left,
+    middle_cut,
+    right,
+    text_of,
+    width_of,
+    wrapped,
+)
 
 HOSTILE = (
     b"[/foo]",
@@ -403,3 +415,11 @@ def test_the_stack_tells_each_thing_and_its_way_back():
     assert any("could not be taken down" in line for line in text)
     assert "     ! It is busy." in text
     assert read(stack_list.drawn([], 78)) == ["Nothing is up: there is nothing to undo."]
+
+
+def test_facts_stand_in_columns_where_names_are_wide_too() -> None:
+    rows = [Fact("磁盘", "/srv/web01.qcow2"), Fact("To copy", "one file"), Fact("复制量", "word " * 12)]
+    lines = facts(rows, 40).plain.split("\n")
+    values = ["/srv", "one file", *["word"] * (len(lines) - 2)]
+    assert {cell_len(line.split(value)[0]) for line, value in zip(lines, values, strict=True)} == {9}
+    assert len(lines) > 3 and all(cell_len(line) <= 40 for line in lines)
