@@ -52,6 +52,20 @@ def test_the_whole_road(disk: Path, state_dir: Path, guard: Guard, tmp_path: Pat
 
 
 @needs_root
+def test_what_cannot_be_opened_says_so(state_dir: Path, guard: Guard, tmp_path: Path) -> None:
+    swap = tmp_path / "swap.raw"
+    with open(swap, "wb") as file:
+        file.truncate(16 << 20)
+    subprocess.run(["mkswap", swap], check=True, stdout=subprocess.DEVNULL)
+    guard.watch(swap)
+    called = talk(state_dir, ["1", "1"], swap)
+    assert "the whole disk, swap, 16.0 MiB, cannot be opened" in called.stdout
+    assert called.stdout.count("Which volume?") == 2, "asked again"
+    assert "holds no files" in called.stdout
+    assert "What shall be done with" not in called.stdout
+
+
+@needs_root
 def test_back_goes_step_by_step_and_nonsense_is_asked_again(
     disk: Path, state_dir: Path, guard: Guard
 ) -> None:

@@ -8,9 +8,10 @@ from core.files.destination import Destination
 from core.files.outcome import Copied
 from core.i18n import _, listed
 from core.text import date, duration, grouped, safe, size
-from core.volumes.model import Volume
+from core.volumes.model import Inspection, Volume
 from core.volumes.subvolumes import TOP, Subvolume
 from tui.machines import holders_told
+from tui.openable import hindrance, in_short
 
 
 def disk_told(found: Found) -> str:
@@ -25,12 +26,14 @@ def holders(who: Sequence[Holder]) -> list[str]:
     return [_("Held by: {names}").format(names=holders_told(who))] if who else []
 
 
-def volume_told(volume: Volume) -> str:
-    """A volume, with what is wrong with it."""
+def volume_told(volume: Volume, inspection: Inspection) -> str:
+    """A volume, with what is wrong with it, and whether it can be opened."""
     content = _("locked") if volume.locked else volume.content or _("nothing that is known")
     parts = [volume.title, safe(content), size(volume.size), safe(volume.label or "")]
     if volume.kind == "partition" and volume.partition:
         parts.append(_("starts at {offset} bytes").format(offset=volume.offset))
+    if volume.content and hindrance(volume, inspection):
+        parts.append(in_short(volume, inspection))
     return listed((*parts, *volume.problems))
 
 

@@ -32,6 +32,7 @@ from tui.linear.practise import answer, choose, set_out
 from tui.linear.talk import BACK, Leave, Talk
 from tui.linear.telling import disk_told, holders, recovered, volume_told
 from tui.machines import machine_told
+from tui.openable import hindrance, openable
 
 
 class Walk(Ground):
@@ -260,7 +261,8 @@ class Walk(Ground):
         for problem in table.problems:
             self.talk.say(problem)
         self.coach("partitions")
-        choices = [(f"v{volume.id}", volume_told(volume)) for volume in seen.volumes]
+        volumes = openable(seen)
+        choices = [(f"v{volume.id}", volume_told(volume, seen)) for volume in volumes]
         choices.append(("search", _("Search the whole disk for lost partitions")))
         if lacking := seen.lacking:
             told = _("Name the disk that has the other parts of {volume}")
@@ -278,7 +280,10 @@ class Walk(Ground):
                 told = _("Attaching both disks and reading them together.")
                 self.work(told, self.flow.do_add, Path(typed).absolute())
             return self._partition
-        volume = next(one for one in seen.volumes if one.id == chosen[1:])
+        volume = next(one for one in volumes if one.id == chosen[1:])
+        if why := hindrance(volume, seen):
+            self.talk.say(why)
+            return self._partition
         if volume.locked:
             road = self.flow.road()
             self.work(_("Opening the encrypted volume."), road.find, volume.id)

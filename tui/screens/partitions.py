@@ -21,9 +21,9 @@ from core.tables.lost.search import seconds_about
 from core.tables.model import Partition
 from core.tables.notes import told
 from core.text import duration, grouped, safe, size
-from core.volumes.filesystems import known
 from core.volumes.model import Inspection, Volume
 from core.volumes.searched import Searched
+from tui.openable import hindrance, in_short, openable
 from tui.plain import plain
 from tui.screens.ask import AskPath
 from tui.screens.confirm import ConfirmScreen
@@ -91,7 +91,7 @@ class PartitionsScreen(Frame):
         self.query_one("#offer", Static).update(plain(offer))
         self.query_one("#offer").display = bool(offer)
         refused = {
-            one.id: _short(one, inspection) for one in _openable(inspection) if _hindrance(one, inspection)
+            one.id: in_short(one, inspection) for one in openable(inspection) if hindrance(one, inspection)
         }
         self.query_one(VolumeTable).show(inspection, refused)
         problems = _problems(inspection)
@@ -164,7 +164,7 @@ class PartitionsScreen(Frame):
         if inside:
             table.go_to(inside[0].id)
         opened = self.inspection.volume(volume.id)
-        if not _hindrance(opened, self.inspection):
+        if not hindrance(opened, self.inspection):
             self.app.push_screen(VolumeScreen(opened))
 
     # -- the other disks -----------------------------------------------------------------------
@@ -205,7 +205,7 @@ class PartitionsScreen(Frame):
     def _searched(self, wanted: Candidate | None) -> None:
         """Show what was found; go on to what was chosen while the search went on."""
         inspection = self.inspection
-        if not _openable(inspection) or all(one.content is None for one in _openable(inspection)):
+        if not openable(inspection) or all(one.content is None for one in openable(inspection)):
             told = _("The search found nothing that could be opened. The disk was only read.")
             if isinstance(inspection, Searched) and not inspection.found.complete:
                 told = _("The search was stopped before it found anything. The disk was only read.")
@@ -216,10 +216,10 @@ class PartitionsScreen(Frame):
             )
             return
         self._show()
-        found = [one for one in _openable(inspection) if wanted and one.offset == wanted.start]
+        found = [one for one in openable(inspection) if wanted and one.offset == wanted.start]
         if found:
             self.query_one(VolumeTable).go_to(found[0].id)
-            if not _hindrance(found[0], inspection):
+            if not hindrance(found[0], inspection):
                 self.app.push_screen(VolumeScreen(found[0]))
 
     def _nothing_found(self, told: str) -> None:
@@ -328,36 +328,7 @@ def _why_not(row: VolumeRow, inspection: Inspection) -> str:
         return _("An extended partition is only the box around the logical ones: choose one of those.")
     if row.volume is None:
         return _("It lies beyond the end of this disk: there is nothing to read.")
-    return _hindrance(row.volume, inspection)
-
-
-def _hindrance(volume: Volume, inspection: Inspection) -> str:
-    if volume.locked or volume.seen_when_opened:
-        return ""
-    if _holds(volume, inspection):
-        return _("What lies in it stands below it in the table: choose there.")
-    try:
-        known(volume.content, volume.title)
-    except SalvageError as error:
-        return f"{error.what} {error.meaning}"
-    return ""
-
-
-def _openable(inspection: Inspection) -> list[Volume]:
-    """The volumes, and those that a search set aside."""
-    aside = [one.volume for one in inspection.aside] if isinstance(inspection, Searched) else []
-    return [*inspection.volumes, *aside]
-
-
-def _holds(volume: Volume, inspection: Inspection) -> bool:
-    return any(one.inside == volume.id for one in inspection.volumes)
-
-
-def _short(volume: Volume, inspection: Inspection) -> str:
-    """The reason in the few words that fit into the table."""
-    if _holds(volume, inspection):
-        return _("see below")
-    return _("cannot be opened") if volume.content else _("unrecognised")
+    return hindrance(row.volume, inspection)
 
 
 def _problems(inspection: Inspection) -> list[str]:

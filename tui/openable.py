@@ -1,0 +1,37 @@
+"""Which volumes of a disk can be opened, and what stands in the way of the others."""
+
+from core.errors import SalvageError
+from core.i18n import _
+from core.volumes.filesystems import known
+from core.volumes.model import Inspection, Volume
+from core.volumes.searched import Searched
+
+
+def openable(inspection: Inspection) -> list[Volume]:
+    """The volumes, and those that a search set aside."""
+    aside = [one.volume for one in inspection.aside] if isinstance(inspection, Searched) else []
+    return [*inspection.volumes, *aside]
+
+
+def hindrance(volume: Volume, inspection: Inspection) -> str:
+    """Why it cannot be opened, in a sentence; empty if it can."""
+    if volume.locked or volume.seen_when_opened:
+        return ""
+    if _holds(volume, inspection):
+        return _("What lies in it stands below it in the table: choose there.")
+    try:
+        known(volume.content, volume.title)
+    except SalvageError as error:
+        return f"{error.what} {error.meaning}"
+    return ""
+
+
+def in_short(volume: Volume, inspection: Inspection) -> str:
+    """The reason in the few words that fit into a table."""
+    if _holds(volume, inspection):
+        return _("see below")
+    return _("cannot be opened") if volume.content else _("unrecognised")
+
+
+def _holds(volume: Volume, inspection: Inspection) -> bool:
+    return any(one.inside == volume.id for one in inspection.volumes)
