@@ -57,6 +57,7 @@ def command(image: Image, setup: Setup, folder: Path, **options: object) -> list
     return [
         *("setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child"),
         *(tools.require(KERNEL), f"mem={setup.memory}M", f"initrd={first(folder)}", "quiet", "panic=-1"),
+        f"uml_dir={folder}/uml/",
         *(f"ubd0r={image.root}", f"ubd1={_temporary(folder)}", *disks),
         *("con=null", "con0=null,fd:2", "ssl=null", "ssl1=fd:0,fd:1"),
         *(f"vm.{name}={value}" for name, value in options.items()),
