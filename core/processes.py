@@ -162,6 +162,16 @@ def namespaces() -> list[Namespace]:
     return found
 
 
+def waits_for(pid: int, path: str) -> bool:
+    """Whether a program that was given the path as an argument waits inside the kernel, where no signal
+    reaches it: state D of proc_pid_stat(5)."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return os.fsencode(path) in words[1:] and (_stat(pid) or [b""])[0] == b"D"
+
+
 # -- what cannot be seen -----------------------------------------------------------------------------
 
 

@@ -3,10 +3,12 @@
 A mount is busy while a program works in it, has a file of it open or mapped, while something is mounted
 below it, or while a loop device or swap is on a file in it. A loop device is busy while the file system
 on it lives: mounted a second time, as a copy in another mount namespace, or out of sight (umount2(2),
-MNT_DETACH); or while a program, a mapping, an array or swap uses the device itself.
+MNT_DETACH); or while a program, a mapping, an array or swap uses the device itself. Where what lies below
+does not answer, as an array that lost its members, a mount that was begun waits for it inside the kernel.
 """
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -23,6 +25,8 @@ from core.undo.journal import Entry
 
 _TOLD = 5
 """How many holders one sentence names."""
+_MOMENT = 0.05
+"""Seconds after which who waits for a device that answers goes on."""
 
 
 class Way(Enum):
@@ -38,6 +42,7 @@ class Way(Enum):
     LOOP = N_("loop device on")
     SWAP = N_("swap on")
     STACKED = N_("block device on")
+    WAITS = N_("waits for")
 
 
 _WAYS = {
@@ -57,6 +62,10 @@ _SENTENCES = {
     Way.LOOP: N_("the loop device {who} is on {path}"),
     Way.SWAP: N_("swap is on {path}"),
     Way.STACKED: N_("the block device {who} is on {path}"),
+    Way.WAITS: N_(
+        "{who} waits for {path} inside the kernel, where nothing can end it; if that lasts, only a restart of"
+        " the host frees the device, and `virt-salvage undo` after that clears up the rest"
+    ),
 }
 
 
@@ -78,7 +87,8 @@ class Holder:
     @property
     def can_end(self) -> bool:
         """Whether it is a program that may be ended."""
-        return self.process is not None and not self.is_kin and self.process.pid != 1
+        waits = self.way is Way.WAITS
+        return self.process is not None and not waits and not self.is_kin and self.process.pid != 1
 
     @property
     def sees(self) -> bool:
@@ -170,7 +180,7 @@ def held(entry: Entry) -> Held:
     else:
         if entry.identity.get("lazy"):
             found = [_as_before(one, entry.target, place, others) for one in found]
-        found += [*_copies(place, others), *_stacked(place)]
+        found += [*_copies(place, others), *_stacked(place), *_waiting(place)]
     found += _swaps(place)
     return Held(tuple(found), tuple(_unseen(denied, bool(found))), place.target, entry)
 
@@ -334,6 +344,21 @@ def _stacked(place: _Place) -> Iterator[Holder]:
             identity = loops.backing_identity(loop.path)
             if identity and _named(identity[0]) in place.target.devices:
                 yield Holder(Way.LOOP, loop.backing, thing=loop.path)
+
+
+def _waiting(place: _Place) -> Iterator[Holder]:
+    """The programs that wait inside the kernel for an answer of the block devices, and not just now."""
+    waiting = [(pid, node) for node in place.nodes for pid in _waiting_for(node)]
+    if waiting:
+        time.sleep(_MOMENT)
+    for pid, node in waiting:
+        process = host.describe(pid) if processes.waits_for(pid, node) else None
+        if process:
+            yield Holder(Way.WAITS, node, process)
+
+
+def _waiting_for(node: str) -> list[int]:
+    return [pid for pid in processes.pids() if processes.waits_for(pid, node)]
 
 
 def _may_hang(path: str, table: list[mounts.Mount]) -> bool:

@@ -345,6 +345,8 @@ KINDS: Mapping[str, Kind] = {
     "overlay": _FILE,
     "file": _FILE,
 }
+OWN_MAPPINGS = frozenset(what for what, kind in KINDS.items() if kind is _OWN)
+"""What bears a session's name among the mappings: the journal's words for it."""
 
 
 def kind_of(what: str, facts: Facts) -> Kind:

@@ -18,6 +18,7 @@ from core.undo import journal as journals
 from core.undo.health import remarks
 from core.undo.journal import Account, Journal
 from core.undo.live import Seen, seen
+from core.undo.pairs import OWN_MAPPINGS
 from core.undo.stack import Release, Stack
 
 
@@ -284,6 +285,8 @@ def _tells(known: Known | None, one: Seen) -> bool:
     """Whether a session's journal tells of something that is seen."""
     if known is None:
         return False
-    told = {(entry.what, os.path.basename(entry.target)) for entry in known.account.standing}
+    # A mapping's name does not say what it is for, and the journal has a word for each
+    seen_as = OWN_MAPPINGS if one.what in OWN_MAPPINGS else {one.what}
+    told = {os.path.basename(entry.target) for entry in known.account.standing if entry.what in seen_as}
     # Of a loop device that was only intended the journal does not know the name yet.
-    return known.alive or (one.what, os.path.basename(one.target)) in told or (one.what, "") in told
+    return known.alive or os.path.basename(one.target) in told or "" in told

@@ -210,6 +210,30 @@ def test_swap_on_a_file_inside(up: Up) -> None:
     up.down()
 
 
+def test_a_program_that_waits_inside_the_kernel(up: Up) -> None:
+    """As a mount of an array whose members do not answer: no signal reaches it, and that is said."""
+    waits = (
+        "import ctypes, os, time\n"
+        "print(flush=True)\n"
+        "if ctypes.CDLL(None).vfork() == 0:\n"  # vfork(2): the kernel holds the parent until the child ends
+        "    time.sleep(60)\n"
+        "    os._exit(0)"
+    )
+    loop = next(one for one in read(up.state.sessions / up.session / NAME).standing if one.what == "loop")
+    with child(*python(waits, up.loop)) as process:
+        end = time.monotonic() + 10
+        while not processes.waits_for(process.pid, up.loop) and time.monotonic() < end:
+            time.sleep(0.02)
+        found = next(one for one in busy.held(loop).holders if one.way is Way.WAITS)
+        assert found.process and (found.process.pid, found.path) == (process.pid, up.loop)
+        assert not found.can_end
+        assert "only a restart of the host frees the device" in found.sentence()
+        assert not any(processes.waits_for(process.pid, other) for other in ("/dev/null", str(up.point)))
+        below = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(below[0]), signal.SIGKILL)
+    up.down()
+
+
 def test_a_copy_in_another_mount_namespace(up: Up) -> None:
     """The mount goes here; the loop device under it stays, and whoever has the copy is named."""
     argv = ("unshare", "--mount", "--propagation", "private", "sh", "-c", "echo; exec sleep 60")

@@ -10,8 +10,9 @@ import pytest
 
 from core.errors import SalvageError
 from core.undo import journal as journals
-from core.undo.journal import Journal
-from core.undo.state import StateFolder
+from core.undo.journal import Account, Entry, Journal
+from core.undo.live import Seen
+from core.undo.state import Known, StateFolder
 
 
 @pytest.fixture
@@ -138,3 +139,18 @@ def test_the_oldest_comes_first_whatever_its_name(state: StateFolder) -> None:
     for name in ("20260101-000000-ffff", "20260101-000000-0000"):
         state.begin(state.sessions / name, "/srv/disk").close()
     assert [one.account.session[-4:] for one in state.known()] == ["ffff", "0000"]
+
+
+@pytest.mark.parametrize("what", ["lv", "luks", "md"])
+def test_a_mapping_that_a_journal_tells_of_is_accounted_for(
+    what: str, state: StateFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its name nobody can tell what a mapping is for."""
+    folder = state.new_folder()
+    name = f"virt-salvage-{folder.name}-3"
+    seen = [Seen(folder.name, "lv", f"/dev/mapper/{one}", ()) for one in (name, f"{name}1")]
+    monkeypatch.setattr("core.undo.state.seen", lambda _sessions: seen)
+    up = Entry(1, what, f"/dev/mapper/{name}", "held", "w", 0.0, ())
+    known = Known(Account(folder.name, "/srv/disk", "", 1, 0, 0.0, (up,)), alive=False)
+    monkeypatch.setattr(StateFolder, "known", lambda _self: [known])
+    assert state.unaccounted() == seen[1:]
