@@ -116,6 +116,11 @@ _BY_FORCE = {
     "loop": ("losetup", "--detach"),
 }
 
+_LOST_READS = frozenset({"export killed"})
+"""When all members of an array with parity fail while a mount begins to read it, Linux 6.1 ends some of the
+reads never (drivers/md/raid5.c; seen in one of three such faults): the mount waits inside the kernel, and
+what it stands on stays until a restart of the host. That this is told has a test: `tests.core.undo.test_busy`."""
+
 PIPELINES = (
     Pipeline("raw", "read-only", "list", "2", "kpartx"),
     Pipeline("qcow2", "overlay", "mount", "2", "kpartx"),
@@ -124,7 +129,7 @@ PIPELINES = (
     Pipeline("raw", "read-only", "mount", "vg/pieces"),
     Pipeline("qcow2", "overlay", "copy", "vg/pieces"),
     Pipeline("raw", "read-only", "copy", "md:five"),
-    Pipeline("qcow2", "overlay", "mount", "md:five"),
+    Pipeline("qcow2", "overlay", "mount", "md:five", spared=_LOST_READS),
     Pipeline("qcow2", "read-only", "mount", "inner/root"),
     Pipeline("raw", "read-only", "snapshot", VOLUME),
 )

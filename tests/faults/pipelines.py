@@ -135,6 +135,8 @@ class Pipeline:
     volume: str = "disk"
     way: str = ""
     """How partitions get devices: ``kpartx`` or ``nbd``, else as the program chooses."""
+    spared: frozenset[str] = frozenset()
+    """Faults that stop the kernel for good: nothing could go on after them."""
 
     @property
     def name(self) -> str:

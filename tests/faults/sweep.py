@@ -81,6 +81,7 @@ def trials(base: Path, ground: Ground) -> list[Trial]:
             for pipeline in ground.pipelines
             for point in bench.points(pipeline)
             for fault in faults_at(point)
+            if fault not in pipeline.spared
         ]
 
 
