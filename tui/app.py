@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -55,6 +56,10 @@ PATIENCE = 60.0
 Attributes = list[Any]
 """What termios(3) knows of a terminal."""
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+_NEVER = 1_000_000_000
+"""Collections of younger objects after which all would be looked through."""
+_TIDY = 60.0
+"""Seconds after which all are."""
 
 
 class SalvageApp(App[int]):
@@ -116,6 +121,11 @@ class SalvageApp(App[int]):
         self.push_screen(StartScreen())
         if self.wish:
             self.push_screen(DiskScreen(self.wish))
+        # Looking through all that lives for garbage holds up a key: it is done by the clock, which a key
+        # seldom meets, and not to what is there now, which lives to the end
+        gc.set_threshold(*gc.get_threshold()[:2], _NEVER)
+        self.set_interval(_TIDY, gc.collect)
+        self.call_after_refresh(gc.freeze)
 
     # -- work ----------------------------------------------------------------------------------
 

@@ -277,7 +277,7 @@ def measure(folder: Path, big: int, entries: int, images: int, lines: int) -> No
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.feeling", description=__doc__)
-    parser.add_argument("--big", type=int, default=12288, metavar="MIB")
+    parser.add_argument("--big", type=int, default=24576, metavar="MIB")
     parser.add_argument("--entries", type=int, default=1_000_000)
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--lines", type=int, default=1_000_000)
