@@ -117,15 +117,22 @@ class SalvageApp(App[int]):
         if not self.is_headless:
             for number in SIGNALS:
                 signal.signal(number, self._interrupted)
+            self._tidy_seldom()
         self.set_interval(1.0, self._look_after)
         self.push_screen(StartScreen())
         if self.wish:
             self.push_screen(DiskScreen(self.wish))
-        # Looking through all that lives for garbage holds up a key: it is done by the clock, which a key
-        # seldom meets, and not to what is there now, which lives to the end
+
+    def _tidy_seldom(self) -> None:
+        """Looking through all that lives for garbage holds up a key: it is done by the clock, which a key
+        seldom meets, and not to what is there now, which lives to the end."""
         gc.set_threshold(*gc.get_threshold()[:2], _NEVER)
-        self.set_interval(_TIDY, gc.collect)
+        self.set_interval(_TIDY, self._tidy)
         self.call_after_refresh(gc.freeze)
+
+    @staticmethod
+    def _tidy() -> None:
+        gc.collect()
 
     # -- work ----------------------------------------------------------------------------------
 

@@ -97,6 +97,27 @@ def test_error_of_our_own_prints_no_variables(tmp_path: Path) -> None:
     assert "Traceback" not in one.text()
 
 
+def test_garbage_is_collected_by_the_clock(tmp_path: Path) -> None:
+    """Not in the midst of a key; and the program goes on after it."""
+    told = tmp_path / "told"
+    program = (
+        "import gc, sys\n"
+        "import tui.app\n"
+        "tui.app._TIDY = 0.2\n"
+        "from tui.main import main\n"
+        "def seen(phase, about):\n"
+        "    if phase == 'stop' and about['generation'] == 2 and gc.get_freeze_count():\n"
+        f"        open({str(told)!r}, 'a').write('x')\n"
+        "gc.callbacks.append(seen)\n"
+        "sys.exit(main())\n"
+    )
+    with terminal(tmp_path / "state", program=program) as one:
+        one.shows("What shall be done")
+        one.until(lambda: told.exists() and len(told.read_text()) > 1, "two collections")
+        one.press("?")
+        one.shows("What can go wrong")
+
+
 def test_no_terminal_points_to_the_command_line(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", PROGRAM, "--state-dir", str(tmp_path)],
