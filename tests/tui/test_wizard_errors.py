@@ -8,17 +8,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from textual.containers import VerticalScroll
 
+from core.errors import Refused
 from core.machines import census
 from core.runner import Ran
 from core.session import Session
-from tests.tui.wizard import choose, on, shown, until, wizard
+from tests.tui.wizard import Wizard, choose, on, shown, until, wizard
 from tui.flow import Flow
 from tui.screens.commands import CommandsScreen
 from tui.screens.disk import DiskScreen
 from tui.screens.menu import Menu
 from tui.screens.protect import ProtectScreen
-from tui.screens.trouble import TroubleScreen
+from tui.screens.trouble import Remedy, TroubleScreen
 
 HOSTILE = ("a [@click=app.quit]x", "x[", "[/foo]", "\x1b[31mred", "new\nline", "\u202ertl", "[bold", "é 名前")
 
@@ -106,6 +108,24 @@ async def test_path_outside_is_allowed_by_name_only(tmp_path: Path) -> None:
         await choose(pilot, "0")
         await on(pilot, ProtectScreen)
         await until(pilot, lambda: "base.qcow2" in shown(pilot))
+
+
+async def told_whole(pilot: Wizard, error: Refused) -> None:
+    pilot.app.push_screen(TroubleScreen(error, [Remedy("Allow it", lambda: None, "Only this.")]))
+    await on(pilot, TroubleScreen)
+    text = pilot.app.screen.query_one(VerticalScroll)
+    await until(pilot, lambda: text.size.height > 0 and not text.max_scroll_y, "all of it")
+    await pilot.press("escape")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), (160, 50)])
+async def test_an_error_that_fits_is_seen_whole(size: tuple[int, int], tmp_path: Path) -> None:
+    """Whatever its lines break at, none is left to scroll to where the screen has room for it."""
+    async with wizard(tmp_path / "state", size=size) as pilot:
+        for length in range(40, 76, 3):
+            what = f"The header of /srv/{'w' * length}.qcow2 points to /srv/templates/{'b' * 25}.qcow2."
+            remedy = f"If that is right: --allow /srv/{'b' * (length - 8)}"
+            await told_whole(pilot, Refused(what, "Nothing was opened.", remedy))
 
 
 async def test_disk_in_use_cannot_be_attached(tmp_path: Path) -> None:

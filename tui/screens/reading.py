@@ -45,6 +45,7 @@ class Reading(Dialog[A]):
     def fit(self) -> None:
         """Share the room anew between text and menu, and name the keys that count now."""
         self._name_keys()
+        self.query_one(VerticalScroll).styles.height = "auto"
         self.call_after_refresh(self._fit)
 
     def _fit(self) -> None:
@@ -62,8 +63,13 @@ class Reading(Dialog[A]):
             self._heights = heights
             menu.styles.max_height, text.styles.max_height = heights
             self.call_after_refresh(self._fit)
-        else:
-            self._name_keys()
+            return
+        # By itself it reckons with the columns of the scroll bar too, and may come out a line too low
+        hidden, height = text.max_scroll_y, text.size.height
+        if hidden and height < heights[1]:
+            text.styles.height = min(heights[1], height + hidden)
+            self.call_after_refresh(self._name_keys)
+        self._name_keys()
 
     def _name_keys(self) -> None:
         keys = self.keys()
