@@ -36,7 +36,7 @@ class Reading(Dialog[A]):
     def on_mount(self) -> None:
         super().on_mount()
         self.query_one(Menu).focus()
-        self.watch(self.query_one(VerticalScroll), "show_vertical_scrollbar", self._name_keys, init=False)
+        self.watch(self.query_one(VerticalScroll), "show_vertical_scrollbar", self._grow, init=False)
         self.fit()
 
     def on_resize(self) -> None:
@@ -64,10 +64,17 @@ class Reading(Dialog[A]):
             menu.styles.max_height, text.styles.max_height = heights
             self.call_after_refresh(self._fit)
             return
-        # By itself it reckons with the columns of the scroll bar too, and may come out a line too low
+        self._grow()
+
+    def _grow(self) -> None:
+        """Give the text the line that it lacks where the menu leaves it one.
+
+        By itself it reckons without the columns of its scroll bar, and may come out a line too low.
+        """
+        text, most = self.query_one(VerticalScroll), self._heights[1]
         hidden, height = text.max_scroll_y, text.size.height
-        if hidden and height < heights[1]:
-            text.styles.height = min(heights[1], height + hidden)
+        if hidden and 0 < height < most:
+            text.styles.height = min(most, height + hidden)
             self.call_after_refresh(self._name_keys)
         self._name_keys()
 
