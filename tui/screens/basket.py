@@ -160,8 +160,8 @@ class BasketScreen(Frame):
             Content.assemble((_("Guest") + "  ", "$text-muted"), (self._cut(self.here), "bold"))
         )
         target = self.flow.target.word if self.flow.target else ""
-        rows = [Fact(_("Marked"), self._marked_told()), Fact(_("Target"), self._cut(target))]
-        self.query_one("#basket", Static).update(facts(rows, self.app.size.width))
+        told = _told(self._marked_told(), self._cut(target), self.app.size.width)
+        self.query_one("#basket", Static).update(told)
 
     def _marked_told(self) -> str:
         count = len(self._marks)
@@ -266,3 +266,8 @@ class BasketScreen(Frame):
 
     def plan_told(self) -> str:
         return _("From the disk to the copied files, from the start:")
+
+
+def _told(marked: str, target: str, width: int) -> Content:
+    """The two lines; both texts are safe to show."""
+    return facts([Fact(_("Marked"), marked), Fact(_("Target"), target)], width)
