@@ -19,7 +19,7 @@ from core.text import grouped, safe, size
 from tui.plain import plain
 from tui.screens.dialog import Dialog
 from tui.screens.step import KeyLine
-from tui.widgets.file_table import kind_of
+from tui.widgets.file_table import kind_told
 from tui.widgets.lines import left, middle_cut, right
 from tui.widgets.results import Results
 from tui.widgets.text_line import TextLine
@@ -158,7 +158,7 @@ class FindScreen(_Working):
     def _row(self, match: Match) -> str:
         width = max(30, self.size.width - 12)
         entry = match.entry
-        told = right(size(entry.size) if entry.kind == "file" else kind_of(entry), 10) + "  "
+        told = right(size(entry.size) if entry.kind == "file" else kind_told(entry), 10) + "  "
         if match.number:
             path = middle_cut(safe(match.path), width // 2)
             return told + path + f":{match.number}: " + safe(match.line)[: width // 2 - 14]

@@ -250,7 +250,7 @@ def heading(width: int, *, more: bool = False) -> Line:
 
 def row_of(entry: Entry, width: int, *, marked: bool) -> Line:
     """One entry in `width` columns."""
-    told = entry.error or (size(entry.size) if entry.kind == "file" else kind_of(entry))
+    told = entry.error or (size(entry.size) if entry.kind == "file" else kind_told(entry))
     if entry.error:
         line = left("[x]" if marked else "[ ]", 4) + cut(safe(entry.name), width // 2) + "  " + safe(told)
         return (Piece(cut(line, width), "rows--bad"),)
@@ -277,7 +277,7 @@ def shown_name(entry: Entry) -> str:
     return name + _SUFFIX.get(entry.kind, "")
 
 
-def kind_of(entry: Entry) -> str:
+def kind_told(entry: Entry) -> str:
     """What stands in the place of a size for what is no file."""
     names = {
         "dir": _("folder"),
