@@ -118,7 +118,7 @@ _BY_FORCE = {
 
 _LOST_READS = frozenset({"export killed"})
 """When all members of an array with parity fail while a mount begins to read it, Linux 6.1 ends some of the
-reads never (drivers/md/raid5.c; seen in one of three such faults): the mount waits inside the kernel, and
+reads never (drivers/md/raid5.c; seen in one of four such faults): the mount waits inside the kernel, and
 what it stands on stays until a restart of the host. That it is told has a test in `tests.core.undo`."""
 
 PIPELINES = (
