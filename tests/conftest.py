@@ -17,6 +17,14 @@ from core.hoststate import HostState, differences
 PATIENCE = 30.0
 """Seconds that other programs of a busy host, or their mount namespaces, may keep what a test let go of."""
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first: a worker that comes to them last would be alone with them at the end."""
+    items.sort(
+        key=lambda item: max((mark.args[0] for mark in item.iter_markers("long")), default=0), reverse=True
+    )
+
+
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="attaches and mounts, which needs root")
 
 

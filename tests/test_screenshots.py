@@ -10,6 +10,8 @@ import pytest
 from tests.conftest import needs_root
 from tests.screenshots import CHARTS, CHINESE, LOOKS
 
+pytestmark = pytest.mark.long(240)
+
 KEPT = Path(__file__).parents[1] / "screenshots"
 
 

@@ -13,7 +13,7 @@ from tests.faults.points import FAULTS
 from tests.faults.sweep import HERE, sampled, swept, trials
 from tests.faults.trial import Bench
 
-pytestmark = needs_root
+pytestmark = [needs_root, pytest.mark.long(380)]
 
 _ROOT = Path(__file__).parents[2]
 _CRASH = Path(__file__).parent / "crash.py"

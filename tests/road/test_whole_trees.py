@@ -15,7 +15,7 @@ from tests.compare_trees import differences
 from tests.conftest import Guard, Program, needs_root
 from tests.hostile_tree import build
 
-pytestmark = needs_root
+pytestmark = [needs_root, pytest.mark.long(60)]
 
 MIB = 1 << 20
 FORMATS = ("raw", "qcow2", "vmdk", "vdi", "vpc", "vhdx", "parallels", "qcow", "qed")

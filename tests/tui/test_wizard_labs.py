@@ -38,7 +38,7 @@ from tui.widgets.file_table import FileTable
 from tui.widgets.partition_table import VolumeTable
 from tui.widgets.path_field import PathField
 
-pytestmark = needs_root
+pytestmark = [needs_root, pytest.mark.long(110)]
 
 LABS = [lab for lab in catalogue.built_in() if {"guided", "own"} & set(lab.ways)]
 SEED = 11

@@ -23,6 +23,8 @@ from tests.hostile.hostile_disk import ALL, hostile_disk
 from tests.tui.wizard import Wizard, shown, until, wizard
 from tui.flow import Flow
 
+pytestmark = pytest.mark.long(220)
+
 KEYS = (
     *(
         "down",

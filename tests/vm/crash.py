@@ -22,6 +22,7 @@ from pathlib import Path
 
 from core.errors import SalvageError
 
+from . import usermode
 from .build import build as build_image
 from .machine import Machine, accelerator
 from .qemu import Setup
@@ -298,7 +299,7 @@ def main() -> int:
         base = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crash-")))
         judge = None
         if not asked.without_postgresql:
-            setup = Setup(Path(__file__).parents[2], base, udev=False)
+            setup = Setup(Path(__file__).parents[2], base, udev=False, accelerator=usermode.preferred())
             judge = Judge(stack.enter_context(Machine(image, setup)), base)
         for seed in range(asked.first, asked.first + asked.runs):
             folder = base / str(seed)

@@ -23,6 +23,8 @@ from .build import Image, ImageMissing, build
 from .machine import Machine
 from .qemu import Setup
 
+pytestmark = pytest.mark.long(60)
+
 CHECKOUT = Path(__file__).parents[2]
 PROGRAM = "/checkout/tests/vm/salvage --state-dir /tmp/state --format raw"
 LEFT = "dmsetup ls; losetup --list --noheadings; ls /tmp/state/sessions"

@@ -13,7 +13,7 @@ from .machine import accelerator
 from .victim import machine
 from .victim.machine import Victim
 
-pytestmark = needs_root
+pytestmark = [needs_root, pytest.mark.long(120)]
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,8 @@ from .build import Image, ImageMissing, build
 from .machine import Machine, Result
 from .qemu import Setup
 
+pytestmark = pytest.mark.long(100)
+
 CHECKOUT = Path(__file__).parents[2]
 PROGRAM = "/checkout/tests/vm/salvage --state-dir /tmp/state"
 LEFT = "losetup --list --noheadings; grep -c fuse /proc/mounts; ls /tmp/state/sessions"

@@ -12,6 +12,8 @@ from .build import Image, ImageMissing, build
 from .machine import Machine, MachineFailed, Result
 from .qemu import Setup
 
+pytestmark = pytest.mark.long(120)
+
 CHECKOUT = Path(__file__).parents[2]
 PROGRAM = "/checkout/tests/vm/salvage --state-dir /tmp/state"
 LEFT = "dmsetup ls; losetup --list --noheadings; grep -c fuse /proc/mounts; cat /proc/mdstat | grep ^md"

@@ -18,6 +18,8 @@ from .machine import Machine
 from .opening import LEFT
 from .qemu import Setup
 
+pytestmark = pytest.mark.long(170)
+
 CHECKOUT = Path(__file__).parents[2]
 PROGRAM = "/checkout/tests/vm/salvage --state-dir /tmp/state"
 PASSPHRASE = "open sesame"

@@ -11,6 +11,8 @@ from .build import Image, ImageMissing, build
 from .machine import Machine, MachineFailed
 from .qemu import Setup
 
+pytestmark = pytest.mark.long(60)
+
 CHECKOUT = Path(__file__).parents[2]
 MIB = 1 << 20
 

@@ -15,6 +15,8 @@ from .build import Image, ImageMissing, build
 from .machine import Machine
 from .qemu import Setup
 
+pytestmark = pytest.mark.long(120)
+
 CHECKOUT = Path(__file__).parents[2]
 PROGRAM = "/checkout/tests/vm/salvage --state-dir /tmp/state"
 LEFT = "dmsetup ls; losetup --list --noheadings; grep -c fuse /proc/mounts; ls /tmp/state/sessions"

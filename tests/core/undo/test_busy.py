@@ -25,7 +25,7 @@ from core.undo.stack import Release, Stack
 from core.undo.state import StateFolder
 from tests.conftest import Guard, needs_root
 
-pytestmark = needs_root
+pytestmark = [needs_root, pytest.mark.long(60)]
 
 
 class Up:
