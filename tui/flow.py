@@ -215,9 +215,10 @@ class Flow:
 
     def do_open(self, volume: Volume, way: Way, *, state: State = State.LEFT, subvolume: str = "") -> Volume:
         """Mount the volume where only this program sees it."""
-        self.road().open(volume.id, way=way, state=state, subvolume=subvolume)
-        self.volume, self.opened = volume, (way, state, subvolume)
-        return volume
+        road = self.road()
+        road.open(volume.id, way=way, state=state, subvolume=subvolume)
+        self.volume, self.opened = road.volume or volume, (way, state, subvolume)
+        return self.volume
 
     def do_check(self, volume: Volume, state: State) -> Examined:
         """Check the volume as it lies on the disk; in another state, also which files differ."""

@@ -2,6 +2,7 @@
 
 from core.errors import SalvageError
 from core.i18n import _
+from core.text import safe
 from core.volumes.filesystems import known
 from core.volumes.model import Inspection, Volume
 from core.volumes.searched import Searched
@@ -24,6 +25,13 @@ def hindrance(volume: Volume, inspection: Inspection) -> str:
     except SalvageError as error:
         return f"{error.what} {error.meaning}"
     return ""
+
+
+def content(volume: Volume) -> str:
+    """What it holds, as a sentence names it."""
+    if volume.content:
+        return safe(volume.content)
+    return _("seen when it is opened") if volume.seen_when_opened else _("nothing that is known")
 
 
 def in_short(volume: Volume, inspection: Inspection) -> str:

@@ -1,6 +1,7 @@
 """From a volume to its files, or to a verdict on them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,7 +107,7 @@ class Opening(Looking):
                 device = mounting.attached(self.stack, view, volume, way, self.folder, tie=self._tied)
                 if state is not State.LEFT:
                     self._readying(volume, self.folder / "tree", state)(device)
-                return checkers.check(self.runner, volume, device.path, state)
+                return replace(checkers.check(self.runner, volume, device.path, state), volume=volume)
         finally:
             self._release_to(self._base_mark)
 

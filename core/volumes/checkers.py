@@ -104,6 +104,8 @@ class Checked:
     sentence: str
     program: str = ""
     said: tuple[str, ...] = ()
+    volume: Volume | None = None
+    """What was checked, with what was seen of it when it was put up."""
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -1,14 +1,18 @@
 """Logical and encrypted volumes in the wizard: they stand below their partition; it asks for passphrases."""
 
+import errno
 import subprocess
 from pathlib import Path
+from typing import NoReturn
 
+import pytest
 from textual.widgets import Input
 
 from tests.conftest import Guard, needs_root
 from tests.core.volumes.layer_disks import Run, luks_disk, lvm_disk, two_disks
 from tests.tui.wizard import choose, on, reads, shown, until, wizard
 from tui.screens.ask import AskPath
+from tui.screens.check import CheckScreen
 from tui.screens.files import FilesScreen
 from tui.screens.partitions import PartitionsScreen
 from tui.screens.passphrase import AskPassphrase
@@ -114,3 +118,36 @@ async def test_a_disk_that_cannot_be_added_leaves_the_first_one_open(tmp_path: P
         await pilot.press("escape")
         await on(pilot, PartitionsScreen)
         assert "vg/root" in shown(pilot) and "Press a to name it" in reads(pilot, "#offer")
+
+
+async def test_what_is_seen_when_it_is_opened_is_told_then(
+    tmp_path: Path, guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state folder takes no copy of its ends, so nobody knows before what the volume contains."""
+
+    def full(_path: Path) -> NoReturn:
+        raise OSError(errno.ENOSPC, "")
+
+    monkeypatch.setattr("core.volumes.space._new_file", full)
+    pieces = [Run(0, 14, 4), Run(0, 20, 4)]
+    disk = lvm_disk(tmp_path / "disk.raw", {"root": [Run(0, 2, 10)], "home": pieces}, [26])
+    guard.watch(disk)
+    async with wizard(tmp_path / "state", disk) as pilot:
+        await on(pilot, ProtectScreen)
+        await choose(pilot, "read")
+        await on(pilot, PartitionsScreen)
+        pilot.app.screen.query_one(VolumeTable).go_to("vg/home")
+        await pilot.press("enter")
+        await on(pilot, VolumeScreen)
+        assert "vg/home: seen when it is opened" in shown(pilot)
+        assert "no journal" not in shown(pilot)
+        await choose(pilot, "loop")
+        await on(pilot, FilesScreen)
+        assert "vg/home (ext4)" in shown(pilot)
+        await pilot.press("escape")
+        await on(pilot, VolumeScreen)
+        await choose(pilot, "check")
+        await on(pilot, CheckScreen)
+        await until(pilot, lambda: "nothing wrong" in shown(pilot))
+        assert "No program repairs it" not in shown(pilot)
+        assert "unmounted in order" in shown(pilot)

@@ -1,7 +1,8 @@
 """What is done with a volume, line by line: its files, a subvolume, its journal, a check, a mount."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from core.checking import Examined
 from core.i18n import _
 from core.text import safe
 from core.volumes.checkers import CHECKERS
@@ -47,14 +48,16 @@ class Opening:
             ("browse", _("Browse and copy files")),
             ("show", _("Mount it for other tools, for reading only")),
             ("write", _("Mount it for other tools; what is written goes to an overlay")),
-            *([("replay", replay)] if self._has_journal() and self.volume.pending else []),
+            *([("replay", replay)] if self._may_replay() else []),
             *([("subvolume", _("A subvolume or snapshot of it"))] if self.volume.content == "btrfs" else []),
             ("check", _("Check whether it is sound")),
         ]
 
-    def _has_journal(self) -> bool:
+    def _may_replay(self) -> bool:
+        if self.volume.seen_when_opened:
+            return True
         system = FILE_SYSTEMS.get(self.volume.content or "")
-        return system is not None and system.replayed is not None
+        return system is not None and system.replayed is not None and self.volume.pending
 
     def _browse(self, state: State, subvolume: str = "") -> bool:
         flow = self.ground.flow
@@ -84,7 +87,7 @@ class Opening:
         return chosen != BACK and self._browse(State.LEFT, chosen.removeprefix("s"))
 
     def _checked(self, state: State) -> bool:
-        """Check it in a state, tell what was found, and ask what next; see `chosen` for the answer."""
+        """Check it in a state, tell what was found, and ask what next."""
         ground = self.ground
         told = {
             State.LEFT: _("Checking, without writing to the disk."),
@@ -92,6 +95,13 @@ class Opening:
             State.REPAIRED: _("Repairing it in an overlay, and comparing."),
         }[state]
         examined = ground.work(told, ground.flow.do_check, self.volume, state)
+        if self.volume.seen_when_opened and examined.checked.volume:
+            return replace(self, volume=examined.checked.volume)._told(examined, state)
+        return self._told(examined, state)
+
+    def _told(self, examined: Examined, state: State) -> bool:
+        """What a check found; ask what next, see `chosen` for the answer."""
+        ground = self.ground
         ground.talk.say(examined.checked.sentence)
         if examined.differences:
             ground.talk.say(examined.differences.summary())
@@ -107,7 +117,7 @@ class Opening:
             ),
             *(
                 [("replay", _("Carry out its journal in an overlay, and see which files differ"))]
-                if self._has_journal() and self.volume.pending
+                if self._may_replay()
                 else []
             ),
             *(

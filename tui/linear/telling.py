@@ -11,7 +11,7 @@ from core.text import date, duration, grouped, safe, size
 from core.volumes.model import Inspection, Volume
 from core.volumes.subvolumes import TOP, Subvolume
 from tui.machines import holders_told
-from tui.openable import hindrance, in_short
+from tui.openable import content, hindrance, in_short
 
 
 def disk_told(found: Found) -> str:
@@ -28,8 +28,8 @@ def holders(who: Sequence[Holder]) -> list[str]:
 
 def volume_told(volume: Volume, inspection: Inspection) -> str:
     """A volume, with what is wrong with it, and whether it can be opened."""
-    content = _("locked") if volume.locked else volume.content or _("nothing that is known")
-    parts = [volume.title, safe(content), size(volume.size), safe(volume.label or "")]
+    holds = _("locked") if volume.locked else content(volume)
+    parts = [volume.title, holds, size(volume.size), safe(volume.label or "")]
     if volume.kind == "partition" and volume.partition:
         parts.append(_("starts at {offset} bytes").format(offset=volume.offset))
     if volume.content and hindrance(volume, inspection):

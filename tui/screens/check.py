@@ -16,6 +16,7 @@ from core.volumes.checkers import CHECKERS, Verdict
 from core.volumes.filesystems import FILE_SYSTEMS
 from core.volumes.model import Volume
 from core.volumes.state import State
+from tui.openable import content
 from tui.plain import plain
 from tui.screens.menu import Choice, Menu
 from tui.screens.sight import SightFrame
@@ -41,7 +42,7 @@ class CheckScreen(SightFrame):
     def body(self) -> ComposeResult:
         told = _("Is {volume} sound? ({content})")
         yield Static(
-            plain(told.format(volume=self.volume.title, content=self.volume.content)),
+            plain(told.format(volume=self.volume.title, content=content(self.volume))),
             classes="question",
         )
         with Facts(id="verdict"):
@@ -88,6 +89,8 @@ class CheckScreen(SightFrame):
 
         def ended(examined: Examined) -> None:
             self._examined, self._state = examined, state
+            if self.volume.seen_when_opened:
+                self.volume = examined.checked.volume or self.volume
             self._show()
 
         self.work(told, lambda: self.flow.do_check(self.volume, state), ended, self._failed)

@@ -23,7 +23,7 @@ from core.tables.notes import told
 from core.text import duration, grouped, safe, size
 from core.volumes.model import Inspection, Volume
 from core.volumes.searched import Searched
-from tui.openable import hindrance, in_short, openable
+from tui.openable import content, hindrance, in_short, openable
 from tui.plain import plain
 from tui.screens.ask import AskPath
 from tui.screens.confirm import ConfirmScreen
@@ -205,7 +205,9 @@ class PartitionsScreen(Frame):
     def _searched(self, wanted: Candidate | None) -> None:
         """Show what was found; go on to what was chosen while the search went on."""
         inspection = self.inspection
-        if not openable(inspection) or all(one.content is None for one in openable(inspection)):
+        if not openable(inspection) or all(
+            one.content is None and not one.seen_when_opened for one in openable(inspection)
+        ):
             told = _("The search found nothing that could be opened. The disk was only read.")
             if isinstance(inspection, Searched) and not inspection.found.complete:
                 told = _("The search was stopped before it found anything. The disk was only read.")
@@ -312,9 +314,8 @@ def _about(row: VolumeRow, inspection: Inspection) -> Content:
     if volume.locked:
         told = _("Enter asks for the passphrase of {volume}, {size}.")
         return plain(told.format(volume=volume.title, size=size(volume.size)))
-    unknown = _("seen when it is opened") if volume.seen_when_opened else ""
     told = _("Enter opens {volume}: {content}, {size}").format(
-        volume=volume.title, content=safe(volume.content or unknown), size=size(volume.size)
+        volume=volume.title, content=content(volume), size=size(volume.size)
     )
     if isinstance(inspection, Searched):
         aside = [one.reason for one in inspection.aside if one.volume is volume]

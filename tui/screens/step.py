@@ -18,6 +18,7 @@ from core.operator import Operator
 from core.session import Session
 from tui import coaching
 from tui.flow import Flow, Protection
+from tui.openable import content
 from tui.plain import plain
 from tui.screens.dialog import EVERYWHERE, Dialog, TooSmall, concerns
 from tui.screens.lessons import LESSONS
@@ -201,7 +202,7 @@ class Frame(Screen[None]):
         if flow.inspection and self.step > 1:
             chosen[1] = _("overlay") if flow.protection is Protection.OVERLAY else _("read only")
         if flow.volume and self.step > 3:
-            chosen[2] = f"{flow.volume.title} ({flow.volume.content})"
+            chosen[2] = f"{flow.volume.title} ({content(flow.volume)})"
         if flow.target and self.step > 4:
             chosen[5] = _("to {path}").format(path=flow.target.word)
         return chosen

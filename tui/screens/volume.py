@@ -10,13 +10,14 @@ from textual.widgets import OptionList, Static
 from core.errors import Refused, SalvageError
 from core.i18n import _
 from core.session import Session
-from core.text import safe, size
+from core.text import size
 from core.volumes import kpartx, nbd
 from core.volumes.filesystems import FILE_SYSTEMS
 from core.volumes.model import Volume
 from core.volumes.mounting import Way
 from core.volumes.state import State
 from tui.flow import Protection
+from tui.openable import content
 from tui.plain import plain
 from tui.screens.check import CheckScreen
 from tui.screens.files import FilesScreen
@@ -44,7 +45,7 @@ class VolumeScreen(SightFrame):
             told = _("{title}: {content}, {size}, put together first")
         told = told.format(
             title=volume.title[:1].upper() + volume.title[1:],
-            content=safe(volume.content or _("seen when it is opened")),
+            content=content(volume),
             size=size(volume.size),
             offset=volume.offset,
         )
@@ -128,6 +129,8 @@ class VolumeScreen(SightFrame):
 
     def _no_journal(self) -> str:
         """Why there is no journal to carry out; empty when there is one."""
+        if self.volume.seen_when_opened:
+            return ""
         system = FILE_SYSTEMS.get(self.volume.content or "")
         if system is None or system.replayed is None:
             return _("It has no journal that this host could carry out.")
