@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from core.errors import ToolMissing
 from core.volumes.checkers import CHECKERS
 from core.volumes.filesystems import FILE_SYSTEMS
 
+from . import usermode
 from .build import Image, ImageMissing, build
 from .machine import Machine, Result
 from .qemu import Setup
@@ -52,12 +54,32 @@ def image() -> Image:
         pytest.skip(error.paragraph())
 
 
+@contextmanager
+def booted(image: Image, accelerator: str, more: str = "") -> Iterator[Machine]:
+    with Machine(image, Setup(CHECKOUT, accelerator=accelerator)) as one:
+        modules = "loop fuse xfs btrfs vfat udf isofs squashfs erofs f2fs nls_utf8 nls_ascii nls_cp437"
+        assert one.run(f"modprobe -a {modules} {more}; cd /tmp; {TREE}").status == 0
+        yield one
+
+
 @pytest.fixture(scope="module")
-def machine(image: Image) -> Iterator[Machine]:
-    with Machine(image, Setup(CHECKOUT)) as booted:
-        modules = "loop fuse xfs btrfs vfat exfat udf isofs squashfs erofs f2fs nls_utf8 nls_ascii nls_cp437"
-        assert booted.run(f"modprobe -a {modules}; cd /tmp; {TREE}").status == 0
-        yield booted
+def quick(image: Image) -> Iterator[Machine]:
+    with booted(image, usermode.preferred()) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def emulated(image: Image) -> Iterator[Machine]:
+    """For what the kernel of the quick one does not know."""
+    with booted(image, "", "exfat") as one:
+        yield one
+
+
+@pytest.fixture
+def machine(request: pytest.FixtureRequest) -> Machine:
+    content = request.node.callspec.params["content"] if hasattr(request.node, "callspec") else ""
+    machine: Machine = request.getfixturevalue("emulated" if content == "exfat" else "quick")
+    return machine
 
 
 def done(machine: Machine, line: str) -> Result:
