@@ -85,7 +85,7 @@ class ByteCopy:
         self._skip = GRAIN
         self._skip_to = 0
         self._holes: list[tuple[int, int]] = []
-        self._samples: dict[int, bytes] = {}
+        self._samples: dict[int, tuple[bytes, int]] = {}
 
     def go_on_from(self, reached: int, state: Hash) -> None:
         """Take over what an earlier run copied."""
@@ -132,7 +132,7 @@ class ByteCopy:
         elif piece.result is False:
             raise differs(self._source.path)
         elif isinstance(piece.result, bytes):
-            self._samples[piece.offset] = piece.result
+            self._samples[piece.offset] = piece.result, min(GRAIN, piece.count)
         self.reached, self.state = piece.end, piece.state
         self._meter.errors = len(self.areas)
         self._meter.add(piece.count)
@@ -146,8 +146,7 @@ class ByteCopy:
 
     def _check_samples(self) -> None:
         back = Buffer(GRAIN)
-        for offset, digest in self._samples.items():
-            count = min(GRAIN, self._source.size - offset)
+        for offset, (digest, count) in self._samples.items():
             self._medium.get(back, offset, count)
             if hashlib.sha256(back.view[:count]).digest() != digest:
                 raise differs(self._source.path)

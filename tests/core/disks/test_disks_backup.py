@@ -52,6 +52,19 @@ def test_one_file_lands_at_the_target_with_mode_times_and_holes(disk: Disk, tmp_
     assert (shown["files"], shown["bytes"], shown["unreadable"]) == (1, 1 << 26, [])
 
 
+@pytest.mark.parametrize("behind", [4096, 8192, 1 << 20])
+def test_a_sector_before_a_hole_is_copied(tmp_path: Path, behind: int) -> None:
+    """As a partition table lies before its first partition: less than what is read back as a sample."""
+    disk = tmp_path / "disk.raw"
+    with open(disk, "wb") as file:
+        file.write(os.urandom(512))
+        file.truncate(3 << 20)
+        file.seek(behind + (1 << 20))
+        file.write(os.urandom(4096))
+    assert _backup(opened(disk), tmp_path / "copy.raw").whole
+    assert _digest(tmp_path / "copy.raw") == _digest(disk)
+
+
 def test_it_lands_inside_a_folder_under_its_own_name(disk: Disk, tmp_path: Path) -> None:
     (tmp_path / "to").mkdir()
     assert _backup(disk, tmp_path / "to").paths == (tmp_path / "to" / "disk.raw",)
