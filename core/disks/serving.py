@@ -1,6 +1,7 @@
-"""A daemon of this program's own: serves a disk that QEMU does not read over a Unix socket, read-only.
+"""A daemon of this program's own: serves a disk that QEMU does not read over a Unix socket.
 
-It speaks as much of the NBD protocol as QEMU's client asks of it: fixed newstyle handshake, simple replies.
+Read-only, but for an array that lies on an overlay. It speaks as much of the NBD protocol as QEMU's client
+asks of it: fixed newstyle handshake, simple replies.
 Facts from the NBD project's doc/proto.md; numbers are big-endian.
 """
 
@@ -13,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from core.disks.cow import CowReader
 from core.disks.header import Source
@@ -27,13 +28,13 @@ _FIXED_NEWSTYLE, _NO_ZEROES = 1, 2
 _EXPORT_NAME, _ABORT, _INFO, _GO = 1, 2, 6, 7
 _REPLY = 0x3E889045565A9
 _ACK, _TOLD, _UNSUPPORTED = 1, 3, (1 << 31) + 1
-_FLAGS = 1 | 2 | 1 << 8
-"""Has flags, is read-only, may be opened more than once."""
+_FLAGS, _READ_ONLY, _SEND_FLUSH = 1 | 1 << 8, 1 << 1, 1 << 2
+"""Has flags, and what is written by one connection is seen by all."""
 _REQUEST, _SIMPLE = 0x25609513, 0x67446698
-_READ, _DISCONNECT, _FLUSH = 0, 2, 3
-_EPERM, _EIO, _EINVAL = 1, 5, 22
+_READ, _WRITE, _DISCONNECT, _FLUSH = 0, 1, 2, 3
+_EPERM, _EIO, _EINVAL, _ENOSPC = 1, 5, 22, 28
 _LONGEST = 32 << 20
-"""Bytes of one read: what a client may ask for without having asked first."""
+"""Bytes of one read or write: what a client may ask for without having asked first."""
 _MOST_OPTION = 4096
 READERS: dict[str, Callable[[Source], Reader]] = {
     "cow": CowReader,
@@ -56,6 +57,19 @@ class Disk(Protocol):
         ...
 
 
+@runtime_checkable
+class WritableDisk(Disk, Protocol):
+    """What is served for writing too."""
+
+    def write(self, start: int, data: bytes) -> None:
+        """Write all of the data; raises OSError where that fails."""
+        ...
+
+    def flush(self) -> None:
+        """Bring all that was written to the medium; raises OSError where that fails."""
+        ...
+
+
 class _Over(Exception):
     """The client is gone or said good-bye."""
 
@@ -66,6 +80,7 @@ class Client:
     def __init__(self, peer: socket.socket, disk: Disk) -> None:
         self._peer = peer
         self._disk = disk
+        self._target = disk if isinstance(disk, WritableDisk) else None
 
     def serve(self) -> None:
         """Answer until the client goes."""
@@ -78,18 +93,25 @@ class Client:
             return
 
     def _take(self, count: int) -> bytes:
-        found = b""
-        while len(found) < count:
-            piece = self._peer.recv(count - len(found))
-            if not piece:
+        found, done = bytearray(count), 0
+        while done < count:
+            more = self._peer.recv_into(memoryview(found)[done:])
+            if not more:
                 raise _Over
-            found += piece
-        return found
+            done += more
+        return bytes(found)
+
+    def _put(self, head: bytes, data: bytes | bytearray) -> None:
+        sent = self._peer.sendmsg([head, data])
+        if sent < len(head) + len(data):
+            self._peer.sendall(head[sent:])
+            self._peer.sendall(memoryview(data)[max(0, sent - len(head)) :])
 
     def _greet(self) -> None:
         self._peer.sendall(_MAGIC + _OPTION + struct.pack(">H", _FIXED_NEWSTYLE | _NO_ZEROES))
         (flags,) = struct.unpack(">I", self._take(4))
-        facts = struct.pack(">QH", self._disk.size, _FLAGS)
+        can = _SEND_FLUSH if self._target else _READ_ONLY
+        facts = struct.pack(">QH", self._disk.size, _FLAGS | can)
         while True:
             magic, option, length = struct.unpack(">8sII", self._take(16))
             if magic != _OPTION or length > _MOST_OPTION:
@@ -116,22 +138,30 @@ class Client:
         magic, _flags, kind, cookie, start, length = struct.unpack(">IHHQQI", self._take(28))
         if magic != _REQUEST or kind == _DISCONNECT:
             raise _Over
-        data, error = b"", 0
-        if kind == _READ:
-            data, error = self._read(start, length)
-        elif kind != _FLUSH:
-            error = _EPERM
-            if kind == 1:
-                raise _Over  # a write brings its data along: nobody who was told the flags sends one
-        self._peer.sendall(struct.pack(">IIQ", _SIMPLE, error, cookie) + data)
+        data, error = self._done(kind, start, length)
+        self._put(struct.pack(">IIQ", _SIMPLE, error, cookie), data)
 
-    def _read(self, start: int, length: int) -> tuple[bytes, int]:
-        if length > _LONGEST or start + length > self._disk.size:
-            return b"", _EINVAL
+    def _done(self, kind: int, start: int, length: int) -> tuple[bytes | bytearray, int]:
+        """What a request gives: data, and a number of an error or 0."""
+        if kind == _WRITE and length > _LONGEST:
+            raise _Over  # nothing tells where the next request begins but all of its data
+        given = self._take(length) if kind == _WRITE else b""
         try:
-            return bytes(self._disk.read(start, start + length)), 0
+            if kind == _READ:
+                if length > _LONGEST or start + length > self._disk.size:
+                    return b"", _EINVAL
+                return self._disk.read(start, start + length), 0
+            if kind == _WRITE and self._target:
+                if start + length > self._disk.size:
+                    return b"", _ENOSPC
+                self._target.write(start, given)
+            elif kind != _FLUSH:
+                return b"", _EPERM
+            elif self._target:
+                self._target.flush()
         except OSError:
             return b"", _EIO
+        return b"", 0
 
 
 def opened(description: str) -> Disk:
