@@ -15,7 +15,7 @@ from core.undo.stack import Stack
 
 NODE = "disk"
 # glibc gives every request of the daemon a mapping of its own otherwise, and its system time doubles
-_MALLOC = (("MALLOC_MMAP_THRESHOLD_", "67108864"), ("MALLOC_TRIM_THRESHOLD_", "268435456"))
+MALLOC = (("MALLOC_MMAP_THRESHOLD_", "67108864"), ("MALLOC_TRIM_THRESHOLD_", "268435456"))
 
 
 def export(
@@ -60,7 +60,7 @@ def export(
         effect=_("a daemon that serves one file"),
         captures="EXPORT",
         background=True,
-        environment=(*_MALLOC, *environment),
+        environment=(*MALLOC, *environment),
         limits=None,
         on_network=on_network,
     )

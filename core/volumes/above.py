@@ -16,8 +16,8 @@ from core.volumes.lvm.runs import Places
 from core.volumes.lvm.volumes import logical_volumes
 from core.volumes.md import superblock as md
 from core.volumes.md.arrays import arrays
+from core.volumes.md.contents import Contents as ArrayBytes
 from core.volumes.md.model import Array
-from core.volumes.md.model import Contents as ArrayBytes
 from core.volumes.model import Pieces, Problems, Volume
 from core.volumes.space import Space
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.command import Command
+from core.disks.export import MALLOC
 from core.disks.view import View
 from core.i18n import _
 from core.undo.daemons import serve, tied
@@ -93,12 +94,14 @@ def export(
     tie: bool,
     secrets: Sequence[str] = (),
     pass_fds: tuple[int, ...] = (),
+    writable: bool = False,
 ) -> View:
-    """Show a node of QEMU as the file `path`, which is there."""
+    """Show a node of QEMU as the file `path`, which is there; `writable` only over an overlay."""
+    switch = "on" if writable else "off"
     place = str(path).replace(",", ",,")
     argv = (
         *("qemu-storage-daemon", *secrets, "--blockdev", json.dumps(node), "--export"),
-        f"type=fuse,id=view,node-name=volume,mountpoint={place},writable=off",
+        f"type=fuse,id=view,node-name=volume,mountpoint={place},writable={switch}",
     )
     command = Command(
         tied(argv, tie),
@@ -106,6 +109,7 @@ def export(
         effect=_("a daemon that serves one file"),
         captures="VOLUME",
         background=True,
+        environment=MALLOC,
         limits=None,
     )
     serve(
@@ -119,4 +123,4 @@ def export(
         ends_with="kill",
         pass_fds=pass_fds,
     )
-    return View(Path(os.path.abspath(path)), size, writable=False, on=(str(path),))
+    return View(Path(os.path.abspath(path)), size, writable, on=(str(path),))

@@ -24,7 +24,7 @@ from core.volumes.luks.windows import open_bitlocker
 from core.volumes.lvm.mapping import Mapper
 from core.volumes.lvm.runs import Places
 from core.volumes.md import reckoned
-from core.volumes.md.mapping import is_reckoned, put_together
+from core.volumes.md.mapping import put_together
 from core.volumes.md.model import Array
 from core.volumes.model import Encrypted, Pieces, Volume, with_content
 from core.volumes.readable import Nothing, Readable, Window
@@ -138,7 +138,7 @@ class Layers:
     def _array(self, volume: Volume, array: Array, below: Base) -> Base:
         if array.hindrance:
             raise SalvageError(array.hindrance, _("The disk is untouched."))
-        if is_reckoned(array) or (array.lost and tables.problem()):
+        if array.parity:
             view, title = below.view, volume.title
             shown_as = reckoned.show(self.stack, view, array, below.begin, self.folder, title, tie=self.tie)
             return Base(shown_as)

@@ -1,10 +1,12 @@
 """Where RAID puts the chunks of its data, for LVM and md alike; the names are those of dm-raid.
 
-Sources: the kernel's drivers/md/raid5.c (raid5_compute_sector), drivers/md/raid10.c (__raid10_find_phys).
+Sources: the kernel's drivers/md/raid5.c (raid5_compute_sector, raid6_idx_to_slot) and drivers/md/raid10.c
+(__raid10_find_phys).
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 PARITY = {
     "raid4": 1,
@@ -13,6 +15,8 @@ PARITY = {
     **dict.fromkeys(("raid6_ls", "raid6_la", "raid6_rs", "raid6_ra"), 2),
 }
 """Kinds with parity, and how many chunks of parity a row has. The last four are md's own, not dm-raid's."""
+_BY_LEG = frozenset({"raid6_zr", "raid6_nr", "raid6_nc"})
+"""Kinds of RAID6 (those of DDF) whose second parity counts legs; all others count data from behind it on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +64,35 @@ def _leg(kind: str, row: int, data: int, legs: int) -> int:
     return data + 2 * (data >= parity)
 
 
-def second_parity(kind: str, row: int, legs: int) -> int | None:
-    """The leg with the second parity of a row; None for a kind with one parity or none."""
-    if PARITY.get(kind) != 2:
-        return None
-    data = {_leg(kind, row, one, legs) for one in range(legs - 2)}
-    first, other = sorted(set(range(legs)) - data)
-    beside = other == first + 1
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The legs of a row. `data` has the exponent that each has in the second parity, in the order of data."""
+
+    data: dict[int, int]
+    first: int
+    """The leg with the first parity: exclusive or of all data."""
+    second: int | None
+    """The leg with the second parity, where there is one."""
+
+
+def row_of(kind: str, row: int, legs: int) -> Row:
+    """The legs of row number `row`; KeyError for a kind that has no parity."""
+    return _row(kind, row % legs, legs)
+
+
+@cache
+def _row(kind: str, row: int, legs: int) -> Row:
+    data = [_leg(kind, row, one, legs) for one in range(legs - PARITY[kind])]
+    left = sorted(set(range(legs)) - set(data))
+    if PARITY[kind] == 1:
+        return Row(dict.fromkeys(data, 0), left[0], None)
+    low, high = left
     # the second one stands behind the first and goes round to the start; only in raid6_nc before it
-    behind = other if beside else first
-    return behind if kind != "raid6_nc" else first + other - behind
+    first, second = (low, high) if (high == low + 1) != (kind == "raid6_nc") else (high, low)
+    if kind in _BY_LEG:
+        return Row({leg: leg for leg in data}, first, second)
+    behind = [(second + 1 + at) % legs for at in range(legs)]
+    return Row({leg: at for at, leg in enumerate(leg for leg in behind if leg in data)}, first, second)
 
 
 def copies_place(copies: Copies, chunk: int, legs: int) -> Iterator[tuple[int, int]]:

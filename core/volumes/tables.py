@@ -74,8 +74,6 @@ class Raid:
     chunk: int
     legs: tuple[Shown | None, ...]
     size: int
-    turned: int = 0
-    """Rows by which the turn of its parity is shifted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +130,7 @@ class Maker:
         the parity. See the kernel's Documentation/admin-guide/device-mapper/dm-raid.rst.
         """
         count, chunk = len(form.legs), form.chunk
-        rows = -(-MARGIN // (chunk * count)) * count + form.turned % count
+        rows = -(-MARGIN // (chunk * count)) * count
         margin, begin = rows * chunk, rows * (count - PARITY[form.kind]) * chunk
         devices = ["-" if leg is None else self._leg(leg, margin) for leg in form.legs]
         # dm-raid takes nosync for all but RAID6, and starts in sync without it too

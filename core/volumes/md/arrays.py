@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from core.i18n import _
 from core.tables.content import Content
-from core.volumes.md.model import Array, Contents, whole_chunks
+from core.volumes.md.contents import Contents
+from core.volumes.md.model import Array, whole_chunks
 from core.volumes.md.superblock import Member, read_member
 from core.volumes.model import Problems, Volume, of_bytes, of_layer
 from core.volumes.raid import PARITY

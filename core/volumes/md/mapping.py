@@ -1,11 +1,8 @@
-"""An array put together by the kernel's device mapper, from tables that this program writes.
+"""An array without parity, put together by the kernel's device mapper, from tables that this program writes.
 
 md itself is not asked: a member that the host sees is assembled by its udev rules, and an assembled array
-shows what lies in it to everybody. dm-raid is the same code without superblocks, and neither resynchronises
-nor writes; see `core.volumes.tables`. Its names for md's layouts are those of drivers/md/dm-raid.c.
+shows what lies in it to everybody. See `core.volumes.tables`; those with parity go by `reckoned`.
 """
-
-from dataclasses import replace
 
 from core.disks.view import View
 from core.errors import Refused
@@ -15,20 +12,10 @@ from core.undo.stack import Stack
 from core.volumes.kpartx import ASSEMBLED
 from core.volumes.loop import attach_bytes
 from core.volumes.md.model import Array, whole_chunks
-from core.volumes.tables import MARGIN, Line, Maker, Raid, Shown, hidden, sectors
+from core.volumes.tables import MARGIN, Line, Maker, Shown, hidden, sectors
 
 _LEAD = 4096
 """Bytes before a member's data that are attached with them: what begins there is no signature."""
-_TURNED = {"raid6_ls": ("raid6_nc", -1), "raid6_la": ("raid6_nr", -1), "raid6_ra": ("raid6_zr", 0)}
-"""md's kinds of RAID6 that have their data where one of dm-raid's has them some rows later.
-
-The two parities are not where those have them, so this holds only as long as nothing has to be reckoned.
-"""
-
-
-def is_reckoned(array: Array) -> bool:
-    """Whether something is lost that only a program of ours reckons: dm-raid does not know its parity."""
-    return array.lost and array.parity in _TURNED
 
 
 def put_together(
@@ -58,10 +45,6 @@ def put_together(
     why = _("Put the array {name} together, without resynchronising it.").format(name=safe(array.name))
     maker = Maker(stack, "md", session, why, view.writable)
     order = [legs.get(at) for at in range(len(array.members))]
-    if array.parity:
-        kind, turned = _TURNED.get(array.parity, (array.parity, 0))
-        used = [one and replace(one, size=one.size // array.chunk * array.chunk) for one in order]
-        return maker.raid(Raid(kind, array.chunk, tuple(used), array.size, turned))
     if array.level == 10:
         lines = maker.copies(array.copies, array.chunk, order, array.size)
     else:

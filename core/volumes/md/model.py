@@ -7,10 +7,8 @@ from core.errors import SalvageError
 from core.i18n import _
 from core.text import safe
 from core.volumes.md.superblock import Member
-from core.volumes.raid import PARITY, Copies, copies_place, parity_place, second_parity
-from core.volumes.readable import Readable
+from core.volumes.raid import PARITY, Copies, copies_place, parity_place
 
-_PIECE = 4 << 20
 _PARITY_KINDS = {
     4: {0: "raid5_n"},
     5: {0: "raid5_la", 1: "raid5_ra", 2: "raid5_ls", 3: "raid5_rs", 4: "raid4", 5: "raid5_n"},
@@ -176,49 +174,3 @@ class Array:
 def whole_chunks(size: int, chunk: int) -> int:
     """Bytes rounded down to whole chunks, where there are chunks."""
     return size // chunk * chunk if chunk else size
-
-
-class Contents:
-    """The bytes of an array, read from what its members lie in; a lost one is reckoned from the parity."""
-
-    def __init__(self, array: Array, source: Readable) -> None:
-        self._array, self._source = array, source
-
-    def read(self, offset: int, length: int) -> bytes:
-        """At most `length` bytes; fewer where too many members are lost."""
-        parts = []
-        while length > 0 and 0 <= offset < self._array.size:
-            found = self._array.run(offset)
-            if found:
-                leg, at, room = found
-                data = self._of(leg, at, min(room, length, _PIECE))
-            else:
-                data = self._reckoned(offset, length)
-            parts.append(data)
-            if not data:
-                break
-            offset, length = offset + len(data), length - len(data)
-        return b"".join(parts)
-
-    def _of(self, leg: int, at: int, length: int) -> bytes:
-        member = self._array.members[leg]
-        return self._source.read(member.offset + member.data + at, length) if member else b""
-
-    def _reckoned(self, offset: int, length: int) -> bytes:
-        """Bytes of a lost leg: all others of the row, exclusive or; the second parity does not count."""
-        array = self._array
-        if not array.parity:
-            return b""
-        chunk, rest = divmod(offset, array.chunk)
-        lost, row = parity_place(array.parity, chunk, len(array.members))
-        beside = second_parity(array.parity, row, len(array.members))
-        length = min(length, array.chunk - rest)
-        total = 0
-        for leg in range(len(array.members)):
-            if leg in (lost, beside):
-                continue
-            data = self._of(leg, row * array.chunk + rest, length)
-            if len(data) < length:
-                return b""
-            total ^= int.from_bytes(data, "little")
-        return total.to_bytes(length, "little")
