@@ -13,6 +13,7 @@ from unittest.mock import patch
 from core.disks.model import Disk
 from core.session import Session
 from tests.conftest import Guard
+from tests.core.volumes.array_disks import array_disk
 from tests.core.volumes.layer_disks import Run, luks_disk, lvm_disk
 
 SIZE = 6 << 20
@@ -97,7 +98,7 @@ class Place:
         """Take down what `make_disks` put up."""
 
     def make_disks(self) -> None:
-        """Raw and qcow2 disks: with one file system, with a volume group, with an encrypted partition."""
+        """Raw and qcow2 disks: with one file system, a volume group, a degraded array, what is encrypted."""
         raw, tree = self.disk("raw"), self.base / "tree"
         (tree / "home").mkdir(parents=True)
         (tree / "home/letter.txt").write_text(SECRET)
@@ -108,6 +109,7 @@ class Place:
         subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-d", tree, raw, blocks], check=True)
         pieces = [Run(0, 5, 3), Run(0, 9, 1)]
         lvm_disk(self.disk("raw", "vg/whole"), {"whole": [Run(0, 0, 4)], "pieces": pieces}, [10])
+        array_disk(self.disk("raw", "md:five"), 5, {1})
         self.passphrase.write_text(SECRET)
         luks_disk(self.disk("raw", "1/luks"), SECRET.rstrip("\n"))
         self.convert_disks()
@@ -135,8 +137,6 @@ class Pipeline:
     volume: str = "disk"
     way: str = ""
     """How partitions get devices: ``kpartx`` or ``nbd``, else as the program chooses."""
-    spared: frozenset[str] = frozenset()
-    """Faults that stop the kernel for good: nothing could go on after them."""
 
     @property
     def name(self) -> str:
@@ -204,5 +204,7 @@ PIPELINES = (
     Pipeline("qcow2", "read-only", "mount", "vg/pieces"),
     Pipeline("raw", "read-only", "mount", "1/luks"),
     Pipeline("qcow2", "read-only", "list", "1/luks"),
+    Pipeline("raw", "read-only", "copy", "md:five"),
+    Pipeline("qcow2", "overlay", "mount", "md:five"),
 )
 """What is in pieces or encrypted goes without the device mapper here; with it, see `classical`."""

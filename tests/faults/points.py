@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 from unittest.mock import patch
 
-from core import loops, runner
-from core.command import Command
+from core import host, loops, runner
+from core.command import SERVING, Command
 from core.files.progress import Meter
 from core.runner import Result, SystemRunner
 from core.undo import journal, stack
 from core.undo.journal import Journal
 
-_DAEMONS = ("qemu-storage-daemon", "qemu-nbd")
+_DAEMONS = ("qemu-storage-daemon", "qemu-nbd", SERVING)
 LINE_BEFORE, LINE_AFTER, PROGRAM, CHANGE, PIECE = "before line", "after line", "program", "change", "piece"
 
 
@@ -42,6 +42,10 @@ class Point:
     """Something is being taken down."""
     export: bool = False
     """The daemon that serves the disk is running."""
+    several: bool = False
+    """One more stands on it."""
+    serving: bool = False
+    """One of these is this program's own."""
     daemon: bool = False
     """The program about to be started is a daemon."""
 
@@ -50,13 +54,15 @@ class Point:
 
 
 _ANYWHERE = ("kill", "SIGTERM", "SIGHUP", "terminal", "export killed", "full disk")
+_ALONE = ("lowest killed", "server killed")
 _STARTED = ("fails", "fails late", "keeps failing", "hangs", "hangs late", "orphaned", "orphaned at once")
-FAULTS = (*_ANYWHERE, "torn line", *_STARTED)
+FAULTS = (*_ANYWHERE, *_ALONE, "torn line", *_STARTED)
 """
 - `kill`: SIGKILL to the program; `orphaned`: the same while a program that it started still works, a daemon
   `at once` when it is started;
 - `SIGTERM`, `SIGHUP`, `terminal`: the other end of the terminal is closed;
-- `export killed`: SIGKILL to the daemon that serves the disk;
+- `export killed`: SIGKILL to the daemon that serves the disk, and to those that stand on it;
+- `lowest killed`: to the first of several alone; `server killed`: to that of this program's own alone;
 - `full disk`: no more room where the journal lies, from here on and also for the undo;
 - `torn line`: SIGKILL when half of the line is written;
 - `fails`: the started program does nothing and fails; `fails late`: it does its work and fails then;
@@ -69,8 +75,13 @@ FAULTS = (*_ANYWHERE, "torn line", *_STARTED)
 def faults_at(point: Point) -> list[str]:
     """The faults that can hit there."""
     if point.kind != PROGRAM:
-        torn = ["torn line"] if point.kind == LINE_BEFORE else []
-        return [fault for fault in _ANYWHERE if fault != "export killed" or point.export] + torn
+        never = {
+            "export killed": not point.export,
+            "lowest killed": not point.several,
+            "server killed": not point.serving,
+            "torn line": point.kind != LINE_BEFORE,
+        }
+        return [fault for fault in (*_ANYWHERE, *_ALONE, "torn line") if not never.get(fault)]
     if point.daemon:
         return ["fails", "hangs", "orphaned at once"]
     again = ["keeps failing"] if point.releasing else []
@@ -128,8 +139,9 @@ class Injector:
             if hits:
                 self.seat.tell("hit")
             return hits
-        export = bool(exports(self.marker))
-        self.points.append(Point(kind, label, nth, self.releasing, export, daemon))
+        up = exports(self.marker)
+        serving = any(SERVING.encode() in words for _pid, words in up)
+        self.points.append(Point(kind, label, nth, self.releasing, bool(up), len(up) > 1, serving, daemon))
         return False
 
     def strike(self) -> None:
@@ -141,9 +153,13 @@ class Injector:
                 os.kill(os.getpid(), signal.Signals[self.fault])
             case "terminal":
                 self.hang_up()
-            case "export killed":
-                for pid in exports(self.marker):
-                    os.kill(pid, signal.SIGKILL)
+            case "export killed" | "lowest killed" | "server killed":
+                up = exports(self.marker)
+                if self.fault == "lowest killed":
+                    up = up[:1]
+                for pid, words in up:
+                    if self.fault != "server killed" or SERVING.encode() in words:
+                        os.kill(pid, signal.SIGKILL)
             case "full disk":
                 self.fill_up()
                 self.full = True
@@ -159,7 +175,7 @@ class Injector:
     def started(self, argv: tuple[str, ...]) -> tuple[str, ...]:
         """What is started in the place of `argv`."""
         tie, words = _tie(argv)
-        label = os.path.basename(words[0])
+        label = SERVING if SERVING in words else os.path.basename(words[0])
         daemon = label in _DAEMONS
         if self.reach(PROGRAM, label, daemon=daemon):
             self.failing = self.fault == "keeps failing"
@@ -197,9 +213,10 @@ _DEAF = 'trap "" TERM; kill -INT "$PPID"; exec -a "$0" tail -f /dev/null -- "$@"
 """A daemon by its command line, which serves nothing and does not hear SIGTERM."""
 
 
-def exports(marker: str) -> list[int]:
-    """The export daemons that a run started."""
-    return [pid for pid, words in ours(marker) if any(one.encode() in words for one in _DAEMONS)]
+def exports(marker: str) -> list[tuple[int, bytes]]:
+    """The daemons that a run started, each with its command line, in the order in which they were started."""
+    found = [one for one in ours(marker) if any(name.encode() in one[1] for name in _DAEMONS)]
+    return sorted(found, key=lambda one: host.started(one[0]) or 0)
 
 
 def ours(marker: str) -> Iterator[tuple[int, bytes]]:

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -73,15 +73,15 @@ class Swept:
         return "\n".join("  ".join(cell.rjust(width) for cell, width in line) for line in lines)
 
 
-def trials(base: Path, ground: Ground) -> list[Trial]:
-    """Every fault that can hit, at every point of every pipeline."""
+def trials(base: Path, ground: Ground, faults: Collection[str] = FAULTS) -> list[Trial]:
+    """Every fault, of these, that can hit, at every point of every pipeline."""
     with Bench(ground.place(base / "points", 0)) as bench:
         return [
             Trial(pipeline, point, fault)
             for pipeline in ground.pipelines
             for point in bench.points(pipeline)
             for fault in faults_at(point)
-            if fault not in pipeline.spared
+            if fault in faults
         ]
 
 
@@ -141,11 +141,18 @@ def _work(place: Place, chosen: Sequence[Trial], told: Connection) -> None:
 
 
 def swept(
-    base: Path, *, sample: bool, workers: int, ground: Ground = HERE, seed: int = 0, quiet: bool = True
+    base: Path,
+    *,
+    sample: bool,
+    workers: int,
+    ground: Ground = HERE,
+    faults: Collection[str] = FAULTS,
+    seed: int = 0,
+    quiet: bool = True,
 ) -> Swept:
     """Sweep all, or a sample that covers every point."""
     began = time.monotonic()
-    every = trials(base, ground)
+    every = trials(base, ground, faults)
     chosen = sampled(every, seed) if sample else every
     outcomes = []
     for outcome in sweep(base, ground.place, chosen, workers):
@@ -162,6 +169,7 @@ def main() -> int:
     parser.add_argument("--sample", action="store_true", help="one fault for each point")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="which one of a point's faults")
     parser.add_argument("--only", default="", metavar="WORD", help="pipelines whose name contains WORD")
+    parser.add_argument("--fault", action="append", choices=FAULTS, help="this fault, not all; several times")
     parser.add_argument("--workers", type=int, default=min(4, os.cpu_count() or 1))
     parser.add_argument("--classical", action="store_true", help="the ways of the test machine, on this host")
     options = parser.parse_args()
@@ -173,6 +181,7 @@ def main() -> int:
             sample=options.sample,
             workers=1 if options.classical else options.workers,
             ground=ground,
+            faults=options.fault or FAULTS,
             seed=options.seed,
             quiet=False,
         )

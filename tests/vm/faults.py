@@ -15,6 +15,7 @@ from pathlib import Path
 
 from core.errors import SalvageError
 from tests.faults.classical import PIPELINES
+from tests.faults.points import FAULTS
 
 from . import usermode
 from .build import Image, build
@@ -54,12 +55,14 @@ def main() -> int:
     parser.add_argument("words", nargs="*", metavar="WORD", help="pipelines whose name contains one of them")
     parser.add_argument("--whole", action="store_true", help="every fault at every point")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="which one of a point's faults")
+    parser.add_argument("--fault", action="append", choices=FAULTS, help="this fault, not all; several times")
     parser.add_argument("--machines", type=int, default=os.cpu_count() or 1, metavar="N", help="at a time")
     asked = parser.parse_args()
     chosen = [
         one.name for one in PIPELINES if not asked.words or any(word in one.name for word in asked.words)
     ]
     options = [] if asked.whole else ["--sample", "--seed", str(asked.seed)]
+    options += [word for fault in asked.fault or () for word in ("--fault", fault)]
     faults = left = 0
     good = True
     try:
