@@ -187,7 +187,8 @@ make() {  # NAME LEVEL COUNT OPTION…: an array over the first partitions of a 
         mke /dev/md20
     fi
     mdadm --wait /dev/md20 || true
-    if [ $name = less ] || [ $name = fewer ]; then mdadm --quiet /dev/md20 --fail ${loop}p2; fi
+    case $name in less|fewer|twice*) mdadm --quiet /dev/md20 --fail ${loop}p2;; esac
+    case $name in twice*) mdadm --quiet /dev/md20 --fail ${loop}p4;; esac
     sync; mdadm --stop --quiet /dev/md20; losetup --detach $loop
 }
 make zero 0 3 --chunk=64
@@ -195,6 +196,7 @@ make one 1 2 --metadata=1.0
 make four 4 3 --chunk=64
 make five 5 4 --chunk=64
 make six 6 4 --chunk=64
+make sixmore 6 5 --chunk=64 --layout=ddf-N-continue
 make ten 10 4 --chunk=64
 make odd 10 3 --chunk=64
 make far 10 3 --layout=f2 --chunk=64
@@ -202,6 +204,12 @@ make offset 10 3 --layout=o2 --chunk=64
 make line linear 3
 make less 5 4 --chunk=64
 make fewer 6 4 --chunk=64
+make twice 6 5 --chunk=64
+make twiceleft 6 5 --chunk=64 --layout=left-asymmetric
+make twiceright 6 5 --chunk=64 --layout=right-symmetric
+make twicezero 6 5 --chunk=64 --layout=ddf-zero-restart
+make twicenew 6 5 --chunk=64 --layout=ddf-N-restart
+make twicemore 6 5 --chunk=64 --layout=ddf-N-continue
 make lvmd 5 3 --chunk=64
 loop=$(disk old.img 130M 24M 24M 24M)
 mdadm --create /dev/md7 --run --quiet --metadata=0.90 --level=5 --chunk=64 --raid-devices=3 \\
@@ -209,9 +217,11 @@ mdadm --create /dev/md7 --run --quiet --metadata=0.90 --level=5 --chunk=64 --rai
 mke /dev/md7; mdadm --wait /dev/md7 || true; mdadm --stop --quiet /dev/md7; losetup --detach $loop
 umount /lib/udev/rules.d/64-md-raid-assembly.rules; udevadm control --reload
 """
+TWICE = tuple(f"twice{layout}" for layout in ("", "left", "right", "zero", "new", "more"))
+"""RAID6 in md's layouts, of which two members are lost."""
 ARRAYS = {
     **{f"{name}.img": f"md:{name}" for name in ("zero", "one", "four", "five", "six", "ten", "odd", "far")},
-    **{f"{name}.img": f"md:{name}" for name in ("offset", "line", "less", "fewer")},
+    **{f"{name}.img": f"md:{name}" for name in ("offset", "line", "less", "fewer", *TWICE)},
     "old.img": "md:7",
     "lvmd.img": "onmd/root",
 }
@@ -228,6 +238,47 @@ def arrays(machine: Machine) -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize("disk", ARRAYS)
 def test_an_array_of_every_level_is_read(arrays: dict[str, dict[str, Any]], disk: str) -> None:
     assert whole(arrays[disk][ARRAYS[disk]]), arrays[disk]
+
+
+@pytest.mark.parametrize("name", ["four", "five", "six", "less", "fewer", "twice"])
+def test_an_array_with_parity_is_not_put_together_by_the_kernel(
+    arrays: dict[str, dict[str, Any]], name: str
+) -> None:
+    up = arrays[f"{name}.img"][f"md:{name}"]["up"]
+    assert "nbd" in up and "md" not in up, up
+
+
+WRITTEN = """
+echo 'DEVICE /dev/null' > /etc/mdadm/mdadm.conf
+mount --bind /dev/null /lib/udev/rules.d/64-md-raid-assembly.rules; udevadm control --reload
+export PYTHONPATH=/checkout
+for name in NAMES; do
+    PROGRAM --format raw mount --writable $name.img md:$name /tmp/point >said 2>&1
+    seq 300000 > /tmp/point/home/new
+    echo $name.img | PROGRAM commit --backup /tmp/before $(ls /tmp/state/sessions) >>said 2>&1
+    rm -r /tmp/before*
+    loop=$(losetup --find --show --partscan $name.img); udevadm settle
+    parts=$(for n in 1 2 3 4 5; do mdadm --examine ${loop}p$n >&2 && echo ${loop}p$n; done 2>>said || true)
+    mdadm --assemble /dev/md21 --run --quiet $parts >>said 2>&1 || true
+    e2fsck -fn /dev/md21 >>said 2>&1
+    mount -o ro /dev/md21 /mnt; seq 300000 | cmp - /mnt/home/new; umount /mnt
+    echo check > /sys/block/md21/md/sync_action; mdadm --wait /dev/md21 || true
+    echo $name $(cat /sys/block/md21/md/mismatch_cnt)
+    mdadm --stop --quiet /dev/md21; losetup --detach $loop
+done
+umount /lib/udev/rules.d/64-md-raid-assembly.rules; udevadm control --reload
+"""
+
+
+def test_md_itself_finds_what_was_written_and_no_parity_that_does_not_fit(
+    machine: Machine, arrays: dict[str, dict[str, Any]]
+) -> None:
+    assert arrays
+    names = ["four", "five", "six", "sixmore", "less", "fewer", "twice"]
+    script = WRITTEN.replace("NAMES", " ".join(names)).replace("PROGRAM", PROGRAM)
+    result = machine.run(f"set -e; cd /tmp\n{script}", 3000)
+    assert result.status == 0, result.output + machine.run("cat /tmp/said").output
+    assert result.output.splitlines() == [f"{name} 0" for name in names]
 
 
 def test_a_degraded_array_says_so(arrays: dict[str, dict[str, Any]]) -> None:
