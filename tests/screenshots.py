@@ -3,8 +3,9 @@
 Every screen as it is on a dark screen of 100 columns and 30 lines, and in a folder each: small, large,
 bright, plain. What stands in `walk.gif` is the way of a recovery.
 
-    python -m tests.screenshots [FOLDER]
+    python -m tests.screenshots [--drawings] [FOLDER]
 
+With `--drawings` only the drawings, without what is made of them: the pixels and the film.
 Needs root. Everything is made below one fixed folder and removed at the end; what differs from run to run
 (times, speeds, numbers of loops) is masked, so the same program draws the same pictures.
 """
@@ -181,20 +182,22 @@ LOOKS = (
 class Album:
     """Takes the pictures and lays them down: each screen in every look, and as a frame of the film."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, pixels: bool = True) -> None:
         self.folder = folder
         self.taken: list[Path] = []
+        self._pixels = pixels
         self._film: list[tuple[Image.Image, int]] = []
 
     async def take(self, pilot: Pilot[int], name: str, *, seconds: float = 0) -> None:
         """Pictures of what is on the screen now; `seconds` of the film show it."""
         await settled(pilot)
         drawing = await self._draw(pilot, name, Look(""))
-        path = self.folder / f"{name}.png"
-        png = self._write_png(drawing, path)
-        self.taken.append(path)
-        if seconds:
-            self._film.append((png, round(seconds * 1000)))
+        if self._pixels:
+            path = self.folder / f"{name}.png"
+            png = self._write_png(drawing, path)
+            self.taken.append(path)
+            if seconds:
+                self._film.append((png, round(seconds * 1000)))
         for look in LOOKS:
             await self._draw(pilot, name, look)
         await self._become(pilot, Look(""))
@@ -465,8 +468,10 @@ def main(arguments: Sequence[str]) -> int:
         return 3
     from tests import screenshots_labs, screenshots_protect
 
-    folder = Path(arguments[0] if arguments else Path(__file__).parents[1] / "screenshots").absolute()
-    album = Album(folder)
+    pixels = "--drawings" not in arguments
+    given = [one for one in arguments if one != "--drawings"]
+    folder = Path(given[0] if given else Path(__file__).parents[1] / "screenshots").absolute()
+    album = Album(folder, pixels)
     with alone():
         for pictures in (walk, screenshots_protect.walk, screenshots_labs.walk):
             with stage():
@@ -475,10 +480,11 @@ def main(arguments: Sequence[str]) -> int:
         with stage("zh_CN"):
             asyncio.run(walk(chinese))
         album.taken += chinese.taken
-    drawn = [*album.taken, album.develop()]
+    drawn = [*album.taken, *([album.develop()] if pixels else [])]
     for path in drawn:
         print(path)
-    for old in {path for kind in ("svg", "png", "gif") for path in folder.rglob(f"*.{kind}")} - set(drawn):
+    kinds = ("svg", "png", "gif") if pixels else ("svg",)
+    for old in {path for kind in kinds for path in folder.rglob(f"*.{kind}")} - set(drawn):
         if CHARTS not in old.parts:
             old.unlink()
     return 0

@@ -25,7 +25,7 @@ def told(drawing: str) -> list[str]:
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pictures")
     done = subprocess.run(
-        [sys.executable, "-m", "tests.screenshots", str(folder)],
+        [sys.executable, "-m", "tests.screenshots", "--drawings", str(folder)],
         cwd=KEPT.parent,
         capture_output=True,
         text=True,
@@ -35,17 +35,18 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def names(folder: Path) -> set[str]:
-    return {
-        str(path.relative_to(folder))
-        for path in folder.rglob("*")
-        if path.is_file() and CHARTS not in path.parts
-    }
+def names(folder: Path, kind: str) -> set[str]:
+    """The pictures of a kind, without the ending; the charts are drawn from measurements."""
+    found = (path.relative_to(folder) for path in folder.rglob(f"*.{kind}"))
+    return {str(path.with_suffix("")) for path in found if CHARTS not in path.parts}
 
 
 @needs_root
 def test_there_is_every_picture_and_no_other(drawn: Path) -> None:
-    assert names(KEPT) == names(drawn), "stale: make screenshots"
+    drawings = names(drawn, "svg")
+    assert names(KEPT, "svg") == drawings, "stale: make screenshots"
+    assert names(KEPT, "png") == {name for name in drawings if "/" not in name}, "stale: make screenshots"
+    assert (KEPT / "walk.gif").is_file()
 
 
 @needs_root
