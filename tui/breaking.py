@@ -2,7 +2,10 @@
 
 Between two wide characters a line may end, but none begins with a full stop and the like and none ends with
 an opening bracket (GB/T 15834 5.1.10); what is written in Latin letters stays together. Rich and Textual
-break a text without spaces in any place.
+break a text without spaces in any place, and at every space, one that does not break too.
+
+A number stays with its unit, whatever space is between the two: so the space itself can be a plain one,
+which is found again in a report and known to every terminal.
 """
 
 import re
@@ -23,11 +26,18 @@ _UNIT = re.compile(
     rf"(?=\S)[{_OPENING}]*(?:[^\s{_WIDE}{_OPENING}{_CLOSING}]+|(?![{_OPENING}{_CLOSING}])[{_WIDE}])?"
     rf"[{_CLOSING}]*\s*|\s+"
 )
+_HELD = re.compile(r"(?<=\d) (?=(?:[KMGTPE]i)?B\b|(?:s|min|h|d)\b|%)|[\u00a0\u202f]")
+"""Spaces at which no line ends."""
 
 
 def has_wide(text: str) -> bool:
     """Whether anything in it takes two columns."""
     return not text.isascii() and _HAS_WIDE.search(text) is not None
+
+
+def held(text: str) -> str:
+    """The text with something else in the place of each space at which no line ends; as long, as wide."""
+    return _HELD.sub("_", text)
 
 
 def units(text: str) -> list[str]:
@@ -40,6 +50,7 @@ def breaks(text: str, width: int, fold: bool = True) -> list[int]:
 
     As `divide_line` of Rich, which does it for texts without wide characters.
     """
+    text = held(text)
     if not has_wide(text):
         return divide_line(text, width, fold)
     return [*_filled(text, width, fold)]

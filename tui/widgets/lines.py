@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.style import Style as VisualStyle
 from textual.widget import Widget
 
-from tui.breaking import has_wide, units
+from tui.breaking import has_wide, held, units
 
 ELLIPSIS = "…"
 
@@ -79,11 +79,9 @@ def wrapped(text: str, width: int, indent: str = "") -> list[str]:
     Every line after the first begins with `indent`, where a wide character fits behind it.
     """
     indent = indent if len(indent) + 1 < width else ""
-    first, *words = text.split(" ")
-    parts = units(text) if has_wide(text) else [first, *(f" {word}" for word in words)]
     lines: list[str] = []
     current = ""
-    for part in parts:
+    for part in _parts(text):
         if current.strip() and cell_len(current + part.rstrip()) > width:
             lines.append(current.rstrip())
             current, part = indent, part.lstrip()
@@ -92,6 +90,16 @@ def wrapped(text: str, width: int, indent: str = "") -> list[str]:
             *whole, current = _broken(current, width, indent)
             lines += whole
     return [*lines, current.rstrip() or current]
+
+
+def _parts(text: str) -> Iterator[str]:
+    """What stays together on a line, in order."""
+    whole = held(text)
+    first, *words = whole.split(" ")
+    at = 0
+    for part in units(whole) if has_wide(text) else [first, *(f" {word}" for word in words)]:
+        yield text[at : at + len(part)]
+        at += len(part)
 
 
 def _broken(text: str, width: int, indent: str) -> list[str]:

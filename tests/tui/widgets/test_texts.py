@@ -80,6 +80,17 @@ def test_a_path_cut_in_the_middle_keeps_both_ends():
     assert shown.endswith("/letter.odt")
 
 
+@pytest.mark.parametrize("number", ["0.1 s", "132.4 MiB", "59 %", "3 min", "1\u202f000\u202f944", "7\u00a0d"])
+@pytest.mark.parametrize("told", ["it took {}; gone", "用时{}；已删除。"])
+def test_a_number_stays_with_its_unit(number, told):
+    text = told.format(number)
+    for width in range(cell_len(number) + 3, cell_len(text)):
+        assert any(number in line for line in wrapped(text, width)), width
+        ends = [0, *breaks(text, width), len(text)]
+        assert any(number in text[begin:end] for begin, end in pairwise(ends)), width
+    assert "".join(wrapped(text, 12)).replace(" ", "") == text.replace(" ", "")
+
+
 def test_wrapping_keeps_every_word_and_breaks_what_is_too_long():
     text = "losetup --find --show " + "x" * 50 + " 日本語日本語日本語"
     lines = wrapped(text, 20, "  ")
