@@ -1,6 +1,7 @@
 """The keys of every screen: each has a help text, is in the help and in the list, and does what it says."""
 
 import inspect
+import re
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -12,6 +13,7 @@ from textual.widgets import Input
 
 import tui.screens
 import tui.widgets
+from tests.picture import cells_of
 from tests.tui.wizard import choose, on, shown, wizard
 from tui.app import SalvageApp
 from tui.keys import keys_of
@@ -174,8 +176,48 @@ def test_text_stands_out(theme) -> None:  # type: ignore[no-untyped-def]
             assert contrast(colour, back) >= 7, (colour, back)
     cursor = theme.variables["block-cursor-background"], theme.variables["block-cursor-foreground"]
     assert contrast(*cursor) >= 7
-    for drawn in (theme.primary, theme.secondary, theme.accent):
+    for drawn in (theme.primary, theme.secondary, theme.accent, theme.variables["text-disabled"]):
         assert contrast(drawn, theme.background) >= 3, drawn
+    assert contrast(theme.variables["scrollbar"], theme.variables["scrollbar-background"]) >= 3
+
+
+@pytest.mark.parametrize("theme", [NIGHT, DAY], ids=lambda one: one.name)
+async def test_every_text_on_a_screen_stands_out(tmp_path: Path, theme) -> None:  # type: ignore[no-untyped-def]
+    """WCAG 2.2, 1.4.6, of what is drawn in the end: a field with the focus has a ground of its own."""
+    async with wizard(tmp_path) as pilot:
+        pilot.app.theme = theme.name
+        await on(pilot, StartScreen)
+        for key, kind in (("question_mark", HelpScreen), ("d", WordsScreen), ("colon", PaletteScreen)):
+            stand_out(pilot.app)
+            await pilot.press(key)
+            await on(pilot, kind)
+            stand_out(pilot.app)
+            await pilot.press("escape")
+            await on(pilot, StartScreen)
+        await choose(pilot, "recover")
+        await on(pilot, DiskScreen)
+        await pilot.press("p")
+        await pilot.pause()
+        stand_out(pilot.app)
+
+
+def stand_out(app: SalvageApp) -> None:
+    for strip in app.screen._compositor.render_strips():
+        for cell in cells_of(strip):
+            text, behind = cell.style.color, cell.style.bgcolor
+            if cell.text.isalnum() and text and behind:
+                pair = text.get_truecolor().hex, behind.get_truecolor().hex
+                assert contrast(*pair) >= 7, (cell.text, pair, strip.text)
+
+
+def test_words_have_the_colours_of_words() -> None:
+    """The theme's other colours are for what is drawn: bars, maps, lines."""
+    sheets = [Path(inspect.getfile(tui)).parent / "app.tcss"]
+    sheets += [Path(inspect.getfile(one)) for one in BOUND + classes() if "DEFAULT_CSS" in one.__dict__]
+    for sheet in sheets:
+        for line in sheet.read_text().splitlines():
+            if re.search(r"(?<!-)color: \$(primary|secondary|accent|text-disabled)\b", line):
+                assert re.search(r"-(bar|rest|even|odd|gap) \{", line), (sheet, line)
 
 
 def contrast(one: str, other: str) -> float:

@@ -20,7 +20,7 @@ class Coach(Static):
     COMPONENT_CLASSES: ClassVar[set[str]] = {"coach--title"}
     DEFAULT_CSS = """
     Coach { height: auto; padding: 0 1; border-left: heavy $accent; margin: 0 1; display: none; }
-    Coach > .coach--title { color: $accent; text-style: bold; }
+    Coach > .coach--title { color: $text-accent; text-style: bold; }
     """
 
     def __init__(self) -> None:
