@@ -23,7 +23,7 @@ from core.disks.overlay import Extent, flush, graph, named
 from core.disks.vet import blockdev
 from core.errors import Cancelled, Refused, SalvageError
 from core.files.progress import Meter, Progress
-from core.i18n import _
+from core.i18n import _, sentences
 from core.runner import CommandFailed, Runner
 from core.session import Session
 from core.text import safe
@@ -139,7 +139,7 @@ class Commit:
         stuck = [release.note for release in releases if not release.released]
         if stuck:
             raise Refused(
-                " ".join(stuck),
+                sentences(stuck),
                 _("Nothing was written to the disk; the overlay is kept."),
                 _("End what holds it, then run the same command again."),
             )

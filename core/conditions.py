@@ -15,7 +15,7 @@ from core.disks.vet import vet
 from core.errors import NoSpace, Refused, SalvageError
 from core.files.kernel import flush as syncfs
 from core.files.space import free
-from core.i18n import _
+from core.i18n import _, sentences
 from core.runner import CommandFailed, Runner
 from core.text import safe, size
 from core.undo.health import stopped
@@ -99,7 +99,7 @@ def alone(disk: Disk, session: str, state: StateFolder, runner: Runner) -> tuple
     seen = survey(disk)
     if seen.holders:
         raise refused(
-            " ".join(_holds(one, disk) for one in seen.holders[:3]),
+            sentences(_holds(one, disk) for one in seen.holders[:3]),
             _("Shut it down or unmount it first: while a disk is written, nobody else may have it open."),
         )
     for name in hypervisors.saved(hypervisors.Roots(), {str(path) for path in disk.files}):

@@ -7,6 +7,8 @@ Every error that a person can meet is a `SalvageError`: three short sentences an
 from enum import IntEnum
 from pathlib import Path
 
+from core.i18n import sentences
+
 
 class Exit(IntEnum):
     """Exit statuses of the program."""
@@ -41,7 +43,7 @@ class SalvageError(Exception):
         """The whole message as one paragraph; what another program said may want its full stop."""
         parts = [part for part in (self.what, self.meaning, self.remedy) if part]
         ended = [part if part[-1] in _ENDS else f"{part}." for part in parts[:-1]]
-        return " ".join([*ended, *parts[-1:]])
+        return sentences([*ended, *parts[-1:]])
 
 
 class WrongUsage(SalvageError):

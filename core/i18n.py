@@ -12,6 +12,8 @@ from pathlib import Path
 DOMAIN = "virt-salvage"
 LOCALE_DIR = Path(__file__).parent / "locale"
 
+_WIDE_ENDS = frozenset("。！？；：")
+
 _catalogue: gettext.NullTranslations = gettext.NullTranslations()
 
 
@@ -44,6 +46,19 @@ def N_(message: str) -> str:
 def listed(parts: Iterable[str]) -> str:
     """What there is of the parts, in a row as the language writes it."""
     return _(", ").join(part for part in parts if part)
+
+
+def titled(title: str, text: str) -> str:
+    """A word and what is told of it, with the colon of the language."""
+    return _("{title}: {text}").format(title=title, text=text)
+
+
+def sentences(parts: Iterable[str]) -> str:
+    """What there is of the sentences, one after the other; behind a full stop of two columns is no space."""
+    told = ""
+    for part in filter(None, parts):
+        told += part if not told or told[-1] in _WIDE_ENDS else f" {part}"
+    return told
 
 
 def ngettext(one: str, many: str, count: int) -> str:

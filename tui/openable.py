@@ -14,6 +14,12 @@ def openable(inspection: Inspection) -> list[Volume]:
     return [*inspection.volumes, *aside]
 
 
+def why_aside(volume: Volume, inspection: Inspection) -> str:
+    """Why a search set it aside, in a sentence; empty for those of the table."""
+    aside = inspection.aside if isinstance(inspection, Searched) else ()
+    return next((one.reason for one in aside if one.volume is volume), "")
+
+
 def hindrance(volume: Volume, inspection: Inspection) -> str:
     """Why it cannot be opened, in a sentence; empty if it can."""
     if volume.locked or volume.seen_when_opened:

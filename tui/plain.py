@@ -19,7 +19,7 @@ from textual.color import Color
 from textual.content import Content
 from textual.filter import LineFilter, NoColor
 
-from core.i18n import _
+from core.i18n import _, sentences
 from core.text import safe
 from tui.ascii import to_ascii
 
@@ -124,7 +124,7 @@ def terminal_problem(environ: Mapping[str, str] | None = None) -> str | None:
         what = _("The wizard needs a terminal that can place the cursor, and TERM says that this one cannot.")
     else:
         return None
-    return what + " " + _("The command line does the same: virt-salvage --help")
+    return sentences((what, _("The command line does the same: virt-salvage --help")))
 
 
 def _is_terminal(descriptor: int) -> bool:

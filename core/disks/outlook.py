@@ -18,7 +18,7 @@ from core.disks.naming import Layout, layout
 from core.disks.unfinished import exists, part_of
 from core.errors import NoSpace, Refused
 from core.files.space import free
-from core.i18n import _
+from core.i18n import _, sentences
 from core.text import safe, size
 
 SPARE = 1 << 20
@@ -55,7 +55,7 @@ class Outlook:
         told = _("The backup takes {needed} at {path}; {free} are free there.").format(
             needed=size(self.needed), path=safe(self.places[0].parent), free=size(self.free)
         )
-        return " ".join((told, *self.warnings))
+        return sentences((told, *self.warnings))
 
     def to_json(self) -> dict[str, object]:
         return {

@@ -11,7 +11,7 @@ from core.command import Command, Limits
 from core.disks.model import Disk
 from core.errors import NoSpace, SalvageError
 from core.files.space import free
-from core.i18n import _
+from core.i18n import _, sentences
 from core.runner import Runner
 from core.text import safe, size
 
@@ -47,14 +47,11 @@ class OverlayRoom:
         words = told.format(path=safe(self.path), free=size(self.free), largest=size(self.largest))
         if self.free >= self.largest:
             return words
-        return (
-            words
-            + " "
-            + _(
-                "When that place is full, writes fail and the mount may turn read-only; the disk is not"
-                " touched. --state-dir puts it elsewhere."
-            )
+        full = _(
+            "When that place is full, writes fail and the mount may turn read-only; the disk is not"
+            " touched. --state-dir puts it elsewhere."
         )
+        return sentences((words, full))
 
     def require(self) -> None:
         """Raise `NoSpace` where there is too little room to begin."""

@@ -14,7 +14,7 @@ from core.disks.export import NODE, export
 from core.disks.locks import ReadLock
 from core.disks.model import Disk
 from core.disks.vet import blockdev
-from core.i18n import _
+from core.i18n import _, sentences
 from core.undo.pairs import FileKind, Pair
 from core.undo.stack import Stack
 
@@ -46,9 +46,12 @@ def overlay(stack: Stack, disk: Disk, folder: Path, size: int) -> Path:
     below = () if disk.apart else ("-F", disk.format, "-b", str(disk.path))
     make = Command(
         (*_CREATE, *below, str(path), str(size)),
-        why=_("Make an overlay: a thin layer over the disk that takes every write.")
-        + " "
-        + overlays.room(folder, size).sentence(),
+        why=sentences(
+            (
+                _("Make an overlay: a thin layer over the disk that takes every write."),
+                overlays.room(folder, size).sentence(),
+            )
+        ),
         effect=_("a new file for changes; the disk stays as it is"),
     )
     known = overlays.facts(disk, size)

@@ -7,7 +7,7 @@ from typing import Any
 from core.disks.logical import by_snapshot, logical_volume
 from core.disks.model import Disk, Holder, Machine
 from core.errors import Refused
-from core.i18n import _
+from core.i18n import _, sentences
 from core.text import quoted, safe
 
 _NAMED = 3
@@ -38,7 +38,7 @@ class InUse(Refused):
         self.holders = tuple(holders)
         self.ways = ways_out(holders, logical_volume(disk.path))
         super().__init__(
-            " ".join(sentence(one, disk) for one in holders[:_NAMED]),
+            sentences(sentence(one, disk) for one in holders[:_NAMED]),
             _("What is read while somebody writes does not fit together. Nothing was opened or changed."),
             self.ways[0].sentence(),
         )

@@ -20,7 +20,7 @@ from core.files.metadata import beside
 from core.files.trail import LIST
 from core.files.tree import GuestTree
 from core.files.walk import Step, Walk, reason
-from core.i18n import _
+from core.i18n import _, listed
 from core.runner import CancelToken
 from core.text import safe
 
@@ -47,9 +47,12 @@ class Change:
 
     def sentence(self) -> str:
         """The change as a line of a list."""
-        word = {"added": _("added"), "removed": _("removed"), "changed": _("changed")}[self.how]
-        line = f"{word}: {safe(self.path)}"
-        return f"{line} ({self.what})" if self.what else line
+        told = {
+            "added": _("added: {path}"),
+            "removed": _("removed: {path}"),
+            "changed": _("changed: {path} ({what})") if self.what else _("changed: {path}"),
+        }[self.how]
+        return told.format(path=safe(self.path), what=self.what)
 
 
 @dataclass(slots=True)
@@ -133,7 +136,7 @@ def settle(doubts: Doubts, root: Path, cancel: CancelToken, tally: Tally) -> Non
         cancel.check()
         same = _digest(root, path) == digest
         if not same:
-            what = ", ".join(filter(None, (_("content"), what)))
+            what = listed((_("content"), what))
         elif timed and not what:
             what = _("times")
         if what:
@@ -157,15 +160,15 @@ def _judge(
         )
         if differs
     ]
-    what = ", ".join(words)
+    what = listed(words)
     if not stat.S_ISREG(mode_):
         # a folder's own times and size follow from what was added to it and removed from it
         if what:
             tally.note(Change(path, "changed", what))
     elif size != size_:
-        tally.note(Change(path, "changed", ", ".join((_("content"), *words))))
+        tally.note(Change(path, "changed", listed((_("content"), *words))))
     elif doubts.read + size_ > _MOST_READ:
-        tally.note(Change(path, "changed", ", ".join((_("content or times"), *words))))
+        tally.note(Change(path, "changed", listed((_("content or times"), *words))))
     else:
         doubts.read += size_
         doubts.digests[path] = (_digest(root, path), what, mtime != mtime_)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from core import host, tools
-from core.i18n import _
+from core.i18n import _, sentences
 
 
 def _root() -> str:
@@ -41,4 +41,4 @@ NEEDS: Mapping[str, Callable[[], str]] = {
 
 def hindrance(needs: Iterable[str]) -> str:
     """Why a lab with these needs cannot be done on this host, as a sentence; empty when it can."""
-    return " ".join(reason for need in needs if (reason := NEEDS[need]()))
+    return sentences(NEEDS[need]() for need in needs)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core import host, loops, mounts
-from core.i18n import N_, _, ngettext
+from core.i18n import N_, _, ngettext, sentences
 from core.lab import staging
 from core.lab.hand.history import History
 from core.lab.lab import Finding, Lab
@@ -40,7 +40,7 @@ FATAL = frozenset({"written", "others", "followed"})
 def breach(kind: str, more: str = "") -> Finding:
     """A finding of that kind, with what is known of it."""
     cost, sentence = KINDS[kind]
-    return Finding(kind, " ".join(part for part in (_(sentence), more) if part), cost)
+    return Finding(kind, sentences((_(sentence), more)), cost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,9 @@ def _originals(scene: Scene) -> Iterator[Finding]:
 def _harm(scene: Scene, original: Original) -> str:
     again = _("Start again with: virt-salvage lab reset {name}").format(name=scene.home.name)
     if _has_backup(scene, original):
-        return _("There is a backup: it could be brought back.") + " " + again
-    return _("There was no backup: on a real case that may be the end of what was on it.") + " " + again
+        return sentences((_("There is a backup: it could be brought back."), again))
+    lost = _("There was no backup: on a real case that may be the end of what was on it.")
+    return sentences((lost, again))
 
 
 def _has_backup(scene: Scene, original: Original) -> bool:

@@ -39,12 +39,10 @@ def verdict(found: Verdict) -> Iterator[Said]:
 
 def points(found: Points) -> str:
     """Where the points come from, in a sentence."""
-    told = _("The goal {goal} of 40, safety {safety} of 50, time {time} of 10").format(
-        goal=found.goal, safety=found.safety, time=found.time
-    )
+    told = _("The goal {goal} of 40, safety {safety} of 50, time {time} of 10.")
     if found.hints:
-        told += ", " + _("hints -{cost}").format(cost=found.hints)
-    return told + "."
+        told = _("The goal {goal} of 40, safety {safety} of 50, time {time} of 10, hints -{cost}.")
+    return told.format(goal=found.goal, safety=found.safety, time=found.time, cost=found.hints)
 
 
 def after_talk(lab: Lab, folder: Path) -> Iterator[Said]:

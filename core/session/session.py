@@ -17,7 +17,7 @@ from core.files.destination import Destination
 from core.files.outcome import Copied
 from core.files.progress import Progress
 from core.files.tree import GuestTree
-from core.i18n import _
+from core.i18n import _, sentences
 from core.text import safe, size
 from core.undo.health import ExportEnded
 from core.volumes import subvolumes
@@ -45,7 +45,8 @@ class Session(Opening):
     def caution(self) -> str:
         """What must be known of the files of the open volume, as a sentence; empty when all is well."""
         if written := self._changes.get(Change.WRITTEN):
-            return written + " " + _("What was copied may be half old and half new: copy it once more.")
+            again = _("What was copied may be half old and half new: copy it once more.")
+            return sentences((written, again))
         volume = self.volume
         if volume is None or volume.apart or self.others.disks:
             return ""
@@ -61,7 +62,7 @@ class Session(Opening):
     def remark(self) -> str:
         """What else is worth knowing of the open volume, as a sentence; empty when there is nothing."""
         if other := self._changes.get(Change.REPLACED) or self._changes.get(Change.GONE):
-            return other + " " + _("What was copied is from the one that was attached.")
+            return sentences((other, _("What was copied is from the one that was attached.")))
         if self._tree is None or self.planning:
             return ""
         if self._tree.volume.content == "ntfs":

@@ -16,7 +16,7 @@ from core.disks.view import View
 from core.errors import SalvageError
 from core.files.progress import Listener
 from core.hoststate import Proof
-from core.i18n import _
+from core.i18n import _, sentences
 from core.records import Records
 from core.runner import Runner
 from core.secrets import Secret
@@ -159,7 +159,7 @@ class Upkeep:
         stuck = [release.note for release in releases if not release.released]
         if stuck:
             raise SalvageError(
-                " ".join(stuck),
+                sentences(stuck),
                 _("The disk is untouched."),
                 _("End what holds it, then: virt-salvage undo {session}").format(session=self.id),
             )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from core.i18n import _, ngettext
+from core.i18n import _, listed, ngettext, sentences
 from core.tables.model import Gap, Partition, Reader, Sources
 from core.text import size as told_size
 
@@ -27,7 +27,7 @@ def _alignment(partitions: Sequence[Partition]) -> list[str]:
     ]
     if not askew:
         return []
-    named = ", ".join(str(number) for number in askew[:_MOST_NAMED])
+    named = listed(str(number) for number in askew[:_MOST_NAMED])
     if len(askew) > _MOST_NAMED:
         named += " " + _("and {count} more").format(count=len(askew) - _MOST_NAMED)
     told = ngettext(
@@ -64,13 +64,14 @@ def told(sources: Sources) -> str:
     """Which reader each fact is from, as a sentence; empty where nothing was read."""
     if sources.places is None or sources.types is None:
         return ""
-    words = [_("Places: {reader}").format(reader=_name(sources.places))]
-    if sources.agree:
-        readers = ", ".join(map(_name, sources.agree))
-        words[0] += " " + _("(the same by {readers})").format(readers=readers)
-    words.append(_("Types and names: {reader}").format(reader=_name(sources.types)))
-    words.append(_("Contents: {reader}").format(reader="libblkid"))
-    return ". ".join(words) + "."
+    places = _("Places: {reader} (the same by {readers}).") if sources.agree else _("Places: {reader}.")
+    return sentences(
+        (
+            places.format(reader=_name(sources.places), readers=listed(map(_name, sources.agree))),
+            _("Types and names: {reader}.").format(reader=_name(sources.types)),
+            _("Contents: {reader}.").format(reader="libblkid"),
+        )
+    )
 
 
 def _name(reader: Reader) -> str:

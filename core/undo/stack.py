@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from core import loops, mounts, tools
 from core.command import Command, Variable
 from core.errors import SalvageError
-from core.i18n import _
+from core.i18n import _, sentences
 from core.runner import CancelToken, Result, Runner
 from core.text import quoted, safe
 from core.undo import busy, connected
@@ -251,7 +251,7 @@ class Stack:
     def _still_up(self, entry: Entry, error: str = "") -> Release:
         note = _("{target} is still up.").format(target=_name(entry))
         who = busy.held(entry).sentence()
-        return self._stuck(entry, " ".join(part for part in (note, error, who) if part))
+        return self._stuck(entry, sentences((note, error, who)))
 
     def _take_out_of_sight(self, entry: Entry, here: mounts.Mount) -> Release:
         """Let a busy mount go lazily, see umount(8); that is written down before it is done."""
@@ -287,7 +287,7 @@ class Stack:
                 "What it stands on stays up until the last one ends; then `virt-salvage undo {session}`."
             ).format(session=safe(self.journal.path.parent.name)),
         ]
-        return self._stuck(entry, " ".join(part for part in told if part))
+        return self._stuck(entry, sentences(told))
 
     def _gone(self, entry: Entry, patience: float) -> bool:
         pause = CancelToken()
@@ -316,9 +316,9 @@ class Stack:
 def _not_known(entry: Entry) -> str:
     """What is said of a thing that nobody but its own version can take down."""
     note = _("{target} was put up by another version of this program, or its line in the journal is damaged.")
-    told = note.format(target=_name(entry)) + " " + _("It was left alone.")
     commands = "; ".join(safe(line) for line in entry.undo)
-    return told + " " + _("By hand: {commands}").format(commands=commands) if commands else told
+    by_hand = _("By hand: {commands}").format(commands=commands) if commands else ""
+    return sentences((note.format(target=_name(entry)), _("It was left alone."), by_hand))
 
 
 def _hidden(entry: Entry, cover: mounts.Mount) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from core.command import Command, Limits
 from core.errors import SalvageError
-from core.i18n import N_, _
+from core.i18n import N_, _, sentences
 from core.runner import CommandFailed, Result, Runner
 from core.text import safe
 from core.volumes.model import Volume
@@ -149,7 +149,7 @@ def check(runner: Runner, volume: Volume, device: str, state: State) -> Checked:
     if checker.limit:
         words.append(_(checker.limit))
     pending = volume.pending and state is State.LEFT
-    return Checked(Verdict.PENDING if pending else Verdict.SOUND, " ".join(words), program, said)
+    return Checked(Verdict.PENDING if pending else Verdict.SOUND, sentences(words), program, said)
 
 
 def repair(runner: Runner, volume: Volume, device: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import WrongUsage
-from core.i18n import _
+from core.i18n import _, sentences
 from core.tables.content import Content
 from core.tables.model import Partition, PartitionTable
 from core.text import safe
@@ -91,7 +91,7 @@ class Volume:
     @property
     def lacking(self) -> str:
         """What of it is on a disk that was not given; empty where all is there."""
-        return " ".join(self.problems) if self.elsewhere else ""
+        return sentences(self.problems) if self.elsewhere else ""
 
     @property
     def signatures(self) -> str:

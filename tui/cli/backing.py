@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from core.disks.backup import BackedUp
 from core.errors import Exit
-from core.i18n import _, ngettext
+from core.i18n import _, ngettext, sentences
 from core.runner import Runner
 from core.session import Session
 from core.text import date, duration, safe, size
@@ -30,7 +30,7 @@ def backup(context: Context) -> int:
         if session.disk and session.disk.is_shown:
             return  # a plan shows nothing that could be measured
         outlook = session.outlook(dest, frozen=frozen)
-        context.say(" ".join(part for part in (outlook.sentence(), outlook.refusal) if part))
+        context.say(sentences((outlook.sentence(), outlook.refusal)))
 
     if options.dry_run:
         return context.planned(planned)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-from core.i18n import _
+from core.i18n import _, sentences, titled
 from core.lab import labs
 from core.lab.lab import Lab, Quiz
 from core.operator import Operator
@@ -44,7 +44,7 @@ class Ground:
 
         def help() -> list[str]:
             lesson = LESSONS[topic]
-            return [_(lesson.title), *(f"{title}: {text}" for title, text in lesson.parts())]
+            return [_(lesson.title), *(titled(title, text) for title, text in lesson.parts())]
 
         def commands() -> list[str]:
             if plan is None:
@@ -70,7 +70,7 @@ class Ground:
     def coach(self, topic: str) -> None:
         """What the coach of a guided lab says at a step, and what he asks there, each question once."""
         for title, text in coaching.advice(self.flow, topic):
-            self.talk.say(f"{title}: {text}")
+            self.talk.say(titled(title, text))
         exercise = coaching.guided(self.flow)
         if exercise is None:
             return
@@ -89,7 +89,7 @@ class Ground:
             if chosen == BACK:
                 return
             answer = quiz.answers[int(chosen)]
-            self.talk.say((_("Right.") if answer.right else _("Not so.")) + " " + told(answer.why))
+            self.talk.say(sentences((_("Right.") if answer.right else _("Not so."), told(answer.why))))
             if answer.right:
                 labs.answered(lab, self.flow.labs, number, len(wrong))
                 return

@@ -6,12 +6,12 @@ from core.disks.finding import Found
 from core.disks.model import Holder
 from core.files.destination import Destination
 from core.files.outcome import Copied
-from core.i18n import _, listed
+from core.i18n import _, listed, titled
 from core.text import date, duration, grouped, safe, size
 from core.volumes.model import Inspection, Volume
 from core.volumes.subvolumes import TOP, Subvolume
 from tui.machines import holders_told
-from tui.openable import content, hindrance, in_short
+from tui.openable import content, hindrance, in_short, why_aside
 
 
 def disk_told(found: Found) -> str:
@@ -34,7 +34,9 @@ def volume_told(volume: Volume, inspection: Inspection) -> str:
         parts.append(_("starts at {offset} bytes").format(offset=volume.offset))
     if volume.content and hindrance(volume, inspection):
         parts.append(in_short(volume, inspection))
-    return listed((*parts, *volume.problems))
+    told = listed((*parts, *volume.problems))
+    reason = why_aside(volume, inspection)
+    return _("{volume}; set aside: {reason}").format(volume=told, reason=reason) if reason else told
 
 
 def subvolume_told(one: Subvolume) -> str:
@@ -59,7 +61,7 @@ def recovered(copied: Copied, place: Destination | None) -> list[str]:
     sums = _("Checksums: {path}").format(path=safe(copied.manifest))
     if place and place.remote:
         sums = _("The checksums went with the files: SHA256SUMS")
-    lines = [f"{head}: {told}", sums]
+    lines = [titled(head, told), sums]
     lines += [
         _("not read: {path}: {what}").format(path=safe(gap.path), what=gap.error) for gap in copied.unreadable
     ]

@@ -12,7 +12,7 @@ from core.disks.snapshots import described
 from core.disks.ways_out import InUse
 from core.errors import Exit, PointsOutside, SalvageError, WrongUsage
 from core.files.destination import Destination, destination
-from core.i18n import _
+from core.i18n import _, sentences
 from core.lab import labs, results, telling
 from core.machines.inventory import Group, inventory
 from core.runner import Runner
@@ -232,7 +232,7 @@ class Walk(Ground):
             return self._protect
         dest, road = absolute(place), self.flow.road()
         look = road.outlook(dest, frozen=frozen)
-        self.talk.say(" ".join(filter(None, (look.sentence(), look.refusal))))
+        self.talk.say(sentences((look.sentence(), look.refusal)))
         plan = self.asides("backup", self.flow.plan_backup(dest, frozen=frozen))
         if frozen and look.refusal:
             return self._protect

@@ -16,7 +16,7 @@ from core.disks.frozen import foreseen
 from core.disks.logical import logical_volume
 from core.disks.model import Disk
 from core.disks.outlook import Outlook, outlook
-from core.i18n import N_, _
+from core.i18n import N_, _, titled
 from core.runner import SystemRunner
 from core.session import Session
 from core.text import duration, safe, size
@@ -227,7 +227,7 @@ class BackupScreen(Frame):
     # -- another format ------------------------------------------------------------------------
 
     def _ask_format(self, disk: Disk) -> None:
-        choices = [Choice(name, f"{name}: {_(READERS[name])}") for name in WRITTEN]
+        choices = [Choice(name, titled(name, _(READERS[name]))) for name in WRITTEN]
         told = [plain(_("Now it is {format}. The disk itself stays as it is.").format(format=disk.format))]
 
         def answered(name: str | None) -> None:

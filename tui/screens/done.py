@@ -11,7 +11,7 @@ from textual.widgets import OptionList, Static
 
 from core.files.destination import Destination
 from core.files.outcome import Copied
-from core.i18n import N_, _, ngettext
+from core.i18n import N_, _, ngettext, titled
 from core.lab import labs, results, telling
 from core.lab.lab import Verdict
 from core.text import duration, grouped, safe, size
@@ -227,9 +227,11 @@ def _recovered(copied: Copied, place: Destination | None) -> Content:
     told = _("{files} files, {size}, in {time}").format(
         files=grouped(copied.files), size=size(copied.bytes), time=duration(copied.seconds)
     )
-    head = (_("Recovered"), "bold $success") if copied.whole else (_("Recovered in part"), "bold $warning")
+    head, style = (
+        (_("Recovered"), "bold $success") if copied.whole else (_("Recovered in part"), "bold $warning")
+    )
     rows = [
-        Content.assemble(head, f": {told}"),
+        Content(titled(head, told)).stylize(style, 0, len(head)),
         *(_row(name, value) for name, value in _places(copied, place)),
     ]
     for name, gaps in (

@@ -9,7 +9,7 @@ from textual.widgets import OptionList, Static
 
 from core.disks.existing import Candidate, Verdict
 from core.disks.model import Disk
-from core.i18n import _
+from core.i18n import _, listed
 from core.text import date, safe, size
 from tui.plain import plain
 from tui.screens.ask import AskPath
@@ -162,6 +162,6 @@ class ExistingScreen(Frame):
 def _choice(at: int, one: Candidate, disk: Disk) -> Choice:
     """A candidate with what its name and times tell."""
     age = _("{size}, written {when}").format(size=size(one.size), when=date(one.mtime_ns / 1e9))
-    listed = _("with the checksums of a verified backup") if one.verified else _("without checksums")
+    sums = _("with the checksums of a verified backup") if one.verified else _("without checksums")
     name = safe(one.path.name if one.path.parent == disk.path.parent else one.path)
-    return Choice(str(at), name, f"{age}, {listed}")
+    return Choice(str(at), name, listed((age, sums)))

@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 from core.disks.convert import WRITTEN
 from core.errors import NeedsPassphrase, SalvageError
-from core.i18n import N_, _
+from core.i18n import N_, _, sentences, titled
 from core.rebuilding import Rebuilt
 from core.secrets import Secret
 from core.session import Session
@@ -23,7 +23,7 @@ from core.tables.notes import told
 from core.text import duration, grouped, safe, size
 from core.volumes.model import Inspection, Volume
 from core.volumes.searched import Searched
-from tui.openable import content, hindrance, in_short, openable
+from tui.openable import content, hindrance, in_short, openable, why_aside
 from tui.plain import plain
 from tui.screens.ask import AskPath
 from tui.screens.confirm import ConfirmScreen
@@ -317,10 +317,7 @@ def _about(row: VolumeRow, inspection: Inspection) -> Content:
     told = _("Enter opens {volume}: {content}, {size}").format(
         volume=volume.title, content=content(volume), size=size(volume.size)
     )
-    if isinstance(inspection, Searched):
-        aside = [one.reason for one in inspection.aside if one.volume is volume]
-        told = " ".join([*aside, told])
-    return plain(told)
+    return plain(sentences((why_aside(volume, inspection), told)))
 
 
 def _why_not(row: VolumeRow, inspection: Inspection) -> str:
@@ -335,5 +332,5 @@ def _why_not(row: VolumeRow, inspection: Inspection) -> str:
 def _problems(inspection: Inspection) -> list[str]:
     found = list(inspection.table.problems)
     for volume in inspection.volumes:
-        found += [f"{volume.title}: {problem}" for problem in volume.problems]
+        found += [titled(volume.title, problem) for problem in volume.problems]
     return found

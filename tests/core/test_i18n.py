@@ -1,0 +1,32 @@
+"""Sentences and lists as the language writes them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from core.i18n import listed, sentences, titled, use_language
+from core.tables.model import Sources
+from core.tables.notes import told
+
+
+@pytest.fixture
+def chinese() -> Iterator[None]:
+    use_language("zh_CN")
+    yield
+    use_language("en")
+
+
+def test_sentences_follow_each_other() -> None:
+    assert sentences(("One.", "", "Two.")) == "One. Two."
+    assert sentences(("一。", "二。", "three.", "四。")) == "一。二。three. 四。"
+    assert sentences(()) == ""
+
+
+def test_lists_and_colons(chinese: None) -> None:
+    assert listed(("一", "", "二")) == "一，二"
+    assert titled("已恢复", "3") == "已恢复：3"
+
+
+def test_no_full_stop_of_the_other_script(chinese: None) -> None:
+    sentence = told(Sources("libparted", "sectors", ("sectors", "sfdisk")))
+    assert sentence.endswith("。") and ". " not in sentence and ", " not in sentence, sentence
