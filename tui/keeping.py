@@ -5,7 +5,8 @@ from pathlib import Path
 
 from core.errors import SalvageError
 from core.files.destination import Destination
-from core.i18n import _
+from core.files.entry import iso_time
+from core.i18n import _, listed
 from core.runner import PlanRunner, Ran
 from core.script import script
 from core.text import duration, safe
@@ -51,7 +52,8 @@ def _told(transcript: list[Ran]) -> Iterator[str]:
         yield safe(ran.command.shell())
         if ran.result:
             told = _("exit status {status}, {time}")
-            yield "#   " + told.format(status=ran.result.status, time=duration(ran.result.seconds))
+            ended = told.format(status=ran.result.status, time=duration(ran.result.seconds))
+            yield "#   " + listed((iso_time(int(ran.when) * 1_000_000_000), ended))
         for undo in ran.command.undo:
             yield "#   " + _("undone by: {command}").format(command=safe(undo.shell()))
         yield ""

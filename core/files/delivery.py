@@ -92,7 +92,10 @@ def by_hand(root: Path, sources: Sequence[bytes], place: Destination) -> Command
     if place.shape == "folder":
         return Command(
             ("cp", "--archive", "--sparse=always", *(_below(root, one) for one in sources), str(place.path)),
-            why=_("Copy with owners, modes, times, attributes, links and holes; every byte is hashed."),
+            why=_(
+                "Copy with owners, modes, times, attributes, links and holes; virt-salvage does it itself"
+                " and hashes every byte."
+            ),
             effect=_("the files lie in {path}").format(path=where),
             by_hand=True,
         )
@@ -111,7 +114,10 @@ def by_hand(root: Path, sources: Sequence[bytes], place: Destination) -> Command
     )
     return Command(
         tuple(argv),
-        why=_("Pack with owners, modes, times, attributes, links and holes; every byte is hashed."),
+        why=_(
+            "Pack with owners, modes, times, attributes, links and holes; virt-salvage does it itself"
+            " and hashes every byte."
+        ),
         effect=effect,
         by_hand=True,
     )

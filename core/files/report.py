@@ -24,7 +24,7 @@ from core.files.markdown import block, plain, span
 from core.files.outcome import Copied, verified_told
 from core.files.target import PART
 from core.files.webpage import page
-from core.i18n import _
+from core.i18n import _, sentences
 from core.runner import Ran
 from core.text import duration, grouped, safe, size
 
@@ -62,11 +62,11 @@ def write_report(
     same folder is kept under another name; a file of the guest that bears the name is left alone.
     Raises `SalvageError`, `NoSpace` when the target is full.
     """
-    written = time.time_ns()
+    written = iso_time(int(time.time()) * 1_000_000_000)
     document = {
         "program": "virt-salvage",
         "version": __version__,
-        "written": iso_time(written - written % 1_000_000_000),
+        "written": written,
         **facts,
         "commands": [_command(ran) for ran in transcript],
         "copied": {
@@ -80,7 +80,8 @@ def write_report(
         "host_before": before,
         "host_after": after,
     }
-    text = "\n".join(_markdown(facts, copied, transcript, before, after)) + "\n"
+    lines = [*_head(written, copied, after), *_markdown(facts, copied, transcript, before, after)]
+    text = "\n".join(lines) + "\n"
     try:
         directory = os.open(dest, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -176,6 +177,26 @@ def _command(ran: Ran) -> dict[str, object]:
     }
 
 
+def _head(written: str, copied: Copied, after: Mapping[str, object]) -> list[str]:
+    """What one wants to know who reads no further."""
+    lines = ["# " + _("What virt-salvage recovered"), ""]
+    told = _("Files recovered: {files}, {size}.").format(files=grouped(copied.files), size=size(copied.bytes))
+    if copied.whole:
+        told = sentences((told, _("All that was chosen was read, and all of it was kept.")))
+    if copied.unreadable:
+        gaps = _("Not read or not replaced: {count}; they are listed below.")
+        told = sentences((told, gaps.format(count=grouped(len(copied.unreadable)))))
+    if copied.lost_metadata:
+        lost = _("Not wholly kept by the target: {count}; they are listed below.")
+        told = sentences((told, lost.format(count=grouped(len(copied.lost_metadata)))))
+    lines += [plain(told), ""]
+    proof = after.get("proof")
+    if isinstance(proof, Mapping) and proof.get("sentence"):
+        lines += [plain(str(proof["sentence"])), ""]
+    by = _("Written {when} by virt-salvage {version} on {host}.")
+    return [*lines, plain(by.format(when=written, version=__version__, host=safe(os.uname().nodename))), ""]
+
+
 def _markdown(
     facts: Mapping[str, object],
     copied: Copied,
@@ -183,8 +204,7 @@ def _markdown(
     before: Mapping[str, object],
     after: Mapping[str, object],
 ) -> list[str]:
-    lines = ["# " + _("What virt-salvage recovered"), "", *_outline(facts, 0)]
-    lines += ["", "## " + _("What was copied"), ""]
+    lines = ["## " + _("What was copied"), ""]
     for label, value in (
         (_("Files"), grouped(copied.files)),
         (_("Folders"), grouped(copied.directories)),
@@ -199,16 +219,17 @@ def _markdown(
     lines.append("- " + _("Read back and compared") + ": " + span(verified_told(copied)))
     if copied.sidecar:
         lines.append("- " + _("What the target could not keep") + ": " + span(copied.sidecar.name))
+    lines += ["", "## " + _("What could not be read or was not replaced"), ""]
+    lines += [f"- {span(gap.path)}: {plain(gap.error)}" for gap in copied.unreadable] or [_("Nothing.")]
+    lines += ["", "## " + _("What the target could not keep"), ""]
+    lines += [f"- {span(lost.path)}: {plain(lost.what)}" for lost in copied.lost_metadata] or [_("Nothing.")]
+    lines += ["", "## " + _("Where it came from"), "", *_outline(facts, 0)]
     lines += ["", "## " + _("Owners, as the guest calls them"), ""]
     unknown = _("unknown")
     for number, name in copied.owners.users:
         lines.append("- " + _("user") + f" {number}: {span(name) if name else unknown}")
     for number, name in copied.owners.groups:
         lines.append("- " + _("group") + f" {number}: {span(name) if name else unknown}")
-    lines += ["", "## " + _("What could not be read or was not replaced"), ""]
-    lines += [f"- {span(gap.path)}: {plain(gap.error)}" for gap in copied.unreadable] or [_("Nothing.")]
-    lines += ["", "## " + _("What the target could not keep"), ""]
-    lines += [f"- {span(lost.path)}: {plain(lost.what)}" for lost in copied.lost_metadata] or [_("Nothing.")]
     lines += ["", "## " + _("Every command that was run"), ""]
     for ran in transcript:
         lines += _told(ran)
@@ -225,11 +246,20 @@ def _told(ran: Ran) -> list[str]:
     return [*lines, status.format(status=ran.result.status, time=duration(ran.result.seconds)), ""]
 
 
+def _eased(key: str, value: object) -> object:
+    """A number of bytes with its unit beside it, and yes or no instead of a programmer's words."""
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, int) and key.endswith("size") and value >= 1024:
+        return f"{size(value)} ({value})"
+    return value
+
+
 def _outline(value: object, depth: int) -> list[str]:
     """Nested values as a nested list."""
     indent = "  " * depth
     if isinstance(value, Mapping):
-        pairs = [(f"{plain(str(key))}:", inner) for key, inner in value.items()]
+        pairs = [(f"{plain(str(key))}:", _eased(str(key), inner)) for key, inner in value.items()]
     elif isinstance(value, list | tuple | set | frozenset):
         pairs = [("", inner) for inner in value]
     else:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
+from core import __version__
 from core.command import Command
 from core.files.markdown import block, plain, span
 from core.files.outcome import Copied, Lost, Unreadable
@@ -82,10 +83,25 @@ def test_the_report_tells_all_and_breaks_nothing(tmp_path: Path) -> None:
     assert "\x1b" not in text and "\u202e" not in text
     tokens = _tokens(text)
     headings = [line for line in text.splitlines() if line.startswith("#")]
-    assert tokens.count("heading_open") == 8
-    assert len([line for line in headings if line.startswith(("# What", "## "))]) == 8
+    assert tokens.count("heading_open") == 9
+    assert len([line for line in headings if line.startswith(("# What", "## "))]) == 9
     assert tokens.count("fence") == 2
     assert not {"html_block", "html_inline", "image", "link_open", "strong_open", "hr"} & set(tokens)
+
+
+def test_the_report_begins_with_what_everybody_wants_to_know(tmp_path: Path) -> None:
+    facts = {"disk": {"virtual_size": 512483328, "exists": True}}
+    after = {"proof": {"sentence": "Host as found."}}
+    report = write_report(tmp_path, facts, _copied(tmp_path, ()), [], {}, after)
+    for text in (report.markdown.read_text(), report.html.read_text()):
+        head = text.partition("What was copied")[0]
+        assert "All that was chosen was read" in head and "Host as found." in head, head
+        assert f"by virt-salvage {__version__} on " in head
+        assert json.loads(report.json.read_bytes())["written"] in head
+        assert "488.7 MiB (512483328)" in text and "True" not in text
+    report = write_report(tmp_path, facts, _copied(tmp_path, ("x", "y")), [], {}, after)
+    head = report.markdown.read_text().partition("What was copied")[0]
+    assert "Not read or not replaced: 2" in head and "All that" not in head
 
 
 @pytest.mark.hostile(47)
