@@ -29,7 +29,7 @@ from core.undo.state import StateFolder
 from tui.breaking import teach_textual
 from tui.flow import Flow, Wish
 from tui.keys import Bound, keys_of
-from tui.plain import ansi_only, as_started, filters, wants_plain
+from tui.plain import ansi_only, as_started, filters, on_console, wants_plain
 from tui.screens.busy import BusyScreen, undoing
 from tui.screens.dialog import LEAST, Dialog
 from tui.screens.disk import DiskScreen
@@ -93,6 +93,7 @@ class SalvageApp(App[int]):
         self.wish = wish
         self.ascii_only = ascii_only
         self.colour = colour
+        self.on_console = on_console(os.environ)
         self.failure: BaseException | None = None
         self._ended: set[str] = set()
         self._full = ""
@@ -111,7 +112,12 @@ class SalvageApp(App[int]):
         self.refresh()
 
     def get_line_filters(self) -> list[LineFilter]:
-        return filters(super().get_line_filters(), ascii_only=self.ascii_only, colour=self.colour)
+        return filters(
+            super().get_line_filters(),
+            ascii_only=self.ascii_only,
+            colour=self.colour,
+            console=self.on_console,
+        )
 
     def on_mount(self) -> None:
         if not self.is_headless:
@@ -212,7 +218,9 @@ class SalvageApp(App[int]):
         """What this screen is, and its keys."""
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(
-                HelpScreen(self._topic(), [(one.names, one.does) for one in keys_of(self.screen)])
+                HelpScreen(
+                    self._topic(), [(one.names, one.does) for one in keys_of(self.screen, self.ascii_only)]
+                )
             )
 
     def action_words(self) -> None:
@@ -228,7 +236,7 @@ class SalvageApp(App[int]):
             if one:
                 self.run_worker(self.run_action(one.action, one.node), group="work")
 
-        offered = [one for one in keys_of(self.screen) if "-" not in one.names]
+        offered = [one for one in keys_of(self.screen, self.ascii_only) if "-" not in one.names]
         self.push_screen(PaletteScreen(offered), picked)
 
     def action_brightness(self) -> None:

@@ -30,6 +30,10 @@ _NAMES = {
 }
 
 
+_ARROWS = {"↑↓": "Up/Down", "↑": "Up", "↓": "Down", "←": "Left", "→": "Right"}
+"""What is said where there are no arrows: ``^v`` would be read as Ctrl+V."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bound:
     """Keys that do one thing, and who does it."""
@@ -49,19 +53,27 @@ def name_of(key: str) -> str:
     return "+".join(part.capitalize() if len(part) > 1 or "+" in key else part for part in key.split("+"))
 
 
-def keys_of(screen: Screen[object]) -> list[Bound]:
+def in_ascii(names: str) -> str:
+    """The names of keys for a terminal without arrows."""
+    for arrow, word in _ARROWS.items():
+        names = names.replace(arrow, word)
+    return names
+
+
+def keys_of(screen: Screen[object], ascii_only: bool = False) -> list[Bound]:
     """What can be done on the screen by a key: first its own keys, then those of the part that has the focus.
 
     The keys of every screen come last.
     """
+    told = in_ascii if ascii_only else str
     found: dict[tuple[int, str], list[tuple[str, Binding, DOMNode]]] = {}
     for key, active in screen.active_bindings.items():
         binding, node = active.binding, active.node
         if binding.description and not _is_textuals(binding, node):
             found.setdefault((id(node), binding.description), []).append((key, binding, node))
     bound = [
-        Bound(_joined([key for key, _binding, _node in same]), _(told), same[0][2], same[0][1].action)
-        for (_id, told), same in found.items()
+        Bound(told(_joined([key for key, _binding, _node in same])), _(does), same[0][2], same[0][1].action)
+        for (_id, does), same in found.items()
     ]
     everywhere = {binding.action for binding in EVERYWHERE if isinstance(binding, Binding)}
     return sorted(bound, key=lambda one: (one.action in everywhere, one.node is not screen))

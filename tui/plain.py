@@ -52,6 +52,28 @@ _DRAWN = str.maketrans(
     }
 )
 
+_CONSOLE = str.maketrans(
+    {
+        **dict.fromkeys("╭┏", "┌"),
+        **dict.fromkeys("╮┓", "┐"),
+        **dict.fromkeys("╰┗", "└"),
+        **dict.fromkeys("╯┛", "┘"),
+        **dict.fromkeys("━▔", "─"),
+        **dict.fromkeys("┃▏▎▕", "│"),
+        **dict.fromkeys("▍▋▊▉", "▌"),
+        **dict.fromkeys("▁▂▃", "▄"),
+        **dict.fromkeys("▅▆▇", "█"),
+        **dict.fromkeys("“”", '"'),
+        **dict.fromkeys("‘’", "'"),
+        **dict.fromkeys("–—", "-"),
+        "\u202f": " ",
+        "…": "~",
+    }
+)
+"""What we draw with and what the font of Linux's console lacks: its unicode map is that of code page 437.
+
+A font that setfont(8) loads may have more: so what is foreign is left alone.
+"""
 _DUMB = frozenset({"", "dumb", "unknown"})
 _PLAIN = re.compile(r"(vt\d|ansi|cons25|sun|wyse|hp\d|pcansi)")
 """Terminals that are known to show characters of eight bits at most: terminfo(5), their names."""
@@ -91,6 +113,17 @@ class AsciiOnly(LineFilter):
         ]
 
 
+class ConsoleOnly(LineFilter):
+    """Draws with what the font of Linux's console has: anything else would be a black square there."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        """The segments with other lines, blocks and dots; the width of each stays."""
+        return [
+            segment if segment.text.isascii() else Segment(segment.text.translate(_CONSOLE), segment.style)
+            for segment in segments
+        ]
+
+
 class NoControls(LineFilter):
     """Drops control characters: the last line of defence behind `plain`, and a typed line's only one.
 
@@ -109,9 +142,15 @@ def _harmless(text: str) -> str:
     return _SURROGATES.sub("?", _CONTROLS.sub("", text))
 
 
-def filters(before: Sequence[LineFilter], *, ascii_only: bool, colour: bool = True) -> list[LineFilter]:
+def filters(
+    before: Sequence[LineFilter], *, ascii_only: bool, colour: bool = True, console: bool = False
+) -> list[LineFilter]:
     """What `App.get_line_filters` hands out: Textual's own filters, then ours."""
-    less = [*([] if colour else [NoColor()]), *([AsciiOnly()] if ascii_only else [])]
+    less: list[LineFilter] = [] if colour else [NoColor()]
+    if ascii_only:
+        less.append(AsciiOnly())
+    elif console:
+        less.append(ConsoleOnly())
     return [*before, *less, NoControls()]
 
 
@@ -172,9 +211,11 @@ def _implied_charset(name: str) -> str:
     return locale.normalize(name).partition(".")[2] or "ascii"
 
 
+def on_console(environ: Mapping[str, str]) -> bool:
+    """Whether it is Linux's console, with a font of 256 or 512 characters."""
+    return environ.get("TERM", "") in {"linux", "linux-16color"}
+
+
 def ansi_only(environ: Mapping[str, str]) -> bool:
     """Whether the terminal has the sixteen colours of its own palette only, as Linux's console."""
-    return (
-        environ.get("TERM", "") in {"linux", "linux-16color"}
-        or _PLAIN.match(environ.get("TERM", "")) is not None
-    )
+    return on_console(environ) or _PLAIN.match(environ.get("TERM", "")) is not None

@@ -1,12 +1,25 @@
 """Foreign text, and terminals that show less than others."""
 
+import re
+
 import pytest
 from rich.cells import cell_len
 from rich.segment import Segment
+from rich.style import Style
 from textual.color import Color
 
 from tui import plain as module
-from tui.plain import AsciiOnly, NoControls, ansi_only, ascii_columns, plain, terminal_problem, wants_plain
+from tui.plain import (
+    AsciiOnly,
+    ConsoleOnly,
+    NoControls,
+    ansi_only,
+    ascii_columns,
+    on_console,
+    plain,
+    terminal_problem,
+    wants_plain,
+)
 
 BLACK = Color(0, 0, 0)
 HOSTILE = (
@@ -55,6 +68,20 @@ def test_the_ascii_filter_keeps_styles_and_widths():
     segments = [Segment("│日│"), Segment("plain")]
     filtered = AsciiOnly().apply(segments, BLACK)
     assert [one.text for one in filtered] == ["|? |", "plain"]
+
+
+def in_its_font(text: str) -> bytes:
+    """The text in code page 437; Linux's map of it has arrows and a cross too (drivers/tty/vt/cp437.uni)."""
+    return re.sub("[↑↓→←×]", "x", text).encode("cp437")
+
+
+def test_the_console_filter_draws_with_code_page_437_and_keeps_what_is_foreign():
+    drawn = "╭─╮│╰╯┏━┓┃┗┛▏▁▂▃▄▅▆▇█▓░·…↑↓→←“x”1\u202f000"
+    (segment,) = ConsoleOnly().apply([Segment(drawn, Style(bold=True))], BLACK)
+    assert in_its_font(segment.text) and cell_len(segment.text) == cell_len(drawn)
+    assert segment.style == Style(bold=True)
+    assert ConsoleOnly().apply([Segment("Дом é 日本")], BLACK)[0].text == "Дом é 日本"
+    assert on_console({"TERM": "linux"}) and not on_console({"TERM": "xterm"})
 
 
 @pytest.mark.hostile(46)

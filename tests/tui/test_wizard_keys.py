@@ -14,6 +14,7 @@ from textual.widgets import Input
 import tui.screens
 import tui.widgets
 from tests.picture import cells_of
+from tests.tui.test_plain import in_its_font
 from tests.tui.wizard import choose, on, shown, wizard
 from tui.app import SalvageApp
 from tui.keys import keys_of
@@ -146,6 +147,36 @@ async def test_the_help_and_the_words_open_once(tmp_path: Path) -> None:
         await pilot.press("f1", "ctrl+p", "escape")
         await pilot.pause()
         assert len(pilot.app.screen_stack) <= depth + 1
+
+
+async def test_without_arrows_the_keys_have_words(tmp_path: Path) -> None:
+    async with wizard(tmp_path) as pilot:
+        pilot.app.ascii_only = True
+        await on(pilot, StartScreen)
+        await pilot.resize_terminal(90, 24)
+        await pilot.press("question_mark")
+        await on(pilot, HelpScreen)
+        assert "Up, k" in shown(pilot) and "Up/Down scroll" in shown(pilot)
+        await pilot.press("escape", "colon")
+        await on(pilot, PaletteScreen)
+        assert "Down, j" in shown(pilot) and "^" not in shown(pilot)
+        await pilot.press("escape")
+        await on(pilot, StartScreen)
+        assert "Up/Down move" in shown(pilot) and "^v" not in shown(pilot)
+
+
+async def test_the_console_gets_what_its_font_has(tmp_path: Path) -> None:
+    async with wizard(tmp_path) as pilot:
+        pilot.app.on_console = True
+        await on(pilot, StartScreen)
+        for key, kind in (("question_mark", HelpScreen), ("d", WordsScreen), ("colon", PaletteScreen)):
+            assert in_its_font(shown(pilot))
+            await pilot.press(key)
+            await on(pilot, kind)
+            assert in_its_font(shown(pilot))
+            assert "┌──" in shown(pilot) and "╭" not in shown(pilot)
+            await pilot.press("escape")
+            await on(pilot, StartScreen)
 
 
 async def test_day_and_night_by_key(tmp_path: Path) -> None:

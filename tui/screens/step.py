@@ -18,6 +18,7 @@ from core.operator import Operator
 from core.session import Session
 from tui import coaching
 from tui.flow import Flow, Protection
+from tui.keys import in_ascii
 from tui.openable import content
 from tui.plain import plain
 from tui.screens.dialog import EVERYWHERE, Dialog, TooSmall, concerns
@@ -62,10 +63,11 @@ class KeyLine(Static):
         self._draw()
 
     def _draw(self) -> None:
-        always = self._always
+        told = in_ascii if getattr(self.app, "ascii_only", False) else str
+        always = self._always and (told(self._always[0]), self._always[1])
         room = max(20, self.content_size.width or self.app.size.width - 2) - (_width(always) if always else 0)
         shown: list[Key] = []
-        for key in self._keys:
+        for key in ((told(name), does) for name, does in self._keys):
             if _width(key) <= room:
                 room -= _width(key)
                 shown.append(key)
