@@ -26,6 +26,7 @@ from core.text import safe
 from core.undo.health import ExportEnded
 from core.undo.stack import Release
 from core.undo.state import StateFolder
+from tui.ascii import to_ascii
 from tui.breaking import teach_textual
 from tui.flow import Flow, Wish
 from tui.keys import Bound, keys_of
@@ -366,7 +367,7 @@ def run(
         told.insert(0, _told(app.failure))
         status = Exit.FAILED
     for line in told:
-        sys.stderr.write(f"{line}\n")
+        sys.stderr.write((to_ascii(line) if ascii_only else line) + "\n")
     return int(status) if status is not None else int(Exit.FAILED)
 
 

@@ -97,6 +97,21 @@ def test_error_of_our_own_prints_no_variables(tmp_path: Path) -> None:
     assert "Traceback" not in one.text()
 
 
+def test_the_last_words_keep_to_ascii_too(tmp_path: Path) -> None:
+    """What stands on the terminal behind the wizard, whatever a path in it is called."""
+    program = (
+        "import sys, tui.app\n"
+        "from tui.main import main\n"
+        "tui.app._left_up = lambda flow: ['na\\u00efve \\u2026 \\u65e5']\n"
+        "sys.exit(main())\n"
+    )
+    with terminal(tmp_path / "state", "--plain", program=program) as one:
+        one.shows("What shall be done")
+        one.press("4")
+        assert one.ended() == 0
+    assert "naive ~ ??" in one.text() and one.seen.isascii()
+
+
 def test_garbage_is_collected_by_the_clock(tmp_path: Path) -> None:
     """Not in the midst of a key; and the program goes on after it."""
     told = tmp_path / "told"
