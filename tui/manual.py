@@ -5,11 +5,15 @@ python -m tui.manual     writes them anew, into docs/
 
 import argparse
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from core import __version__
+from core.disks.convert import WRITTEN
+from core.disks.formats import NAMES
 from core.errors import Exit
+from core.lab.catalogue import built_in
+from core.volumes.filesystems import FILE_SYSTEMS
 from tui.verbs import parsers
 
 FOLDER = Path(__file__).parent.parent / "docs"
@@ -40,6 +44,13 @@ _FILES = (
     ("/var/lib/virt-salvage", "journals, overlays and practice disks; --state-dir names another place"),
     ("~/.local/state/virt-salvage", "the same for an ordinary user"),
 )
+_KNOWN: Mapping[str, Sequence[str]] = {
+    "--format": NAMES,
+    "--to": (*WRITTEN,),
+    "--fs": (*FILE_SYSTEMS,),
+    "--lang": ("en", "zh_CN"),
+}
+"""What the completions offer where the parser takes any word, because the core says what is wrong with it."""
 
 
 def made() -> dict[str, str]:
@@ -137,9 +148,8 @@ def bash() -> str:
         "    case $verb,$before in",
     ]
     for verb, action in _all_options(parser, verbs):
-        if action.choices:
+        if choices := " ".join(_values(action)):
             names = "|".join(f"{verb or '*'},{name}" for name in action.option_strings)
-            choices = " ".join(map(str, action.choices))
             lines += [
                 f"        {names})",
                 f'            COMPREPLY=($(compgen -W "{choices}" -- "$word")); return ;;',
@@ -155,6 +165,9 @@ def bash() -> str:
         words = _first_choices(verb_parser)
         if words:
             lines.append(f'    [[ $before != {name} ]] || words+=" {" ".join(words)}"')
+            for second in filter(None, [" ".join(_second_choices(name))]):
+                lines.append(f'    [[ $verb != {name} || " {" ".join(words)} " != *" $before "* ]] ||')
+                lines.append(f'        words="{second}"')
     lines += [
         '    COMPREPLY=($(compgen -W "$words" -- "$word"))',
         '    [[ $word == -* ]] || { compopt -o filenames; mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY'
@@ -182,18 +195,16 @@ def zsh() -> str:
         "case $verb in",
     ]
     for name, verb in verbs.items():
-        words = _first_choices(verb)
-        first = (
-            f'\'*: :_alternative "words\\:what\\:({" ".join(words)})" "files\\:file\\:_files"\''
-            if words
-            else ""
-        )
         lines += [
             f"    {name})",
             "        _arguments \\",
             *(f"            {one} \\" for one in _zsh_options(verb)),
         ]
-        lines += [f"            {first or _single('*:file:_files')} ;;"]
+        if words := " ".join(_first_choices(verb)):  # the verb itself is the first word
+            lines += ["            '1: :' \\", f"            {_single(f'2:what:({words})')} \\"]
+        if seconds := " ".join(_second_choices(name)):
+            lines.append(f"            {_single(f'3:which:({seconds})')} \\")
+        lines.append(f"            {_single('*:file:_files')} ;;")
     lines += ["    *)", "        _arguments \\", *(f"            {one} \\" for one in _zsh_options(parser))]
     lines += ["            '*: :{_describe verb verbs; _files}' ;;", "esac"]
     return "\n".join(lines) + "\n"
@@ -205,7 +216,8 @@ def _zsh_options(parser: argparse.ArgumentParser) -> Iterator[str]:
         value = ""
         if _takes(action):
             value = f":{(_word(action) or 'value').replace(':', '')}:"
-            value += f"({' '.join(map(str, action.choices))})" if action.choices else "_files"
+            choices = " ".join(_values(action))
+            value += f"({choices})" if choices else "_files"
         for name in action.option_strings:
             yield _single(f"*{name}[{told}]{value}")
 
@@ -219,8 +231,12 @@ def fish() -> str:
             f"complete -c {NAME} -n __fish_use_subcommand -a {name} -d {_single(verb.description or '')}"
         )
         if words := _first_choices(verb):
-            seen = f"'__fish_seen_subcommand_from {name}'"
-            lines.append(f"complete -c {NAME} -n {seen} -a {_single(' '.join(words))}")
+            seen, told = f"__fish_seen_subcommand_from {name}", " ".join(words)
+            before = _single(f"{seen}; and not __fish_seen_subcommand_from {told}")
+            lines.append(f"complete -c {NAME} -n {before} -a {_single(told)}")
+            for second in filter(None, [" ".join(_second_choices(name))]):
+                behind = _single(f"{seen}; and __fish_seen_subcommand_from {told}")
+                lines.append(f"complete -c {NAME} -n {behind} -a {_single(second)}")
     shared = _names(parser)
     for one, action in _all_options(parser, verbs):
         if one and set(action.option_strings) <= set(shared):
@@ -230,8 +246,8 @@ def fish() -> str:
         )
         where = f" -n '__fish_seen_subcommand_from {one}'" if one else ""
         value = " -r" if _takes(action) else ""
-        if action.choices:
-            value = f" -x -a {_single(' '.join(map(str, action.choices)))}"
+        if choices := " ".join(_values(action)):
+            value = f" -x -a {_single(choices)}"
         lines.append(f"complete -c {NAME}{where} {names}{value} -d {_single(_told(action))}")
     return "\n".join(lines) + "\n"
 
@@ -271,6 +287,18 @@ def _first_choices(parser: argparse.ArgumentParser) -> list[str]:
     """The words that the first argument can be, where they are known."""
     first = next(iter(_arguments(parser)), None)
     return [str(one) for one in first.choices or ()] if first else []
+
+
+def _second_choices(verb: str) -> list[str]:
+    """The words that the argument behind the first can be: the labs that come with the program."""
+    return [lab.name for lab in built_in()] if verb == "lab" else []
+
+
+def _values(action: argparse.Action) -> Sequence[str]:
+    """What can stand behind the option, where that is known; the parser itself lets more through."""
+    if action.choices:
+        return [*map(str, action.choices)]
+    return _KNOWN.get(action.option_strings[-1], ()) if action.option_strings else ()
 
 
 def _takes(action: argparse.Action) -> bool:

@@ -64,6 +64,8 @@ def test_bash_completes(made: Path) -> None:
     assert bash(made, "copy", "--exi") == ["--existing"]
     assert bash(made, "--plain", "copy", "d", "--existing", "r") == ["replace"]
     assert bash(made, "lab", "hi") == ["hint"]
+    assert bash(made, "lab", "start", "class") == ["classical-table"]
+    assert bash(made, "convert", "d", "e", "--to", "qc") == ["qcow2"]
     assert bash(made, "inspect", "virt") == ["virt-salvage.1"]
     assert "--writable" not in bash(made, "ls", "--")
 
@@ -79,6 +81,8 @@ def test_fish_completes(made: Path) -> None:
     assert fish("virt-salvage copy --exi") == ["--existing"]
     assert fish("virt-salvage copy d --existing r") == ["replace"]
     assert fish("virt-salvage lab hi") == ["hint"]
+    assert fish("virt-salvage lab start class") == ["classical-table"]
+    assert fish("virt-salvage convert d e --to qc") == ["qcow2"]
 
 
 @needs("zsh")
@@ -95,9 +99,17 @@ def test_zsh_completes(made: Path, tmp_path: Path) -> None:
         zpty -r shell out '*--existing*' && print found one
         zpty -w -n shell $'\\x15virt-salvage inspect --form\\t'
         zpty -r shell out '*--format*' && print found two
+        zpty -w -n shell $'\\x15virt-salvage lab hi\t'
+        zpty -r shell out '*lab hint*' && print found three
+        zpty -w -n shell $'\\x15virt-salvage lab start classical\t'
+        zpty -r shell out '*start classical-table*' && print found four
+        zpty -w -n shell $'\\x15virt-salvage convert d e --to qco\t'
+        zpty -r shell out '*qcow2*' && print found five
+        [[ $out == *'bad option'* ]] || print no complaint
         zpty -d shell
     """
     done = subprocess.run(
         ["zsh", "-f", "-c", script], capture_output=True, text=True, check=False, timeout=60
     )
-    assert done.stdout.split("\n")[:2] == ["found one", "found two"], done
+    found = ["found one", "found two", "found three", "found four", "found five", "no complaint"]
+    assert done.stdout.splitlines()[:6] == found, done
