@@ -311,5 +311,5 @@ def _complaints(who: str, ended: Ended, good: frozenset[int]) -> list[str]:
     if ended.status == 98:
         return [f"{who} hung"]
     if ended.status not in good or _BUG in ended.said or "Traceback" in ended.said:
-        return [f"{who} ended with {ended.status}: {ended.said.strip()[-1500:]}"]
+        return [f"{who} ended with {ended.status}: {ended.said.strip()[-6000:]}"]
     return []
