@@ -5,6 +5,8 @@ import os
 import random
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -148,9 +150,19 @@ def test_dirty_and_corrupt_bits_are_told(made: dict[str, Path], tmp_path: Path) 
     assert "corrupt" in told
 
 
+@contextmanager
+def _little_work() -> Iterator[None]:
+    """A second of processors and a minute of the clock: a busy host lengthens only the latter."""
+    began = os.times()
+    yield
+    ended = os.times()
+    assert sum(ended[:4]) - sum(began[:4]) < 1, "it works for too long"
+    assert ended.elapsed - began.elapsed < 60, "it waits"
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_no_header_crashes_or_hangs(made: dict[str, Path], name: str, tmp_path: Path) -> None:
-    """300 damaged copies of each: an answer or an error for a person, each within a second."""
+    """300 damaged copies of each: an answer or an error for a person, each within a second's work."""
     chance = random.Random(name)
     whole = made[name].read_bytes()
     target = tmp_path / "disk"
@@ -165,12 +177,11 @@ def test_no_header_crashes_or_hangs(made: dict[str, Path], name: str, tmp_path: 
             changed.append((at, length))
             patched(target, at, chance.choice([b"\xff" * length, bytes(length), chance.randbytes(length)]))
         os.truncate(target, chance.randrange(size) if chance.random() < 0.2 else size)
-        began = time.monotonic()
-        try:
-            blockdev(opened(target), "disk")
-        except SalvageError as error:
-            assert error.what
-        assert time.monotonic() - began < 1
+        with _little_work():
+            try:
+                blockdev(opened(target), "disk")
+            except SalvageError as error:
+                assert error.what
         if target.stat().st_size < size:
             target.write_bytes(whole)
         for at, length in changed:
@@ -182,15 +193,13 @@ def test_a_table_of_a_million_empty_blocks_costs_no_time(tmp_path: Path) -> None
     patched(image, 48, (4 << 20).to_bytes(8, "big") + (4).to_bytes(4, "big"))
     os.truncate(image, 64 << 20)
     patched(image, 4 << 20, (32 << 20).to_bytes(8, "big") * (1 << 20))
-    began = time.monotonic()
-    assert opened(image).virtual_size == 1 << 40
-    assert time.monotonic() - began < 1
+    with _little_work():
+        assert opened(image).virtual_size == 1 << 40
 
 
 def test_a_block_table_of_two_gibibytes_costs_no_time(tmp_path: Path) -> None:
     image = created(tmp_path / "a.vhd", "vpc")
     patched(image, 512 + 28, (0x1FFFFFFF).to_bytes(4, "big"))
     os.truncate(image, 3 << 30)
-    began = time.monotonic()
-    assert opened(image).format == "vpc"
-    assert time.monotonic() - began < 1
+    with _little_work():
+        assert opened(image).format == "vpc"
