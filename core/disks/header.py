@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Literal
 
 from core.disks.model import Encryption, Identity, Reading, Snapshot
+from core.drives import with_medium
 from core.errors import NeedsRoot, SalvageError
 from core.i18n import _
 from core.text import safe, size
@@ -136,7 +137,7 @@ def open_to_read(path: Path) -> int:
     """A file descriptor for reading a regular file or block device.
 
     Raises `NeedsRoot` without the permission and `SalvageError` for everything else: missing, not a
-    file. Never blocks on a FIFO (O_NONBLOCK) and keeps the access time where we may (O_NOATIME).
+    file, no medium. Never blocks on a FIFO (O_NONBLOCK) and keeps the access time where we may (O_NOATIME).
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
     try:
@@ -144,6 +145,9 @@ def open_to_read(path: Path) -> int:
             fd = os.open(path, flags | os.O_NOATIME)
         except PermissionError:
             fd = os.open(path, flags)
+        kind = os.fstat(fd).st_mode
+        if stat.S_ISBLK(kind):
+            return with_medium(fd, path)
     except PermissionError as error:
         raise NeedsRoot(
             _("No permission to read {path}.").format(path=safe(path)),
@@ -156,8 +160,7 @@ def open_to_read(path: Path) -> int:
         raise SalvageError(
             _("Cannot open {path}: {reason}.").format(path=safe(path), reason=error.strerror)
         ) from error
-    kind = os.fstat(fd).st_mode
-    if not (stat.S_ISREG(kind) or stat.S_ISBLK(kind)):
+    if not stat.S_ISREG(kind):
         os.close(fd)
         raise SalvageError(
             _("{path} is neither a regular file nor a block device.").format(path=safe(path)),

@@ -11,6 +11,7 @@ import stat
 from pathlib import Path
 from types import TracebackType
 
+from core.drives import with_medium
 from core.errors import SalvageError
 from core.i18n import _
 from core.text import safe
@@ -111,10 +112,12 @@ def opened(view: Path) -> int:
     """A descriptor that reads `view`, a file or block device; raises `SalvageError` where it cannot."""
     try:
         fd = os.open(view, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        mode = os.fstat(fd).st_mode
+        if stat.S_ISBLK(mode):
+            return with_medium(fd, view)
     except OSError as error:
         raise _unopened(view, os.strerror(error.errno or 0)) from error
-    mode = os.fstat(fd).st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):
+    if not stat.S_ISREG(mode):
         os.close(fd)
         raise _unopened(view, _("neither a file nor a block device"))
     return fd

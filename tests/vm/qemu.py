@@ -3,7 +3,7 @@
 import shutil
 import stat
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +32,10 @@ class Setup:
     """The folder shared for writing; None for one that goes with the machine."""
     disks: Mapping[str, Path] = field(default_factory=dict)
     """Raw images by the name under which /disks shows them; writes go into them."""
+    discs: Sequence[Path | None] = ()
+    """What lies in the CD drives, /dev/sr0 first; None for an empty one. Emulated machines only."""
+    floppies: Sequence[Path | None] = ()
+    """What lies in the floppy drives, /dev/fd0 first, the same way; writes go into it."""
     memory: int = 1024
     """MiB."""
     processors: int = 2
@@ -88,6 +92,12 @@ def command(image: Image, setup: Setup, folder: Path, **options: object) -> list
     ]
     for name, path in setup.disks.items():
         argv += _disk(name, path, "cache=writeback")
+    for number, medium in enumerate(setup.discs):
+        argv += _drive("ide-cd", f"bus=ide.{number}", f"disc{number}", medium, ",readonly=on")
+    if setup.floppies:
+        argv += ["-device", "isa-fdc"]
+    for number, medium in enumerate(setup.floppies):
+        argv += _drive("floppy", f"unit={number},drive-type=144", f"floppy{number}", medium)
     return argv
 
 
@@ -110,6 +120,15 @@ def _disk(name: str, path: Path, options: str) -> list[str]:
     return [
         *("-drive", f"if=none,id={name},format=raw,file={_quoted(path)},discard=unmap,{options}"),
         *("-device", f"virtio-blk-pci,drive={name},serial={name}"),
+    ]
+
+
+def _drive(kind: str, place: str, name: str, medium: Path | None, options: str = "") -> list[str]:
+    if medium is None:
+        return ["-device", f"{kind},{place}"]
+    return [
+        *("-drive", f"if=none,id={name},format=raw,file={_quoted(medium)}{options}"),
+        *("-device", f"{kind},{place},drive={name}"),
     ]
 
 

@@ -1,6 +1,11 @@
-"""Every row of the table of file systems, mounted by a kernel that has it, copied from, checked, repaired."""
+"""Every row of the table of file systems, mounted by a kernel that has it, copied from, checked, repaired.
+
+And the drives that some of them come in: CD and floppy, with a medium and without.
+"""
 
 import json
+import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,29 +60,45 @@ def image() -> Image:
 
 
 @contextmanager
-def booted(image: Image, accelerator: str, more: str = "") -> Iterator[Machine]:
-    with Machine(image, Setup(CHECKOUT, accelerator=accelerator)) as one:
+def booted(image: Image, setup: Setup, more: str = "") -> Iterator[Machine]:
+    with Machine(image, setup) as one:
         modules = "loop fuse xfs btrfs vfat udf isofs squashfs erofs f2fs nls_utf8 nls_ascii nls_cp437"
         assert one.run(f"modprobe -a {modules} {more}; cd /tmp; {TREE}").status == 0
         yield one
 
 
 @pytest.fixture(scope="module")
+def disc(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
+    """A CD with a letter; None where this host has nothing to make one."""
+    folder = tmp_path_factory.mktemp("disc")
+    (folder / "tree").mkdir()
+    (folder / "tree/letter").write_text("burnt\n")
+    make = ["xorriso", "-as", "mkisofs", "-quiet", "-R", "-o", folder / "disc.iso", folder / "tree"]
+    if not shutil.which("xorriso"):
+        return None
+    subprocess.run(make, check=True, capture_output=True)
+    return folder / "disc.iso"
+
+
+@pytest.fixture(scope="module")
 def quick(image: Image) -> Iterator[Machine]:
-    with booted(image, usermode.preferred()) as one:
+    with booted(image, Setup(CHECKOUT, accelerator=usermode.preferred())) as one:
         yield one
 
 
 @pytest.fixture(scope="module")
-def emulated(image: Image) -> Iterator[Machine]:
-    """For what the kernel of the quick one does not know."""
-    with booted(image, "", "exfat") as one:
+def emulated(image: Image, disc: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """For what the kernel of the quick one does not know, and for drives."""
+    floppy = tmp_path_factory.mktemp("floppy") / "floppy.img"
+    floppy.write_bytes(bytes(1440 << 10))
+    setup = Setup(CHECKOUT, discs=(disc, None), floppies=(floppy, None))
+    with booted(image, setup, "exfat") as one:
         yield one
 
 
 @pytest.fixture
 def machine(request: pytest.FixtureRequest) -> Machine:
-    content = request.node.callspec.params["content"] if hasattr(request.node, "callspec") else ""
+    content = request.node.callspec.params.get("content") if hasattr(request.node, "callspec") else ""
     machine: Machine = request.getfixturevalue("emulated" if content == "exfat" else "quick")
     return machine
 
@@ -152,3 +173,40 @@ def test_a_damaged_fat_is_repaired_in_an_overlay(machine: Machine) -> None:
     assert (document["verdict"], document["after"]["verdict"]) == ("damaged", "sound")
     assert document["differences"]["compared"]
     assert machine.run(f"cd /tmp; sha256sum -c --quiet sum; {LEFT}").output == NOTHING
+
+
+CDS = "modprobe -a ahci sr_mod; until test -b /dev/sr1; do sleep 0.1; done; udevadm settle"
+FLOPPIES = "modprobe floppy; until test -b /dev/fd1; do sleep 0.1; done; udevadm settle"
+FORMATTED = "mkfs.vfat /dev/fd0 >/dev/null; mkdir -p m; mount /dev/fd0 m; cp tree/letter m; umount m"
+
+
+def test_a_cd_is_read_in_its_drive(emulated: Machine, disc: Path | None) -> None:
+    if disc is None:
+        pytest.skip("xorriso, which makes the CD, is not installed")
+    done(emulated, CDS)
+    told = emulated.run(f"{PROGRAM} inspect --json /dev/sr0", 600)
+    assert told.status == 0, told.output
+    (volume,) = json.loads(told.output)["volumes"]
+    assert (volume["id"], volume["content"], volume["problems"]) == ("disk", "iso9660", [])
+    copied = emulated.run(f"{PROGRAM} copy /dev/sr0 disk / /tmp/out", 600)
+    assert copied.status == 0, copied.output
+    assert emulated.run(f"cat /tmp/out/letter; rm -r /tmp/out; {LEFT}").output == f"burnt\n{NOTHING}"
+
+
+def test_a_floppy_is_read_in_its_drive(emulated: Machine) -> None:
+    # as after a start of the host: nobody asked yet what lies in the drive
+    done(emulated, f"{FLOPPIES}; {FORMATTED}; modprobe -r floppy; {FLOPPIES}")
+    copied = emulated.run(f"{PROGRAM} copy /dev/fd0 disk /letter /tmp/out", 600)
+    assert copied.status == 0, copied.output
+    assert emulated.run(f"cat /tmp/out/letter; rm -r /tmp/out; {LEFT}").output == f"rescued\n{NOTHING}"
+
+
+@pytest.mark.parametrize(
+    ("prepare", "drive"), [(CDS, "/dev/sr1"), (FLOPPIES, "/dev/fd1")], ids=["CD", "floppy"]
+)
+def test_an_empty_drive_is_a_sentence(prepare: str, drive: str, emulated: Machine) -> None:
+    done(emulated, prepare)
+    told = emulated.run(f"{PROGRAM} inspect {drive} 2>&1", 600)
+    assert (told.status, emulated.run(LEFT).output) == (1, NOTHING)
+    assert f"There is no medium in the drive {drive}." in told.output
+    assert "failing" not in told.output
