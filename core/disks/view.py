@@ -33,6 +33,8 @@ class View:
     """What of the undo stack it stands on."""
     descriptor: int | None = None
     """An open file with the lock of a reader on it, where the disk's own file is the view."""
+    disk: Path | None = None
+    """The disk that is shown, where the view is another file."""
 
 
 def overlay(stack: Stack, disk: Disk, folder: Path, size: int) -> Path:
@@ -91,7 +93,7 @@ def show(
         writable=writable,
         pass_fds=lock.descriptors,
     )
-    return View(path, size, writable, on=(str(path),))
+    return View(path, size, writable, on=(str(path),), disk=disk.path)
 
 
 def folder(path: Path) -> Command:

@@ -60,7 +60,7 @@ def with_layers(view: View, volumes: Sequence[Volume], scratch: Path, runner: Ru
     """The volumes, which are runs of the view, with all that lies in them, and their twins on this host."""
     with Sectors(view.path, view.size) as sectors:
         found = with_above(Space(sectors, runner, scratch, view.path), volumes)
-    return tuple(_with_twin(volume) for volume in found)
+    return tuple(_with_twin(volume, view.disk or view.path) for volume in found)
 
 
 def _is_boot_medium(view: View, volumes: Sequence[Volume]) -> bool:
@@ -70,5 +70,5 @@ def _is_boot_medium(view: View, volumes: Sequence[Volume]) -> bool:
     return described and not any(volume.content == "iso9660" for volume in volumes)
 
 
-def _with_twin(volume: Volume) -> Volume:
-    return replace(volume, problems=(*volume.problems, *twins.told(volume.uuid)))
+def _with_twin(volume: Volume, disk: Path) -> Volume:
+    return replace(volume, problems=(*volume.problems, *twins.told(volume.uuid, disk)))

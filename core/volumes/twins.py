@@ -5,6 +5,7 @@ its driver finds the devices of a file system by their UUID, and may serve anoth
 """
 
 import os
+import stat
 from pathlib import Path
 
 from core.errors import Refused
@@ -14,12 +15,14 @@ from core.volumes.model import Volume
 
 BY_UUID = Path("/dev/disk/by-uuid")
 BTRFS = Path("/sys/fs/btrfs")
+NODES = Path("/sys/dev/block")
 
 
-def on_host(uuid: str | None) -> str | None:
+def on_host(uuid: str | None, disk: Path) -> str | None:
     """The block device of this host whose file system has that UUID too; None if there is none.
 
-    Loop devices do not count: they mostly show this very disk. Source: the links that udev makes.
+    Neither the disk counts, where it is a block device, nor what the host made of it, nor loop devices:
+    they mostly show this very disk. Source: the links that udev makes.
     """
     if not uuid or "/" in uuid or "\0" in uuid or uuid in (".", ".."):
         return None
@@ -27,12 +30,34 @@ def on_host(uuid: str | None) -> str | None:
     if not link.is_symlink():
         return None
     device = os.path.realpath(link)
-    return None if os.path.basename(device).startswith("loop") else device
+    return None if os.path.basename(device).startswith("loop") or _is_of(device, disk) else device
 
 
-def told(uuid: str | None) -> tuple[str, ...]:
-    """A sentence about a device of this host with the same UUID; empty if there is none."""
-    device = on_host(uuid)
+def _is_of(device: str, disk: Path) -> bool:
+    """Whether a block device is the disk itself, or a partition, mapping or array that stands on it."""
+    wanted, number = _number(disk), _number(Path(device))
+    waiting = [NODES / number] if wanted and number else []
+    while waiting:
+        node = Path(os.path.realpath(waiting.pop()))
+        if (node / "dev").exists() and (node / "dev").read_text().strip() == wanted:
+            return True
+        waiting += [*node.glob("slaves/*"), *([node.parent] if (node / "partition").exists() else [])]
+    return False
+
+
+def _number(path: Path) -> str:
+    """The number of the block device at a path, as sysfs writes it; empty for what is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ""
+    number = status.st_rdev if stat.S_ISBLK(status.st_mode) else 0
+    return f"{os.major(number)}:{os.minor(number)}" if number else ""
+
+
+def told(uuid: str | None, disk: Path) -> tuple[str, ...]:
+    """A sentence about a device of this host with the same UUID, beside the disk; empty if there is none."""
+    device = on_host(uuid, disk)
     if device is None:
         return ()
     return (

@@ -5,6 +5,7 @@ More of the same rows, without the command line: tests/core/tables/test_tables_h
 
 import json
 import os
+import stat
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -369,3 +370,30 @@ def test_a_copy_of_the_host_s_own_disk_is_told(
     (links / uuid).unlink()
     (links / uuid).symlink_to("/dev/loop7")
     assert not said(inspected(disk, tmp_path / "state", guard), "Its UUID")
+
+
+@pytest.mark.hostile(29)
+@needs_root
+def test_a_disk_of_the_host_is_no_copy_of_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    links, nodes, devices = (tmp_path / name for name in ("by-uuid", "nodes", "devices"))
+    for name, number, place in (
+        ("sda", 0, "sda"),
+        ("sda1", 1, "sda/sda1"),
+        ("dm-0", 2, "dm-0"),
+        ("sdb", 16, "sdb"),
+    ):
+        (devices / place).mkdir(parents=True)
+        (devices / place / "dev").write_text(f"8:{number}\n")
+        nodes.mkdir(exist_ok=True)
+        (nodes / f"8:{number}").symlink_to(devices / place)
+        os.mknod(tmp_path / name, stat.S_IFBLK | 0o600, os.makedev(8, number))
+    (devices / "sda/sda1/partition").write_text("1\n")
+    (devices / "dm-0/slaves").mkdir()
+    (devices / "dm-0/slaves/sda1").symlink_to(devices / "sda/sda1")
+    links.mkdir()
+    monkeypatch.setattr(twins, "BY_UUID", links)
+    monkeypatch.setattr(twins, "NODES", nodes)
+    for name in ("sda", "sda1", "dm-0"):
+        (links / name).symlink_to(tmp_path / name)
+        assert twins.on_host(name, tmp_path / "sda") is None
+        assert twins.on_host(name, tmp_path / "sdb") == str(tmp_path / name)
