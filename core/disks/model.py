@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
 
 from core.errors import Refused
 from core.i18n import _
@@ -213,7 +214,7 @@ class Disk:
     @property
     def name(self) -> str:
         """The last part of what the operator named, for a heading; not yet safe to show."""
-        return (Path(self.given).name if self.origin else "") or self.path.name
+        return (_name_in(self.given) if self.origin else "") or self.path.name
 
     @property
     def title(self) -> str:
@@ -262,3 +263,11 @@ class Disk:
             "held_by": [holder.to_json() for holder in self.held_by],
             "problems": list(self.problems),
         }
+
+
+def _name_in(given: str) -> str:
+    """The last part of a path; of an address what it says of the disk, not of a key or certificate."""
+    if "://" not in given:
+        return Path(given).name
+    parts = urlsplit(given)
+    return Path(unquote(parts.path)).name or parts.hostname or Path(parts.query).name

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from core.disks.addresses import address, is_address
+from core.disks.model import Disk
 from core.errors import Exit, WrongUsage
 from core.runner import SystemRunner
 from core.session import Session
@@ -243,6 +244,24 @@ def test_an_address_that_is_not_whole_is_wrong_usage(given: str) -> None:
     with pytest.raises(WrongUsage) as caught:
         address(given)
     assert "word" not in caught.value.paragraph().replace("password", "")
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("nbd://host:10809/web", "web"),
+        ("nbd://host", "host"),
+        ("nbds://host/web?tls-certificates=/etc/keys", "web"),
+        ("nbd+unix:///?socket=/run/web.sock", "web.sock"),
+        ("ssh://me@host/srv/web%20one.qcow2", "web one.qcow2"),
+        ("https://host/web.qcow2#ca=/root/ca.pem", "web.qcow2"),
+        ("fat:/srv/shared", "shared"),
+        ("/srv/web.qcow2.gz", "web.qcow2.gz"),
+    ],
+)
+def test_what_a_disk_that_lies_elsewhere_is_called(given: str, name: str) -> None:
+    shown = Disk(Path("/state/image1"), given, "raw", 0, 0, (), (0, 0), 0, origin=given)
+    assert shown.name == name
 
 
 def test_what_is_no_address_is_a_path() -> None:
