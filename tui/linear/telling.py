@@ -6,7 +6,7 @@ from core.disks.finding import Found
 from core.disks.model import Holder
 from core.files.destination import Destination
 from core.files.outcome import Copied
-from core.i18n import _, listed, titled
+from core.i18n import _, listed, ngettext, titled
 from core.text import date, duration, grouped, safe, size
 from core.volumes.model import Inspection, Volume
 from core.volumes.subvolumes import TOP, Subvolume
@@ -55,9 +55,8 @@ def subvolume_told(one: Subvolume) -> str:
 def recovered(copied: Copied, place: Destination | None) -> list[str]:
     """What was copied, and what was not read or kept."""
     head = _("Recovered") if copied.whole else _("Recovered in part")
-    told = _("{files} files, {size}, in {time}").format(
-        files=grouped(copied.files), size=size(copied.bytes), time=duration(copied.seconds)
-    )
+    told = ngettext("{files} file, {size}, in {time}", "{files} files, {size}, in {time}", copied.files)
+    told = told.format(files=grouped(copied.files), size=size(copied.bytes), time=duration(copied.seconds))
     sums = _("Checksums: {path}").format(path=safe(copied.manifest))
     if place and place.remote:
         sums = _("The checksums went with the files: SHA256SUMS")

@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
 
+from core.disks.packed import inner_name
 from core.errors import Cancelled, SalvageError
 from core.files.choices import Choices
 from core.files.delivery import caution
@@ -55,8 +56,8 @@ class BasketScreen(Frame):
         task = self.flow.task()
         if task:
             return Destination("folder", labs.recovered(task.lab, self.flow.labs))
-        name = self.flow.disk.path.stem if self.flow.disk else "disk"
-        return Destination("folder", Path.cwd() / f"{name}-recovered")
+        name = inner_name(self.flow.disk.name) if self.flow.disk else "disk"
+        return Destination("folder", Path.cwd() / f"{Path(name).stem}-recovered")
 
     # -- marks ---------------------------------------------------------------------------------
 
@@ -170,9 +171,9 @@ class BasketScreen(Frame):
         marked = ngettext("{count} thing", "{count} things", count).format(count=grouped(count))
         if self._estimate is None:
             return listed((marked, _("counting…")))
-        marked += _(", {files} files, {size}").format(
-            files=grouped(self._estimate.files), size=size(self._estimate.apparent)
-        )
+        files = self._estimate.files
+        told = ngettext(", {files} file, {size}", ", {files} files, {size}", files)
+        marked += told.format(files=grouped(files), size=size(self._estimate.apparent))
         if self._estimate.unreadable:
             marked += _(", {count} unreadable").format(count=len(self._estimate.unreadable))
         return marked

@@ -224,9 +224,8 @@ def _still_up(standing: Sequence[Entry], width: int, *, short: bool) -> Content:
 
 
 def _recovered(copied: Copied, place: Destination | None) -> Content:
-    told = _("{files} files, {size}, in {time}").format(
-        files=grouped(copied.files), size=size(copied.bytes), time=duration(copied.seconds)
-    )
+    told = ngettext("{files} file, {size}, in {time}", "{files} files, {size}, in {time}", copied.files)
+    told = told.format(files=grouped(copied.files), size=size(copied.bytes), time=duration(copied.seconds))
     head, style = (
         (_("Recovered"), "bold $success") if copied.whole else (_("Recovered in part"), "bold $warning")
     )
