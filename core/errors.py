@@ -52,6 +52,15 @@ class WrongUsage(SalvageError):
     status = Exit.USAGE
 
 
+class SeveralMembers(WrongUsage):
+    """The archive holds several files that may be the disk; only the operator can say which."""
+
+    def __init__(self, members: tuple[tuple[str, int], ...], what: str, meaning: str, remedy: str) -> None:
+        super().__init__(what, meaning, remedy)
+        self.members = members
+        """Their names and bytes."""
+
+
 class Refused(SalvageError):
     """Going on would be unsafe; the remedy says what would make it safe."""
 

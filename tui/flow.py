@@ -58,11 +58,18 @@ class Wish:
     """The number of the internal snapshot to work on, instead of the present state."""
     backing: tuple[Path, ...] = ()
     """What stands in for missing backing files, from the top down."""
+    member: str | None = None
+    """The file of an archive that is the disk, where there are several."""
 
     def select(self, session: Session) -> Disk:
         """Choose it in a session."""
         return session.select(
-            self.given, self.format, self.allow, snapshot=self.snapshot, backing=self.backing
+            self.given,
+            self.format,
+            self.allow,
+            snapshot=self.snapshot,
+            backing=self.backing,
+            member=self.member,
         )
 
 

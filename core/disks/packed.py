@@ -14,7 +14,7 @@ from typing import Literal
 from core.disks.formats import SUFFIXES, has_table
 from core.disks.header import MOST, Damaged, Source, cut_short
 from core.disks.model import SECTOR
-from core.errors import Refused, WrongUsage
+from core.errors import Refused, SeveralMembers
 from core.i18n import _
 from core.text import safe, size
 
@@ -88,7 +88,7 @@ class Blocks:
 def member(source: Source, wanted: str | None) -> tuple[Member, tuple[str, ...]]:
     """The disk in a tar archive, and what must be known of it.
 
-    `wanted` names it where there are several. Raises `WrongUsage` where it is not clear which one is meant,
+    `wanted` names it where there are several. Raises `SeveralMembers` where it is not clear which is meant,
     `Damaged` for an archive that cannot be read, `Refused` for a member that does not lie there as it is.
     """
     found = _members(source)
@@ -155,7 +155,7 @@ def _may_be_disk(name: str) -> bool:
     return bool(suffixes) and suffixes[-1] in SUFFIXES
 
 
-def _several(path: Path, members: Sequence[Member], wanted: str | None) -> WrongUsage:
+def _several(path: Path, members: Sequence[Member], wanted: str | None) -> SeveralMembers:
     names = "; ".join(f"{safe(one.name)} ({size(one.size)})" for one in members[:_MOST_TOLD])
     more = len(members) - _MOST_TOLD
     names += _("; and {count} more").format(count=more) if more > 0 else ""
@@ -163,8 +163,9 @@ def _several(path: Path, members: Sequence[Member], wanted: str | None) -> Wrong
         what = _("{path} holds no file {name}.").format(path=safe(path), name=safe(wanted))
     else:
         what = _("{path} holds several files that may be the disk.").format(path=safe(path))
-    return WrongUsage(
-        what, _("Nothing was opened."), _("Say which with --member NAME: {names}.").format(names=names)
+    told = _("Say which with --member NAME: {names}.").format(names=names)
+    return SeveralMembers(
+        tuple((one.name, one.size) for one in members), what, _("Nothing was opened."), told
     )
 
 

@@ -7,6 +7,7 @@ from core.lab import catalogue, labs
 from core.lab import record as records
 from core.runner import SystemRunner
 from tests.conftest import Guard, Program, needs_root
+from tests.core.disks.test_disks_packed import two_in_one
 from tests.core.tables.lost_disks import MIB, blank, put, run
 from tests.hostile.volumes import by_hand, filled
 from tests.tui.test_linear import talk
@@ -143,3 +144,16 @@ def test_what_an_overlay_holds_is_written_back(
     called = talk(state_dir, ["3", "1", "2", disk.name, "3"])
     assert "verified in" in called.stdout and "Nothing is up any more." in called.stdout, called.stdout
     assert program("cat", disk, "5", "/new.txt").out == "written\n"
+
+
+def test_of_several_disks_in_an_archive_one_is_asked_for(
+    state_dir: Path, guard: Guard, tmp_path: Path
+) -> None:
+    archive, out = two_in_one(tmp_path), tmp_path / "out"
+    guard.watch(archive)
+    # the second; read only; partition 1; browse; the letter; copy; leave
+    called = talk(state_dir, ["2", "1", "1", "1", "m 2", "y", str(out), "yes", "4"], archive)
+    assert (called.returncode, called.stderr) == (0, ""), called.stdout
+    assert "2: b.qcow2" in called.stdout and "--member" not in called.stdout
+    assert "Recovered: 1 file, " in called.stdout
+    assert (out / "letter").read_text() == "other\n"

@@ -1,4 +1,4 @@
-"""What the wizard asks for before it reads a disk: the passphrase of an image, the password of an address."""
+"""What the wizard asks for before it reads a disk: a passphrase or password, and which of several it is."""
 
 from pathlib import Path
 
@@ -9,11 +9,15 @@ from tests.core.disks.small_guest import image
 from tests.core.disks.test_disks_encrypted import WORD as PASSPHRASE
 from tests.core.disks.test_disks_encrypted import encrypted_image
 from tests.core.disks.test_disks_let_in import WORD, web_server
+from tests.core.disks.test_disks_packed import two_in_one
 from tests.tui.wizard import Wizard, choose, on, reads, shown, until, wizard
 from tui.screens.commands import CommandsScreen
+from tui.screens.files import FilesScreen
 from tui.screens.partitions import PartitionsScreen
 from tui.screens.passphrase import AskPassphrase
 from tui.screens.protect import ProtectScreen
+from tui.screens.trouble import TroubleScreen
+from tui.screens.volume import VolumeScreen
 
 pytestmark = needs_root
 
@@ -72,3 +76,21 @@ async def test_an_address_asks_for_its_password(tmp_path: Path, guard: Guard) ->
             await on(pilot, PartitionsScreen)
             assert "ext4" in shown(pilot)
             await _commands_hide(pilot, WORD)
+
+
+async def test_of_several_disks_in_an_archive_one_is_chosen(tmp_path: Path, guard: Guard) -> None:
+    archive = two_in_one(tmp_path)
+    guard.watch(archive)
+    async with wizard(tmp_path / "state", archive) as pilot:
+        await on(pilot, TroubleScreen)
+        assert "Open a.qcow2" in shown(pilot) and "raw bytes" not in shown(pilot)
+        await pilot.press("2")
+        await on(pilot, ProtectScreen)
+        assert "b.qcow2" in shown(pilot)
+        await choose(pilot, "read")
+        await on(pilot, PartitionsScreen)
+        await pilot.press("enter")
+        await on(pilot, VolumeScreen)
+        await pilot.press("1")
+        await on(pilot, FilesScreen)
+        await until(pilot, lambda: "both-recovered" in shown(pilot), "the target, called by the archive")

@@ -10,7 +10,7 @@ from core.disks.logical import logical_volume
 from core.disks.model import Disk
 from core.disks.snapshots import described
 from core.disks.ways_out import InUse
-from core.errors import Exit, PointsOutside, SalvageError, WrongUsage
+from core.errors import Ambiguous, Exit, PointsOutside, SalvageError, SeveralMembers, WrongUsage
 from core.files.destination import Destination, destination
 from core.i18n import _, sentences
 from core.lab import labs, results, telling
@@ -172,10 +172,28 @@ class Walk(Ground):
             typed = self.talk.text(_("To allow it, type that path; else Enter:"), self.asides("trouble"))
             if typed != str(error.path):
                 return self._before_disk
-            given = self._wish
-            self._wish = Wish(given.given, given.format, (*given.allow, error.path))
+            self._wish = replace(self._wish, allow=(*self._wish.allow, error.path))
             return self._given
+        except (Ambiguous, SeveralMembers) as error:
+            return self._which(error)
         return self._protect
+
+    def _which(self, error: Ambiguous | SeveralMembers) -> Step:
+        """Only the person can say what the disk is: ask, and open it so."""
+        assert self._wish
+        if isinstance(error, Ambiguous):
+            self.talk.say(error.paragraph())
+            ways = {name: replace(self._wish, format=name) for name in error.formats}
+            told = {name: _("Open it as {format}").format(format=name) for name in ways}
+        else:
+            self.talk.say(error.what)
+            ways = {name: replace(self._wish, member=name) for name, _length in error.members}
+            told = {name: f"{safe(name)}, {size(length)}" for name, length in error.members}
+        answer = self.talk.choose(_("Which disk?"), list(told.items()), self.asides("disk"))
+        if answer == BACK:
+            return self._before_disk
+        self._wish = ways[answer]
+        return self._given
 
     # -- from the disk to a volume --------------------------------------------------------------
 

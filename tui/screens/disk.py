@@ -16,13 +16,13 @@ from textual.widgets import Input, Static
 
 from core.disks.finding import USUAL_FOLDERS, Found
 from core.disks.model import SECTOR, Disk
-from core.errors import Ambiguous, NeedsPassphrase, PointsOutside, SalvageError
+from core.errors import Ambiguous, NeedsPassphrase, PointsOutside, SalvageError, SeveralMembers
 from core.i18n import N_, _
 from core.machines.choosing import PREFIX
 from core.machines.inventory import Group, inventory
 from core.secrets import Secret
 from core.session import Session
-from core.text import safe
+from core.text import safe, size
 from tui.flow import Wish
 from tui.plain import plain
 from tui.screens.ask import host_path_field
@@ -36,6 +36,8 @@ from tui.widgets.rows import Rows
 
 BATCH = 0.1
 """Seconds between two loads of found disks handed to the table."""
+MEMBERS = 50
+"""Files of an archive that are offered."""
 
 
 class DiskScreen(Frame):
@@ -185,6 +187,10 @@ class DiskScreen(Frame):
             for name in error.formats:
                 title = _("Open it as {format}").format(format=name)
                 remedies.append(Remedy(title, self._again(replace(wish, format=name))))
+        elif isinstance(error, SeveralMembers):
+            for name, length in error.members[:MEMBERS]:
+                title = _("Open {name}").format(name=safe(name))
+                remedies.append(Remedy(title, self._again(replace(wish, member=name)), size(length)))
         elif isinstance(error, PointsOutside):
             title = _("Allow this very path: {path}").format(path=safe(error.path))
             again = replace(wish, allow=(*wish.allow, error.path))

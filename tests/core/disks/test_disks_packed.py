@@ -78,10 +78,15 @@ def test_an_appliance_opens_at_its_disk(tmp_path: Path, program: Program, guard:
     assert "web-disk1.vmdk in " in shown["path"]
 
 
+def two_in_one(folder: Path) -> Path:
+    """An archive of two disks: a.qcow2, and b.qcow2 with another letter."""
+    one, two = image(folder, "a.qcow2", "qcow2"), image(folder, "b.qcow2", "qcow2", text="other\n")
+    return _tar(folder / "both.tar", one, two)
+
+
 @needs_root
 def test_of_several_disks_one_is_to_be_named(tmp_path: Path, program: Program, guard: Guard) -> None:
-    one, two = image(tmp_path, "a.qcow2", "qcow2"), image(tmp_path, "b.qcow2", "qcow2", text="other\n")
-    archive = _tar(tmp_path / "both.tar", one, two)
+    archive, one = two_in_one(tmp_path), tmp_path / "a.qcow2"
     guard.watch(archive)
     asked = program("cat", archive, "1", "/letter")
     assert asked.status == Exit.USAGE
