@@ -32,6 +32,8 @@ class FileSystem:
     """Options for one device of several, tried after those without."""
     replayed: str | None = None
     """Options of a read-only mount that carries out the journal; None: it has none that a mount would."""
+    flaw: str = ""
+    """What its daemon shows otherwise than it is on the disk."""
 
     def by_copy(self, superblock: int | None) -> "FileSystem":
         """The same, pointed to the superblock at that byte of the volume, which the kernel counts in KiB.
@@ -83,7 +85,17 @@ FILE_SYSTEMS: Mapping[str, FileSystem] = {
         spread="degraded",
         replayed="",
     ),
-    "vfat": FileSystem("vfat", ("errors=continue",), _PLAIN, False, ("fusefat", "-f")),
+    "vfat": FileSystem(
+        "vfat",
+        ("errors=continue",),
+        _PLAIN,
+        False,
+        ("fusefat", "-f"),
+        flaw=N_(
+            "The kernel of this host cannot read FAT; fusefat does, but shows every date a month too late,"
+            " and the label as an empty file. A host whose kernel can shows them right."
+        ),
+    ),
     "exfat": FileSystem("exfat", ("errors=continue",), _PLAIN, False, ("mount.exfat-fuse", "-d")),
     "ntfs": FileSystem(
         "ntfs3",
@@ -164,6 +176,14 @@ def known(content: str | None, title: str, lacking: str = "") -> FileSystem:
         _(told) if told else _("Few people use its driver, so a damaged disk could take this host down."),
         _("`virt-salvage backup` saves the whole disk; `virt-salvage inspect` shows its other volumes."),
     )
+
+
+def flaws(content: str | None) -> tuple[str, ...]:
+    """What will be shown otherwise than it is on the disk, because of who reads it here."""
+    system = FILE_SYSTEMS.get(content or "")
+    if system is None or not system.flaw or host.kernel_reads(system.type):
+        return ()
+    return (_(system.flaw),) if tools.find(system.daemon[0]) else ()
 
 
 def reader(system: FileSystem) -> str:

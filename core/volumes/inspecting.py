@@ -12,6 +12,7 @@ from core.tables.judge import read_table
 from core.tables.sectors import Sectors
 from core.volumes import twins
 from core.volumes.above import with_above
+from core.volumes.filesystems import flaws
 from core.volumes.model import Inspection, Volume, of_disk, of_partition
 from core.volumes.space import Space
 
@@ -57,10 +58,10 @@ def _without_layers(view: View, sector_size: int, scratch: Path, runner: Runner)
 
 
 def with_layers(view: View, volumes: Sequence[Volume], scratch: Path, runner: Runner) -> tuple[Volume, ...]:
-    """The volumes, which are runs of the view, with all that lies in them, and their twins on this host."""
+    """The volumes, which are runs of the view, with all that lies in them, and what this host is to them."""
     with Sectors(view.path, view.size) as sectors:
         found = with_above(Space(sectors, runner, scratch, view.path), volumes)
-    return tuple(_with_twin(volume, view.disk or view.path) for volume in found)
+    return tuple(_on_this_host(volume, view.disk or view.path) for volume in found)
 
 
 def _is_boot_medium(view: View, volumes: Sequence[Volume]) -> bool:
@@ -70,5 +71,6 @@ def _is_boot_medium(view: View, volumes: Sequence[Volume]) -> bool:
     return described and not any(volume.content == "iso9660" for volume in volumes)
 
 
-def _with_twin(volume: Volume, disk: Path) -> Volume:
-    return replace(volume, problems=(*volume.problems, *twins.told(volume.uuid, disk)))
+def _on_this_host(volume: Volume, disk: Path) -> Volume:
+    found = (*twins.told(volume.uuid, disk), *flaws(volume.content))
+    return replace(volume, problems=(*volume.problems, *found))

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from core import host
 from core.disks.addresses import address, is_address
 from core.disks.model import Disk
 from core.errors import Exit, WrongUsage
@@ -187,9 +188,15 @@ def test_a_folder_as_a_disk(tmp_path: Path, program: Program, guard: Guard) -> N
     folder = tmp_path / "shared"
     folder.mkdir()
     (folder / "letter.txt").write_text("secret\n")
+    os.utime(folder / "letter.txt", (1589716800, 1589716800))
     guard.watch(folder / "letter.txt")
     shown = json.loads(program("inspect", "--json", f"fat:{folder}").out)
     assert shown["volumes"][0]["content"] == "vfat"
+    late = "a month too late" in " ".join(shown["volumes"][0]["problems"])
+    assert late == (not host.kernel_reads("vfat"))
+    listed = json.loads(program("ls", "--json", f"fat:{folder}", "1").out)["entries"]
+    (letter,) = (one for one in listed if one["name"] == "letter.txt")
+    assert letter["mtime"][:10] == ("2020-06-17" if late else "2020-05-17")
     read = program("cat", f"fat:{folder}", "1", "/letter.txt")
     assert (read.status, read.out) == (0, "secret\n"), read.err
     with open(folder / "large", "wb") as large:
