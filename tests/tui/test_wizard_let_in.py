@@ -47,6 +47,7 @@ async def test_an_encrypted_image_asks_until_it_opens(tmp_path: Path, guard: Gua
         await choose(pilot, "read")
         await on(pilot, AskPassphrase)
         assert disk.name in shown(pilot)
+        assert shown(pilot).count("F1 help") == 1
         await _answer(pilot, "wrong-" + PASSPHRASE)
         await on(pilot, AskPassphrase)
         assert "not the passphrase" in reads(pilot, "#wrong")

@@ -36,7 +36,7 @@ class AnswerScreen(Dialog[str]):
         line = self.query_one(Input)
         line.value = self._before
         line.focus()
-        self.query_one(KeyLine).show([("Enter", _("answer")), ("Esc", _("back")), ("F1", _("help"))])
+        self.query_one(KeyLine).show([("Enter", _("answer")), ("Esc", _("back"))])
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()

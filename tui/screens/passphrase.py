@@ -51,7 +51,7 @@ class AskPassphrase(Dialog[Secret]):
     def on_mount(self) -> None:
         super().on_mount()
         self.query_one(Input).focus()
-        self.query_one(KeyLine).show([("Enter", _("open it")), ("Esc", _("back")), ("F1", _("help"))])
+        self.query_one(KeyLine).show([("Enter", _("open it")), ("Esc", _("back"))])
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
