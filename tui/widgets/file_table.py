@@ -82,6 +82,8 @@ class FileTable(Rows):
         self._soon: Timer | None = None
         self._filtering = False
         self._more = False
+        self._read = False
+        """Whether a folder was shown yet: before that it is not known to be empty."""
 
     # -- what it shows ----------------------------------------------------------------------------
 
@@ -97,7 +99,7 @@ class FileTable(Rows):
 
         Let another thread call `arranged` first where there may be very many. With `more`, others follow.
         """
-        self._more = more
+        self._more, self._read = more, True
         self._all = entries if isinstance(entries, Arranged) else arranged(entries)
         self._shown = self._all
         self._marked = set(marked)
@@ -125,6 +127,8 @@ class FileTable(Rows):
         return len(self._shown)
 
     def empty_text(self) -> str:
+        if not self._read:
+            return ""
         return _("Nothing here has that name.") if self._needle else _("This folder is empty.")
 
     def heading(self, width: int) -> Line:

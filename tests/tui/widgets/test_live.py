@@ -79,6 +79,16 @@ async def test_very_many_entries_open_and_scroll_at_once():
         assert "Name" in shown(table)[0], "the heading stays"
 
 
+async def test_a_folder_is_not_told_to_be_empty_before_it_was_read():
+    table = FileTable()
+    async with Stage(table).run_test(size=(80, 6)) as pilot:
+        await pilot.pause()
+        assert "empty" not in " ".join(shown(table))
+        table.show(())
+        await pilot.pause()
+        assert "This folder is empty." in " ".join(shown(table))
+
+
 async def test_a_table_that_gets_room_shows_its_first_row_again():
     table = VolumeTable()
     async with Stage(table).run_test(size=(80, 2)) as pilot:
