@@ -15,6 +15,7 @@ import pytest
 from textual import events
 from textual.keys import _character_to_key
 
+from core.disks.finding import Found, find_disks
 from core.errors import SalvageError
 from core.lab import catalogue, labs
 from core.runner import SystemRunner
@@ -83,6 +84,10 @@ def not_here(*_all: object, **_named: object) -> None:
     raise SalvageError("Not in this walk.")
 
 
+def _images(folder: Path) -> Iterator[Found]:
+    return (one for one in find_disks([folder]) if one.kind == "image")
+
+
 def obeyed(text: str) -> list[str]:
     """What a terminal would obey or hide."""
     return [char for char in text if char != "\n" and unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co")]
@@ -104,6 +109,8 @@ async def test_random_keys(seed: int, tmp_path: Path, guard: Guard, monkeypatch:
     (here / f"{ALL.replace('/', '')[:80]}.img").write_bytes(bytes(1 << 20))
     monkeypatch.chdir(here)
     monkeypatch.setattr(Flow, "do_show", not_here)
+    # what others have up on this host is not opened: they would find it held
+    monkeypatch.setattr("tui.screens.disk.inventory", lambda _folders: _images(tmp_path))
     visited: Counter[str] = Counter()
     size = chance.choice(((80, 24), (100, 30), (160, 50), (60, 16)))
     async with wizard(tmp_path / "state", disk, size=size) as pilot:

@@ -7,6 +7,7 @@ from core.errors import Cancelled
 from core.files.progress import Progress
 from tests.tui.wizard import on, reads, shown, until, wizard
 from tui.app import SalvageApp
+from tui.screens.disk import DiskScreen
 from tui.screens.progress import ProgressScreen
 from tui.screens.start import StartScreen
 from tui.screens.trouble import TroubleScreen
@@ -77,3 +78,24 @@ async def test_every_size_keeps_the_keys_in_sight(tmp_path: Path) -> None:
             await until(pilot, lambda: "? help" in shown(pilot))
             assert "Enter" in shown(pilot).splitlines()[-1]
             assert "Quit" in shown(pilot)
+
+
+async def test_a_late_key_does_not_leave_the_step_below_and_its_work(tmp_path: Path) -> None:
+    """Enter begins the work, and Esc, typed right after, was still meant for the step before."""
+    async with wizard(tmp_path / "state") as pilot:
+        await on(pilot, StartScreen)
+        app = pilot.app
+        assert isinstance(app, SalvageApp)
+        app.push_screen(DiskScreen())
+        await on(pilot, DiskScreen)
+        below = app.screen
+        assert isinstance(below, DiskScreen)
+        ended: list[None] = []
+        work = ProgressScreen(
+            "Copying", lambda _hear: app.flow.outside.cancel.wait(0.3), ended.append, step=5
+        )
+        app.push_screen(work)
+        below.action_back()
+        assert app.screen_stack[-2:] == [below, work]
+        await until(pilot, lambda: bool(ended))
+        assert app.screen is work

@@ -189,7 +189,8 @@ make() {  # NAME LEVEL COUNT OPTION…: an array over the first partitions of a 
     mdadm --wait /dev/md20 || true
     case $name in less|fewer|twice*) mdadm --quiet /dev/md20 --fail ${loop}p2;; esac
     case $name in twice*) mdadm --quiet /dev/md20 --fail ${loop}p4;; esac
-    sync; mdadm --stop --quiet /dev/md20; losetup --detach $loop
+    sync; until mdadm --stop --quiet /dev/md20; do sleep 0.2; done  # udev may still look at it
+    losetup --detach $loop
 }
 make zero 0 3 --chunk=64
 make one 1 2 --metadata=1.0
@@ -214,7 +215,8 @@ make lvmd 5 3 --chunk=64
 loop=$(disk old.img 130M 24M 24M 24M)
 mdadm --create /dev/md7 --run --quiet --metadata=0.90 --level=5 --chunk=64 --raid-devices=3 \\
     ${loop}p1 ${loop}p2 ${loop}p3
-mke /dev/md7; mdadm --wait /dev/md7 || true; mdadm --stop --quiet /dev/md7; losetup --detach $loop
+mke /dev/md7; mdadm --wait /dev/md7 || true
+until mdadm --stop --quiet /dev/md7; do sleep 0.2; done; losetup --detach $loop
 umount /lib/udev/rules.d/64-md-raid-assembly.rules; udevadm control --reload
 """
 TWICE = tuple(f"twice{layout}" for layout in ("", "left", "right", "zero", "new", "more"))

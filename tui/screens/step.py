@@ -263,8 +263,14 @@ class Frame(Screen[None]):
     # -- keys everywhere -----------------------------------------------------------------------
 
     def action_back(self) -> None:
-        if not self.stop():
+        # A key that was on its way when the next step came was not meant for that: its work would be lost
+        if not self._passed_by() and not self.stop():
             self.back()
+
+    def _passed_by(self) -> bool:
+        """Whether another step stands over this one by now, or it was left."""
+        stack = self.app.screen_stack
+        return self not in stack or any(isinstance(one, Frame) for one in stack[stack.index(self) + 1 :])
 
     def back(self) -> None:
         """One step back; what hangs below is taken down."""
