@@ -254,10 +254,13 @@ class SalvageApp(App[int]):
 
     # -- screens -------------------------------------------------------------------------------
 
-    def push_screen(self, screen: Any, *more: Any, **named: Any) -> Any:
+    def push_screen(
+        self, screen: Any, callback: Callable[[Any], object] | None = None, *more: Any, **named: Any
+    ) -> Any:
         """Put a screen on top; not a second of its kind over a step, for a key that was pressed twice.
 
-        What only explains goes before the next step comes: it would lie below it.
+        What only explains goes before the next step comes: it would lie below it. An answer goes to
+        `callback` as long as the step that asked was not left: keys may come faster than screens.
         """
         if isinstance(screen, (Frame, Dialog)) and not isinstance(screen, TroubleScreen):
             over = takewhile(lambda one: isinstance(one, Dialog), reversed(self.screen_stack))
@@ -265,7 +268,13 @@ class SalvageApp(App[int]):
                 return None
         while isinstance(screen, Frame) and isinstance(top := self.screen_stack[-1], Dialog) and top.passing:
             self.pop_screen()
-        return super().push_screen(screen, *more, **named)
+        step = next((one for one in reversed(self.screen_stack) if isinstance(one, Frame)), None)
+
+        def answered(answer: Any) -> Any:
+            there = callback is not None and (step is None or step in self.screen_stack)
+            return callback(answer) if callback and there else None
+
+        return super().push_screen(screen, callback and answered, *more, **named)
 
     # -- back ----------------------------------------------------------------------------------
 

@@ -7,7 +7,9 @@ from core.errors import Cancelled
 from core.files.progress import Progress
 from tests.tui.wizard import on, reads, shown, until, wizard
 from tui.app import SalvageApp
+from tui.screens.confirm import ConfirmScreen
 from tui.screens.disk import DiskScreen
+from tui.screens.menu import Choice
 from tui.screens.progress import ProgressScreen
 from tui.screens.start import StartScreen
 from tui.screens.trouble import TroubleScreen
@@ -99,3 +101,24 @@ async def test_a_late_key_does_not_leave_the_step_below_and_its_work(tmp_path: P
         assert app.screen_stack[-2:] == [below, work]
         await until(pilot, lambda: bool(ended))
         assert app.screen is work
+
+
+async def test_an_answer_does_not_reach_a_step_that_was_left(tmp_path: Path) -> None:
+    async with wizard(tmp_path / "state") as pilot:
+        await on(pilot, StartScreen)
+        app = pilot.app
+        app.push_screen(DiskScreen())
+        await on(pilot, DiskScreen)
+        step, answers = app.screen, []
+        app.push_screen(ConfirmScreen("Really?", [], [Choice("yes", "Yes")]), answers.append)
+        question = app.screen
+        assert isinstance(question, ConfirmScreen) and isinstance(step, DiskScreen)
+        question.dismiss("yes")
+        step.leave()
+        await on(pilot, StartScreen)
+        await pilot.pause(0.2)
+        assert answers == []
+        app.push_screen(ConfirmScreen("Really?", [], [Choice("yes", "Yes")]), answers.append)
+        await on(pilot, ConfirmScreen)
+        await pilot.press("enter")
+        await until(pilot, lambda: answers == ["yes"])
