@@ -8,7 +8,7 @@ from core.lab import record as records
 from core.runner import SystemRunner
 from tests.conftest import Guard, Program, needs_root
 from tests.core.disks.test_disks_packed import two_in_one
-from tests.core.tables.lost_disks import MIB, blank, put, run
+from tests.core.tables.lost_disks import with_an_image_inside
 from tests.hostile.volumes import by_hand, filled
 from tests.tui.test_linear import talk
 
@@ -75,16 +75,7 @@ def test_leftovers_with_the_coach_and_only_the_crashed_one(state_dir: Path, guar
 def test_what_a_search_set_aside_is_told_with_the_reason(
     state_dir: Path, guard: Guard, tmp_path: Path
 ) -> None:
-    inner, point = blank(tmp_path / "vm.img", 16 * MIB), tmp_path / "point"
-    run("mkfs.ext2", "-q", "-F", "-b", "1024", inner)
-    disk = blank(tmp_path / "disk.raw", 96 * MIB)
-    put(disk, MIB, 80 * MIB, "ext4")
-    point.mkdir()
-    run("mount", "-o", f"loop,offset={MIB},sizelimit={80 * MIB}", disk, point)
-    try:
-        run("cp", "--sparse=never", inner, point)  # without holes it lies in one piece
-    finally:
-        run("umount", point)
+    disk = with_an_image_inside(tmp_path)
     guard.watch(disk)
     called = talk(state_dir, ["1", "2", "q"], disk)  # read only; search
     assert called.returncode == 0, called

@@ -139,3 +139,18 @@ def searched(disk: Path) -> Found:
 def seen(found: Found) -> list[tuple[str, int, int]]:
     """Content, first byte and length of what was chosen."""
     return [(one.content, one.start, one.size) for one in found.chosen]
+
+
+def with_an_image_inside(folder: Path, *options: str | Path) -> Path:
+    """A disk with an ext4 that holds an image of an ext2 in one piece; `options` are mkfs.ext2's."""
+    inner, point = blank(folder / "vm.img", 16 * MIB), folder / "point"
+    run("mkfs.ext2", "-q", "-F", "-b", "1024", *options, inner)
+    disk = blank(folder / "disk.raw", 96 * MIB)
+    put(disk, MIB, 80 * MIB, "ext4")
+    point.mkdir()
+    run("mount", "-o", f"loop,offset={MIB},sizelimit={80 * MIB}", disk, point)
+    try:
+        run("cp", "--sparse=never", inner, point)  # without holes it lies in one piece
+    finally:
+        run("umount", point)
+    return disk

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Guard, Program, needs_root
-from tests.core.tables.lost_disks import MIB, blank, put, run, wipe, with_table
+from tests.core.tables.lost_disks import MIB, blank, put, run, wipe, with_an_image_inside, with_table
 
 TABLE = """\
 label: dos
@@ -167,17 +167,7 @@ def test_files_by_a_copy_of_the_superblock(
 def test_what_was_set_aside_opens_by_its_id_too(
     program: Program, guard: Guard, tmp_path: Path, lost: dict[str, Path]
 ) -> None:
-    inner = blank(tmp_path / "vm.img", 16 * MIB)
-    run("mkfs.ext2", "-q", "-F", "-b", "1024", "-d", lost["tree"], inner)
-    disk = blank(tmp_path / "disk.raw", 96 * MIB)
-    put(disk, MIB, 80 * MIB, "ext4")
-    point = tmp_path / "point"
-    point.mkdir()
-    run("mount", "-o", f"loop,offset={MIB},sizelimit={80 * MIB}", disk, point)
-    try:
-        run("cp", "--sparse=never", inner, point)  # without holes it lies in one piece
-    finally:
-        run("umount", point)
+    disk = with_an_image_inside(tmp_path, "-d", lost["tree"])
     guard.watch(disk)
     document = json.loads(program("inspect", "--json", "--scan", "--format", "raw", disk).out)
     assert [one["content"] for one in document["volumes"]] == ["ext4"]
