@@ -8,12 +8,19 @@ the work can be used. See mount_namespaces(7), unshare(2), setns(2).
 No daemon that serves a mount may live in it. When all are killed, the last process in a namespace takes
 its mounts down while it ends, before it lets go of its files (do_exit in the kernel's exit.c): a daemon
 would wait for an answer from itself, for ever. So exports are started before the namespace is entered.
+
+A namespace begins with a copy of every mount there is. Where unmounts do not propagate, as in containers,
+such a copy would keep a loop device of another session up. So threads in it bear a name (`MARK`), by which
+any session finds the copies of what it takes down (`private`) and takes them down as well (`let_go`).
 """
 
 import ctypes
 import os
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 
 from core import mounts
 from core.command import Command
@@ -28,9 +35,20 @@ _MNT_DETACH = 2
 _UMOUNT_NOFOLLOW = 8
 _LOOPS = ("/dev/loop", "/dev/mapper/loop")
 _GUARDS = frozenset({"ro", "nosuid", "nodev", "noexec"})
+MARK = "virt-salvage-ns"
+"""The name of threads in a private namespace: as long as a name can be, see PR_SET_NAME(2const)."""
 
 _outside = threading.local()
 """What leads the calling thread back: descriptors of the host's namespace and of the working directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Private:
+    """A private mount namespace of a session of this program."""
+
+    witness: str
+    """A thread that lives in it, as `/proc` names it: ``12/task/13``."""
+    mounts: tuple[mounts.Mount, ...]
 
 
 def _libc_call(name: str, *arguments: object) -> None:
@@ -46,6 +64,7 @@ def _enter() -> None:
     _libc_call("unshare", _CLONE_NEWNS)
     _libc_call("mount", b"none", b"/", None, ctypes.c_ulong(_MS_REC | _MS_SLAVE), None)
     _outside.descriptors = (host, folder)
+    _outside.name = _rename(MARK)
     for mount in reversed(mounts.mounts()):
         if not _of_a_session(mount):
             continue
@@ -57,14 +76,24 @@ def _of_a_session(mount: mounts.Mount) -> bool:
     """Whether it is mounted as this program mounts a volume: a copy of what another session has up.
 
     A copy would keep the loop device up after that session has unmounted it, on hosts where unmounts do
-    not propagate, as in containers. What can be written to stays: it may be the target of a copy.
+    not propagate, as in containers. What can be written to stays: it may be the target of a copy, and if it
+    is not, `let_go` takes it down when its session does.
     """
     return mount.source.startswith(_LOOPS) and set(mount.options.split(",")) >= _GUARDS
+
+
+def _rename(name: str) -> str:
+    """Give the calling thread another name; the one that it had."""
+    comm = Path("/proc/thread-self/comm")
+    before = comm.read_text().rstrip("\n")
+    comm.write_text(name)
+    return before
 
 
 def _leave() -> None:
     host, folder = _outside.descriptors
     _libc_call("setns", host, _CLONE_NEWNS)
+    _rename(_outside.name)
     os.fchdir(folder)
     for descriptor in (host, folder):
         os.close(descriptor)
@@ -126,3 +155,28 @@ def leave() -> None:
     """Go back to the host's mount namespace; the kernel takes down what is left in the private one."""
     if entered():
         _leave()
+
+
+def private() -> Iterator[Private]:
+    """The private namespaces of other sessions, as far as they can be seen."""
+    seen = {os.stat("/proc/thread-self/ns/mnt").st_ino}
+    for comm in Path("/proc").glob("[0-9]*/task/[0-9]*/comm"):
+        with suppress(OSError):  # it has ended, or may not be looked at
+            if comm.read_text() != f"{MARK}\n":
+                continue
+            inode = os.stat(comm.with_name("ns") / "mnt").st_ino
+            if inode in seen:
+                continue
+            seen.add(inode)
+            witness = str(comm.parent.relative_to("/proc"))
+            yield Private(witness, tuple(mounts.mounts(witness)))
+
+
+def let_go(space: Private, point: str) -> Command:
+    """The command that takes down a mount in another namespace, if nobody uses it there: nsenter(1)."""
+    return Command(
+        ("nsenter", f"--mount=/proc/{space.witness}/ns/mnt", "umount", point),
+        why=_("Take down the copy of this mount that another session has where only it sees its mounts."),
+        effect=_("the copy is gone, unless that session uses it"),
+        good=frozenset(range(256)),
+    )

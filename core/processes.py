@@ -65,7 +65,8 @@ class Use:
 class Namespace:
     """A mount namespace that is not the caller's: the processes in it, and its mounts."""
 
-    pids: tuple[int, ...]
+    threads: tuple[tuple[int, int], ...]
+    """Each process with one of its threads that lives there: the others may live elsewhere."""
     mounts: tuple[mounts.Mount, ...]
 
 
@@ -143,21 +144,21 @@ def _maps(table: str, target: Target) -> Iterator[tuple[How, str]]:
 def namespaces() -> list[Namespace]:
     """The mount namespaces of other processes that can be seen."""
     own = os.stat("/proc/thread-self/ns/mnt").st_ino
-    members: dict[int, dict[int, str]] = {}
+    members: dict[int, dict[int, int]] = {}
     for pid in pids():
         with contextlib.suppress(OSError):  # it has ended, or may not be looked at: `hidden` counts those
             for task in os.listdir(f"/proc/{pid}/task"):
                 inode = os.stat(f"/proc/{pid}/task/{task}/ns/mnt").st_ino
                 if inode != own:
-                    members.setdefault(inode, {}).setdefault(pid, f"{pid}/task/{task}")
+                    members.setdefault(inode, {}).setdefault(pid, int(task))
     found = []
-    for processes in members.values():
-        for witness in processes.values():
+    for threads in members.values():
+        for pid, thread in threads.items():
             try:
-                table = mounts.mounts(witness)
+                table = mounts.mounts(f"{pid}/task/{thread}")
             except OSError:
                 continue  # it ended while we looked: another one may tell
-            found.append(Namespace(tuple(sorted(processes)), tuple(table)))
+            found.append(Namespace(tuple(sorted(threads.items())), tuple(table)))
             break
     return found
 

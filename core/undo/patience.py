@@ -10,7 +10,7 @@ from signal import SIGKILL, SIGTERM
 from core import processes
 from core.runner import CancelToken
 from core.undo import busy
-from core.undo.busy import Held, Holder
+from core.undo.holders import Held, Holder
 from core.undo.journal import Entry
 from core.undo.stack import Release
 
@@ -88,7 +88,7 @@ def wait(held: Held, seconds: float, cancel: CancelToken) -> bool:
 
 def _tables(held: Held) -> set[str]:
     """The tables of mounts that tell when a mount goes: ours, and those of the namespaces that hold it."""
-    others = {f"/proc/{one.process.pid}/mountinfo" for one in held.holders if one.sees and one.process}
+    others = {f"/proc/{one.thread}/mountinfo" for one in held.holders if one.sees}
     return {"/proc/thread-self/mountinfo", *others}
 
 

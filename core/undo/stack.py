@@ -10,7 +10,8 @@ from core.errors import SalvageError
 from core.i18n import _, sentences
 from core.runner import CancelToken, Result, Runner
 from core.text import quoted, safe
-from core.undo import busy, connected
+from core.undo import busy, connected, copies
+from core.undo.holders import Way
 from core.undo.journal import Entry, Journal
 from core.undo.pairs import Pair, kind_of, known_kind
 from core.undo.standing import Facts, Standing
@@ -226,6 +227,8 @@ class Stack:
     def _take_down(self, entry: Entry, *, lazy: bool) -> Release:
         if connected.is_claimed(entry):
             return self._still_up(entry)
+        if not copies.let_go(entry, self.entries, self.runner) and entry.what == "mount" and not lazy:
+            return self._still_up(entry)
         kind = kind_of(entry.what, entry.facts)
         error = ""
         before: tuple[Command, ...] | None = None
@@ -256,7 +259,7 @@ class Stack:
     def _take_out_of_sight(self, entry: Entry, here: mounts.Mount) -> Release:
         """Let a busy mount go lazily, see umount(8); that is written down before it is done."""
         assert self.journal
-        below = [one.sentence() for one in busy.held(entry).holders if one.way is busy.Way.BELOW]
+        below = [one.sentence() for one in busy.held(entry).holders if one.way is Way.BELOW]
         if below:
             # It would vanish from sight together with ours
             note = _("{target} is still up and was not taken out of sight: {who}.")

@@ -39,12 +39,12 @@ def originals(place: Place, guard: Guard) -> None:
 
 
 @contextmanager
-def _standing(state: Path, place: Place, format: str) -> Iterator[subprocess.Popen[str]]:
-    """A program that has a volume open."""
+def _standing(state: Path, place: Place, format: str, *targets: Path) -> Iterator[subprocess.Popen[str]]:
+    """A program that has a volume open, and a file to write to."""
     with subprocess.Popen(
         [
             *(sys.executable, "-m", "tests.faults.standing"),
-            *(str(state), str(place.disk(format)), format),
+            *(str(state), str(place.disk(format)), format, *targets),
         ],
         cwd=ROOT,
         stdin=subprocess.PIPE,
@@ -108,16 +108,34 @@ def test_the_next_command_takes_down_what_a_dead_session_left(
     assert not (tmp_path / "kept").exists()
 
 
+@pytest.mark.parametrize("options", [(), ("--writable",)])
 def test_a_session_at_work_does_not_hold_what_another_left_up(
-    place: Place, state_dir: Path, program: Program, guard: Guard, tmp_path: Path
+    place: Place, state_dir: Path, program: Program, guard: Guard, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     """Its private namespace began with copies of all mounts, and a copy keeps a loop device up."""
-    assert program("mount", place.disk("raw"), "disk", tmp_path / "m", "--format", "raw").status == 0
+    mount = ("mount", place.disk("raw"), "disk", tmp_path / "m", "--format", "raw", *options)
+    assert program(*mount).status == 0
     with _standing(state_dir, place, "qcow2") as one:
         undone = program("undo", "--all")
         assert undone.status == 0, undone.out + undone.err
         assert not (tmp_path / "m").exists()
         assert one.communicate("go\n", timeout=20)[0] == SECRET
+    assert guard.left_behind() == []
+
+
+def test_a_session_that_copies_onto_what_another_has_up_keeps_it(
+    place: Place, state_dir: Path, program: Program, guard: Guard, tmp_path: Path
+) -> None:
+    point = tmp_path / "m"
+    assert program("mount", place.disk("raw"), "disk", point, "--format", "raw", "--writable").status == 0
+    with _standing(state_dir, place, "qcow2", point / "copied") as one:
+        undone = program("undo", "--all")
+        assert undone.status == 1, undone
+        assert f"pid {one.pid}" in undone.out + undone.err
+        assert (point / "copied").exists()
+        assert one.communicate("go\n", timeout=20)[0] == SECRET
+    assert (point / "copied").read_text() == SECRET
+    assert program("undo", "--all").status == 0
     assert guard.left_behind() == []
 
 

@@ -451,7 +451,7 @@ def test_the_report_and_the_checksums_of_a_hostile_tree(
 @pytest.mark.hostile(47)
 def test_what_is_said_to_be_typed_can_be_typed(tmp_path: Path) -> None:
     """Commands by hand name the mount point as the shell reads it."""
-    from core.undo.busy import Holder, Way
+    from core.undo.holders import Holder, Way
 
     for name in NAMES:
         point = f"/mnt/{name}"

@@ -9,7 +9,7 @@ from functools import partial
 from core.errors import WrongUsage
 from core.i18n import _, ngettext
 from core.undo import patience
-from core.undo.busy import Held, Holder
+from core.undo.holders import Held, Holder
 from core.undo.stack import Release
 from core.undo.state import Known
 from tui.cli.common import Context

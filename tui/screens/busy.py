@@ -16,7 +16,7 @@ from core.i18n import N_, _
 from core.operator import Operator
 from core.runner import SystemRunner
 from core.undo import patience
-from core.undo.busy import Held, Holder, Way
+from core.undo.holders import Held, Holder, Way
 from core.undo.stack import Release
 from tui.flow import Flow
 from tui.plain import plain

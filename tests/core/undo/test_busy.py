@@ -18,7 +18,7 @@ from core import host, loops, mounts, processes
 from core.command import Command
 from core.runner import CancelToken, Result, SystemRunner
 from core.undo import busy, patience
-from core.undo.busy import Way
+from core.undo.holders import Held, Way
 from core.undo.journal import NAME, read
 from core.undo.pairs import LoopKind, MountKind, Pair
 from core.undo.stack import Release, Stack
@@ -58,7 +58,7 @@ class Up:
     def undo(self, *, lazy: bool = False) -> list[Release]:
         return self.state.undo(self.state.find(self.session), SystemRunner(), lazy=lazy)
 
-    def stuck(self) -> busy.Held:
+    def stuck(self) -> Held:
         return patience.stuck(self.undo())
 
     def standing(self) -> list[str]:
@@ -121,7 +121,7 @@ CLOSES = "f = open(sys.argv[1], 'ab'); print(flush=True); sys.stdin.readline(); 
 STUBBORN = f"signal.signal(signal.SIGTERM, signal.SIG_IGN); {OPENS}"
 
 
-def told(held: busy.Held) -> list[tuple[Way, str, int, str]]:
+def told(held: Held) -> list[tuple[Way, str, int, str]]:
     """The holders, without the namespaces that other programs of the host begin at the same time."""
     return [
         (one.way, one.path, one.process.pid if one.process else 0, one.thing)
@@ -250,6 +250,23 @@ def test_a_copy_in_another_mount_namespace(up: Up) -> None:
     up.down()
 
 
+def test_a_copy_where_only_one_thread_sees_it(up: Up) -> None:
+    script = (
+        "import ctypes, threading, time; libc = ctypes.CDLL(None);"
+        "thread = threading.Thread(target=lambda: (libc.unshare(0x20200),"
+        " libc.mount(b'none', b'/', None, 0x44000, None), print('up', flush=True), time.sleep(60)));"
+        "thread.start(); thread.join()"
+    )
+    with child(sys.executable, "-c", script) as one:
+        [holder] = patience.stuck(up.undo()).holders
+        assert holder.process and holder.process.pid == one.pid
+        words = holder.by_hand().split()
+        assert words[:2] == ["nsenter", "--target"]
+        assert str(up.point) not in Path(f"/proc/{one.pid}/mountinfo").read_text()
+        subprocess.run(words, check=True)
+    up.down()
+
+
 def test_a_bind_mount_elsewhere_keeps_the_loop(up: Up, tmp_path: Path) -> None:
     (tmp_path / "again").mkdir()
     subprocess.run(["mount", "--bind", up.point, tmp_path / "again"], check=True)
@@ -340,7 +357,7 @@ def _after(seconds: float, does: Callable[[], object]) -> None:
 
 def test_the_wait_ends_when_the_holder_ends(up: Up) -> None:
     with child("sh", "-c", "echo; exec sleep 60", cwd=up.point) as one:
-        heard: list[busy.Held] = []
+        heard: list[Held] = []
         _after(2, one.kill)
         began = time.monotonic()
         spent = time.process_time()
