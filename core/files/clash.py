@@ -35,12 +35,13 @@ class Clashes:
         """
         try:
             return make(onto, False), onto
-        except Taken:
+        except Taken as taken:
             there = os.stat(onto, dir_fd=self._target.here, follow_symlinks=False)
+            lacks = taken.lacks
         if stat.S_ISDIR(there.st_mode):
             wish: Existing = self._wish(path, onto, status, there)
             wish = "leave" if wish == "replace" else wish
-        elif self._is_torn(status, there):
+        elif lacks or self._is_torn(status, there):
             return make(onto, True), onto
         else:
             wish = self._wish(path, onto, status, there)

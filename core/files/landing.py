@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from core.files.content import CHUNK, Content, Gap, ReadAt, digest, transfer
+from core.files.lacking import lacks
 from core.files.metadata import compare, give, keep, keep_named
 from core.files.resume import Known, identity
 from core.files.samples import LARGE, Sample, Sampler
@@ -18,7 +19,14 @@ Tick = Callable[[int], None]
 
 
 class Taken(Exception):
-    """Something else already bears the name in the target, and it is not replaced."""
+    """Something else already bears the name in the target, and it is not replaced.
+
+    Or it is a copy of this very file (`lacks`) in which zeros stand for what could not be read then.
+    """
+
+    def __init__(self, lacks: bool = False) -> None:
+        super().__init__()
+        self.lacks = lacks
 
 
 class NothingReadable(Exception):
@@ -184,11 +192,16 @@ class Landing:
             if content.nothing_readable:
                 raise NothingReadable(content.gaps)
             if checksum != self._digest(fd):
-                raise Taken
+                raise Taken(self._lacks(fd, source, status))
             lost = keep(source, fd, status, privileges=self._privileges)
             return Landed(checksum, content.gaps, lost, True, os.fstat(fd))
         finally:
             os.close(fd)
+
+    def _lacks(self, fd: int, source: int, status: os.stat_result) -> bool:
+        if os.fstat(fd).st_mtime_ns != status.st_mtime_ns:
+            return False
+        return lacks(fd, Content.of(source, status, self._buffer, self._read))
 
     def _open_existing(self, name: bytes, size: int) -> int | None:
         """A descriptor of the target's regular file of that size; None where something else is."""

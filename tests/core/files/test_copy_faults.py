@@ -263,6 +263,37 @@ def test_bad_blocks_again_are_listed_again_and_the_copy_is_kept(tmp_path: Path) 
     assert again.skipped_same == 1
 
 
+def test_what_can_be_read_later_takes_the_place_of_zeros(tmp_path: Path) -> None:
+    root, dest = tmp_path / "guest", tmp_path / "dest"
+    root.mkdir()
+    (root / "bad").write_bytes(os.urandom(50000))
+    told = [
+        run(root, dest, read=BadBlocks(*bad)).unreadable
+        for bad in ([(5000, 5001), (40000, 45000)], [(5000, 5001)], [])
+    ]
+    assert [sentence.error[:6] for gaps in told for sentence in gaps] == ["12\u202f288", "4\u202f096 "]
+    assert (dest / "bad").read_bytes() == (root / "bad").read_bytes()
+    assert (dest / "bad").stat().st_mtime_ns == (root / "bad").stat().st_mtime_ns
+
+
+@pytest.mark.parametrize("changed", ["a byte", "the time"])
+def test_a_copy_with_zeros_that_was_changed_since_is_not_replaced(tmp_path: Path, changed: str) -> None:
+    root, dest = tmp_path / "guest", tmp_path / "dest"
+    root.mkdir()
+    (root / "bad").write_bytes(os.urandom(50000))
+    run(root, dest, read=BadBlocks((5000, 5001)))
+    copied, status = dest / "bad", (dest / "bad").stat()
+    if changed == "a byte":
+        with open(copied, "r+b") as file:
+            file.write(b"new")
+        os.utime(copied, ns=(status.st_atime_ns, status.st_mtime_ns))
+    else:
+        os.utime(copied, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    before = copied.read_bytes()
+    assert [gap.path for gap in run(root, dest).unreadable] == [b"/bad"]
+    assert copied.read_bytes() == before
+
+
 def test_a_file_without_one_readable_byte_is_not_made_of_zeros(tmp_path: Path) -> None:
     root, dest = tmp_path / "guest", tmp_path / "dest"
     root.mkdir()
