@@ -175,8 +175,13 @@ class Content:
             position += count
 
     def _again(self, piece: memoryview, position: int) -> int:
-        """A block of a place that could not be read at once: a few tries, for a medium that is dying."""
-        for _time in range(_RETRIES):
+        """A block of a place that could not be read at once: a few tries, for a medium that is dying.
+
+        One, where a long stretch before it is lost: of a medium that is dead nothing comes by trying.
+        """
+        lost = self.gaps[-1] if self.gaps else None
+        is_dead = lost is not None and lost.end == position and position - lost.start >= CHUNK
+        for _time in range(0 if is_dead else _RETRIES):
             with suppress(OSError):
                 return self.read(self.fd, piece, position)
         return self.read(self.fd, piece, position)
