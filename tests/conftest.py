@@ -1,5 +1,6 @@
 """What all tests share: the host must end as it was found, and the original must not change."""
 
+import gc
 import hashlib
 import os
 import re
@@ -23,6 +24,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(
         key=lambda item: max((mark.args[0] for mark in item.iter_markers("long")), default=0), reverse=True
     )
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays to the end: the garbage collector need not go through it again and again."""
+    unhurried()
+
+
+def unhurried() -> None:
+    """Let the garbage collector look at what is new only, and seldom: screens make a lot that lives."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
 
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="attaches and mounts, which needs root")
