@@ -7,6 +7,7 @@ font. The cell has the measures of DejaVu Sans Mono (advance 1233/2048 em, ascen
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from html import escape
 from typing import TypeVar
 
@@ -179,6 +180,7 @@ def _kind(cell: Cell) -> str:
     return "blank" if cell.text.isspace() else "text"
 
 
+@lru_cache(maxsize=1024)
 def _colours(style: Style, ground: Ground) -> tuple[str, str]:
     """Text and background; the background is empty where it is the terminal's own."""
     text = _hex(style.color) or ground.text

@@ -3,9 +3,9 @@
 Every screen as it is on a dark screen of 100 columns and 30 lines, and in a folder each: small, large,
 bright, plain. What stands in `walk.gif` is the way of a recovery.
 
-    python -m tests.screenshots [--drawings] [FOLDER]
+    python -m tests.screenshots [--words] [FOLDER]
 
-With `--drawings` only the drawings, without what is made of them: the pixels and the film.
+With `--words` only what the drawings say, in less time: no theme but the usual one, no pixels and no film.
 Needs root. Everything is made below one fixed folder and removed at the end; what differs from run to run
 (times, speeds, numbers of loops) is masked, so the same program draws the same pictures.
 """
@@ -31,6 +31,7 @@ import cairosvg
 from PIL import Image
 from textual.pilot import Pilot
 from textual.screen import Screen
+from textual.strip import Strip
 from textual.theme import Theme
 from textual.widgets import Input
 
@@ -46,6 +47,7 @@ from core.session import Session
 from core.tables.lost.search import Searching
 from core.undo.state import StateFolder
 from core.volumes.model import Inspection
+from tests.conftest import unhurried
 from tests.picture import Ground, cells_of, masked, svg
 from tui.app import SalvageApp
 from tui.flow import Flow
@@ -171,64 +173,75 @@ class Look(NamedTuple):
 
 
 LOOKS = (
+    Look("day", theme=DAY),
     Look("80x24", SMALL),
     Look("160x50", LARGE),
-    Look("day", theme=DAY),
     Look("plain", SMALL, CONSOLE, plain=True),
 )
-"""Beside the usual one, which lies in the folder itself."""
+"""Beside the usual one, in the folder itself. A screen chooses its characters when its size changes."""
 
 
 class Album:
     """Takes the pictures and lays them down: each screen in every look, and as a frame of the film."""
 
-    def __init__(self, folder: Path, pixels: bool = True) -> None:
+    def __init__(self, folder: Path, words: bool = False) -> None:
         self.folder = folder
         self.taken: list[Path] = []
-        self._pixels = pixels
+        self._words = words
         self._film: list[tuple[Image.Image, int]] = []
 
     async def take(self, pilot: Pilot[int], name: str, *, seconds: float = 0) -> None:
         """Pictures of what is on the screen now; `seconds` of the film show it."""
         await settled(pilot)
         drawing = await self._draw(pilot, name, Look(""))
-        if self._pixels:
+        if not self._words:
             path = self.folder / f"{name}.png"
             png = self._write_png(drawing, path)
             self.taken.append(path)
             if seconds:
                 self._film.append((png, round(seconds * 1000)))
         for look in LOOKS:
-            await self._draw(pilot, name, look)
+            if self._words and (look.size, look.plain) == (USUAL, False):
+                self._lay_down(drawing, name, look)
+            else:
+                await self._draw(pilot, name, look)
         await self._become(pilot, Look(""))
 
     async def _draw(self, pilot: Pilot[int], name: str, look: Look) -> str:
         await self._become(pilot, look)
-        strips = pilot.app.screen._compositor.render_strips()
-        lines = [masked(cells_of(strip), MASKS) for strip in strips]
+        lines = [masked(cells_of(strip), MASKS) for strip in await self._at_rest(pilot)]
         drawing = svg(lines, f"virt-salvage: {name}", look.ground)
+        self._lay_down(drawing, name, look)
+        return drawing
+
+    def _lay_down(self, drawing: str, name: str, look: Look) -> None:
         path = self.folder / look.folder / f"{name}.svg"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(drawing, encoding="utf-8")
         self.taken.append(path)
-        return drawing
 
-    @staticmethod
-    async def _become(pilot: Pilot[int], look: Look) -> None:
+    async def _become(self, pilot: Pilot[int], look: Look) -> None:
         """Give the screen that size, theme and set of characters."""
         app = pilot.app
-        app.ascii_only, app.colour, app.ansi_color = look.plain, not look.plain, look.theme.ansi
-        app.theme = look.theme.name
+        app.ascii_only, app.colour = look.plain, not look.plain
+        if not self._words:
+            app.ansi_color = look.theme.ansi
+            app.theme = look.theme.name
         await pilot.resize_terminal(*look.size)
         for line in app.screen.query(Input):
             line.cursor_blink = False
         app.refresh(layout=True)
-        shown: list[str] = []
+
+    @staticmethod
+    async def _at_rest(pilot: Pilot[int]) -> list[Strip]:
+        """The lines of the screen, once they stay as they are."""
+        strips: list[Strip] = []
         for _turn in range(40):
             await pilot.pause(0.05)
-            before, shown = shown, [strip.text for strip in app.screen._compositor.render_strips()]
-            if shown == before:
+            before, strips = strips, pilot.app.screen._compositor.render_strips()
+            if [strip.text for strip in strips] == [strip.text for strip in before]:
                 break
+        return strips
 
     @staticmethod
     def _write_png(drawing: str, path: Path) -> Image.Image:
@@ -468,22 +481,23 @@ def main(arguments: Sequence[str]) -> int:
         return 3
     from tests import screenshots_labs, screenshots_protect
 
-    pixels = "--drawings" not in arguments
-    given = [one for one in arguments if one != "--drawings"]
+    words = "--words" in arguments
+    given = [one for one in arguments if one != "--words"]
     folder = Path(given[0] if given else Path(__file__).parents[1] / "screenshots").absolute()
-    album = Album(folder, pixels)
+    album = Album(folder, words)
+    unhurried()
     with alone():
         for pictures in (walk, screenshots_protect.walk, screenshots_labs.walk):
             with stage():
                 asyncio.run(pictures(album))
-        chinese = Chinese(folder)
+        chinese = Chinese(folder, words)
         with stage("zh_CN"):
             asyncio.run(walk(chinese))
         album.taken += chinese.taken
-    drawn = [*album.taken, *([album.develop()] if pixels else [])]
+    drawn = [*album.taken, *([] if words else [album.develop()])]
     for path in drawn:
         print(path)
-    kinds = ("svg", "png", "gif") if pixels else ("svg",)
+    kinds = ("svg",) if words else ("svg", "png", "gif")
     for old in {path for kind in kinds for path in folder.rglob(f"*.{kind}")} - set(drawn):
         if CHARTS not in old.parts:
             old.unlink()

@@ -3,11 +3,14 @@
 import re
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from tests.conftest import needs_root
+from tests.picture import CELL
 from tests.screenshots import CHARTS, CHINESE, LOOKS
 
 pytestmark = pytest.mark.long(240)
@@ -17,7 +20,15 @@ KEPT = Path(__file__).parents[1] / "screenshots"
 
 def told(drawing: str) -> list[str]:
     """The words of a picture; a process number may have a digit more or less, and work takes its time."""
-    words = re.findall(r">([^<\n]+)</text>", drawing)
+    words: list[str] = []
+    place = ("", 0.0)
+    for found in re.finditer(r'<text x="([^"]+)" y="([^"]+)"[^>]*>([^<\n]+)</text>', drawing):
+        columns, row, text = [float(x) for x in found[1].split()], found[2], unescape(found[3])
+        if place[0] == row and abs(columns[0] - place[1]) < 1:
+            words[-1] += text  # one word, of which a part looks different
+        else:
+            words.append(text)
+        place = (row, columns[-1] + cell_len(text[-1]) * CELL)
     return [re.sub(r"(^|用时)\d\.\d$", r"\g<1>0.4", word.replace("47110", "4711")) for word in words]
 
 
@@ -25,7 +36,7 @@ def told(drawing: str) -> list[str]:
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pictures")
     done = subprocess.run(
-        [sys.executable, "-m", "tests.screenshots", "--drawings", str(folder)],
+        [sys.executable, "-m", "tests.screenshots", "--words", str(folder)],
         cwd=KEPT.parent,
         capture_output=True,
         text=True,
