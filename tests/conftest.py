@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from core.hoststate import HostState, differences
+from tests.starter import Ended, Starter
 
 PATIENCE = 30.0
 """Seconds that other programs of a busy host, or their mount namespaces, may keep what a test let go of."""
@@ -115,19 +116,26 @@ def state_dir(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
+@pytest.fixture(scope="session")
+def starter() -> Iterator[Starter]:
+    with Starter() as started:
+        yield started
+
+
 @pytest.fixture
-def program(state_dir: Path) -> Program:
+def program(state_dir: Path, starter: Starter) -> Program:
     """Calls the real program in a process of its own, with a state folder of this test."""
 
     def call(*arguments: str | Path, env: dict[str, str] | None = None) -> Called:
-        done = subprocess.run(
-            [sys.executable, "-m", "tui.main", "--state-dir", str(state_dir), *map(str, arguments)],
-            capture_output=True,
-            env={**os.environ, **(env or {})},
-            timeout=120,
-        )
-        out, err = (os.fsdecode(stream) for stream in (done.stdout, done.stderr))
+        words = ["--state-dir", str(state_dir), *map(str, arguments)]
+        if env or not starter.suits(os.environ):
+            argv = [sys.executable, "-m", "tui.main", *words]
+            whole = subprocess.run(argv, capture_output=True, env={**os.environ, **(env or {})}, timeout=120)
+            ended = Ended(whole.returncode, whole.stdout, whole.stderr)
+        else:
+            ended = starter.call(words, timeout=120)
+        out, err = (os.fsdecode(stream) for stream in (ended.out, ended.err))
         assert "Traceback" not in err, err
-        return Called(done.returncode, out, err)
+        return Called(ended.status, out, err)
 
     return call
