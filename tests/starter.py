@@ -120,8 +120,9 @@ def _serve(asking: socket.socket) -> None:
     running: dict[int, tuple[int, socket.socket]] = {}
     """By a descriptor of the process: its number, and who waits for its end."""
     while True:
-        for ready in select.select([asking, *running], [], [])[0]:
-            if ready in running:
+        watched: list[socket.socket | int] = [asking, *running]
+        for ready in select.select(watched, [], [])[0]:
+            if isinstance(ready, int):
                 pid, waiting = running.pop(ready)
                 os.close(ready)
                 with waiting:
@@ -132,18 +133,17 @@ def _serve(asking: socket.socket) -> None:
                 sys.exit()
             pid = os.fork()
             if pid == 0:
-                for one, (_pid, waiting) in running.items():
+                for one, (_pid, other) in running.items():
                     os.close(one)
-                    waiting.close()
+                    other.close()
                 asking.close()
                 _become(asked, descriptors)
                 return
-            waiting, *streams = descriptors
-            for stream in streams:
+            for stream in descriptors[1:]:
                 os.close(stream)
-            waits = socket.socket(fileno=waiting)
-            running[os.pidfd_open(pid)] = (pid, waits)
-            _tell(waits, pid)
+            waiting = socket.socket(fileno=descriptors[0])
+            running[os.pidfd_open(pid)] = (pid, waiting)
+            _tell(waiting, pid)
 
 
 def _tell(waiting: socket.socket, number: int) -> None:

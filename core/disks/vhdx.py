@@ -7,6 +7,7 @@ block/vhdx.c; numbers are little-endian.
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PureWindowsPath
 from uuid import UUID
 
@@ -147,6 +148,7 @@ def _table() -> tuple[int, ...]:
 _CRC = _table()
 
 
+@lru_cache(maxsize=16)  # a disk is looked at several times, and 64 KiB take a hundredth of a second
 def crc32c(data: bytes) -> int:
     """The Castagnoli CRC of the data (RFC 3720, appendix B.4)."""
     value = 0xFFFFFFFF
