@@ -7,6 +7,7 @@ thread; a thread that was given a table of open files of its own (unshare(2), CL
 
 import contextlib
 import ctypes
+import errno
 import os
 import signal
 import stat
@@ -123,12 +124,22 @@ def _used(folder: str, target: Target) -> Iterator[tuple[How, str]]:
 
 
 def _link(link: str, how: How, target: Target) -> Iterator[tuple[How, str]]:
-    path = os.readlink(link)
+    path = _path(link)
     known = facts(link)
     if known is None:
         return
     if known.device in target.devices or known.mount in target.mounts or known.block in target.blocks:
         yield how, path
+
+
+def _path(link: str) -> str:
+    """Where a link of /proc leads; the link itself where the kernel finds that too long to tell."""
+    try:
+        return os.readlink(link)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return link
 
 
 def _maps(table: str, target: Target) -> Iterator[tuple[How, str]]:

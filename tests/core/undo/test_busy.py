@@ -151,6 +151,15 @@ def test_a_working_directory(up: Up) -> None:
     up.down()
 
 
+def test_a_working_directory_whose_path_the_kernel_does_not_tell(up: Up) -> None:
+    deep = "import os\nfor _level in range(30): os.mkdir('d' * 200); os.chdir('d' * 200)"
+    with child(*python(f"{deep}\n{READY}"), cwd=up.point) as one:
+        with pytest.raises(OSError, match="File name too long"):
+            os.readlink(f"/proc/{one.pid}/cwd")
+        assert told(up.stuck()) == [(Way.WORKS_IN, f"/proc/{one.pid}/task/{one.pid}/cwd", one.pid, "")]
+    up.down()
+
+
 def test_open_files_are_counted(up: Up) -> None:
     names = [up.point / name for name in "abc"]
     code = f"files = [open(name, 'ab') for name in sys.argv[1:]]; {READY}"
