@@ -298,6 +298,8 @@ class Stack:
             if self._standing(entry) is not Standing.OURS:
                 return True
             pause.wait(0.02)
+            if turn == round(HELD_AFTER / 2 / 0.02):  # a session that began meanwhile
+                copies.let_go(entry, self.entries, self.runner)
             # Whoever holds the device frees it some day, and the kernel does the rest: nothing to wait for
             if turn == round(HELD_AFTER / 0.02) and entry.what == "loop" and busy.held(entry).holders:
                 return False
