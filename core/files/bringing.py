@@ -12,12 +12,13 @@ from core.files.choices import Choices
 from core.files.clash import Clashes
 from core.files.inodeflags import NONE, InodeFlags, flags_of
 from core.files.landing import Landed, Landing, NothingReadable, Taken, told, told_nothing
-from core.files.manifest import Manifest
+from core.files.late import Late
 from core.files.metadata import beside
 from core.files.prefetch import Prefetch
 from core.files.progress import Meter
-from core.files.resume import Known, Resume
+from core.files.resume import Known, Resume, identity
 from core.files.samples import Sample
+from core.files.small import Small
 from core.files.tally import Tally, flags_told, not_made
 from core.files.target import Target
 from core.files.tree import OPEN_FILE
@@ -41,16 +42,6 @@ class _First:
     """Empty for what is no regular file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Late:
-    """A file that lies at or beside a bad place and waits until the healthy ones are safe."""
-
-    path: bytes
-    folder: tuple[bytes, ...]
-    """In the target."""
-    onto: bytes
-
-
 class Bringing:
     """Brings files, links, pipes, sockets and devices; remembers what must be done later."""
 
@@ -60,7 +51,7 @@ class Bringing:
         landing: Landing,
         clashes: Clashes,
         able: Abilities,
-        manifest: Manifest,
+        small: Small,
         tally: Tally,
         meter: Meter,
         cancel: CancelToken,
@@ -74,7 +65,7 @@ class Bringing:
         self._landing = landing
         self._clashes = clashes
         self._able = able
-        self._manifest = manifest
+        self._small = small
         self._tally = tally
         self._meter = meter
         self._cancel = cancel
@@ -133,13 +124,14 @@ class Bringing:
 
     def file(self, parent: int, name: bytes, path: bytes, onto: bytes, late: bool = False) -> None:
         known = self._resume.take(path)
-        self._prefetch.idle = known is not None
+        self._prefetch.idle = known is not None or self._small.works
         try:
             fd = os.open(name, OPEN_FILE, dir_fd=parent)
         except OSError as error:
             self._tally.failed(path, reason(error))
             self._meter.end()
             return
+        mine = True
         try:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):
@@ -148,6 +140,10 @@ class Bringing:
             elif self._bad and not late and self._threatened(fd):
                 self.late.append(Late(path, self._target.names, onto))
                 return
+            elif not self._bad and self._small.wants(status):
+                mine = False
+                self._small.give(fd, status, path, onto)
+                return
             else:
                 self._meter.begin(path, status.st_size)
                 if status.st_nlink == 1 or not self._link(status, fd, path, onto):
@@ -155,7 +151,8 @@ class Bringing:
         except OSError as error:
             self._tally.unwritten(path, error)
         finally:
-            os.close(fd)
+            if mine:
+                os.close(fd)
         self._meter.end()
 
     def _threatened(self, fd: int) -> bool:
@@ -192,18 +189,14 @@ class Bringing:
         self.note(
             path, self._target.path(name), status, fd, landed.lost, flags_of(fd), path.rpartition(b"/")[2]
         )
-        self._remember(status, path, name, landed.digest)
+        there = self._target.path(name)
+        self._remember(status, there, landed.digest)
         if landed.samples and len(self.samples) < _SAMPLED:
-            self.samples[self._target.path(name)] = landed.samples
-        if landed.copy and not landed.gaps and not landed.lost:
-            self._resume.note(path, landed.digest, status, landed.copy)
+            self.samples[there] = landed.samples
+        whole = landed.copy if not landed.gaps and not landed.lost else None
+        self._small.enlist(path, there, landed.digest, (identity(status), whole) if whole else None)
 
-    def _remember(self, status: os.stat_result, path: bytes, onto: bytes, digest: str) -> None:
-        there = self._target.path(onto)
-        if digest and not self._manifest.add(there, digest):
-            self._tally.note(
-                path, [_("Its checksum is not in the manifest: the path is too long for sha256sum.")]
-            )
+    def _remember(self, status: os.stat_result, there: bytes, digest: str) -> None:
         if status.st_nlink > 1:
             identity = (status.st_dev, status.st_ino)
             self._linked.setdefault(identity, _First(there, status.st_size, digest))
@@ -233,7 +226,7 @@ class Bringing:
         if first.digest:
             self._tally.files += 1
             self._tally.same += self._target.holds(onto)
-            self._remember(status, path, onto, first.digest)
+            self._small.enlist(path, self._target.path(onto), first.digest, None)
         elif stat.S_ISLNK(status.st_mode):
             self._tally.symlinks += 1
         else:
@@ -267,7 +260,7 @@ class Bringing:
                 self._tally.unwritten(path, error)
             return
         self._note_other(status, source, path, name, lost, text)
-        self._remember(status, path, name, "")
+        self._remember(status, self._target.path(name), "")
         if stat.S_ISLNK(status.st_mode):
             self._tally.symlinks += 1
         else:

@@ -249,6 +249,20 @@ def digest(content: Content, tick: Callable[[int], None]) -> str:
     return checksum.hexdigest()
 
 
+def write_small(content: Content, target: int) -> bytes | None:
+    """Write a small file to the descriptor `target`; SHA-256 of it, None if one read does not bring it all.
+
+    Raises OSError of the target only.
+    """
+    piece = content.at_once() if content.size else memoryview(b"")
+    if piece is None:
+        return None
+    _write(target, piece, 0)
+    checksum = _NEW.copy()
+    checksum.update(piece)
+    return checksum.digest()
+
+
 def transfer(content: Content, target: int, tick: Callable[[int], None], note: Note | None = None) -> str:
     """Write the file to the descriptor `target`, holes as holes; SHA-256 of what was written.
 

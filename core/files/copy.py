@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from core.files.abilities import Abilities, probe
@@ -17,6 +18,7 @@ from core.files.estimate import Estimate, estimate
 from core.files.inodeflags import NONE, flags_of, set_flags
 from core.files.kernel import flush
 from core.files.landing import Landing, Taken
+from core.files.late import Late, bring_late
 from core.files.manifest import Manifest
 from core.files.metadata import keep
 from core.files.naming import Names
@@ -26,6 +28,7 @@ from core.files.progress import Listener, Meter
 from core.files.resume import Resume
 from core.files.sharing import Sharing
 from core.files.sidecar import Sidecar
+from core.files.small import WORTH, Small
 from core.files.sources import Road, require_room, roads_of
 from core.files.tally import Tally, flags_told
 from core.files.target import Target, open_target
@@ -55,7 +58,8 @@ def copy(
     goes on where an earlier one was cut off; `choices` says what becomes of other content. Nothing of the
     guest stops the copy: see `Copied.unreadable` and `Copied.lost_metadata`.
 
-    `expected` saves counting the sources again; `read` reads the guest's files.
+    `expected` saves counting the sources again. `read` reads the guest's files, and of small ones those that
+    a second process could not read.
     Raises `NoSpace`, `Cancelled`, `WrongUsage`, `Refused` and other `SalvageError`.
     """
     began = time.monotonic()
@@ -81,8 +85,23 @@ def copy(
         if sentence := able.sentence(dest):
             choices.tell(sentence)
         prefetch = stack.enter_context(Prefetch())
+        small = stack.enter_context(Small(target, manifest, tally, meter, resume, cancel))
+        if expected.files >= WORTH:
+            small.start(able, choices)
         one = _Copy(
-            tree, target, able, manifest, sidecar, tally, cancel, meter, read, choices, prefetch, resume
+            tree,
+            target,
+            able,
+            small,
+            manifest,
+            sidecar,
+            tally,
+            cancel,
+            meter,
+            read,
+            choices,
+            prefetch,
+            resume,
         )
         return one.run(roads, dest, began)
 
@@ -95,6 +114,7 @@ class _Copy:
         tree: GuestTree,
         target: Target,
         able: Abilities,
+        small: Small,
         manifest: Manifest,
         sidecar: Sidecar,
         tally: Tally,
@@ -106,6 +126,7 @@ class _Copy:
         resume: Resume,
     ) -> None:
         self._tree = tree
+        self._small = small
         self._prefetch = prefetch
         self._resume = resume
         self._target = target
@@ -120,7 +141,7 @@ class _Copy:
         self._sidecar = sidecar
         self._tally = tally
         self._bringing = Bringing(
-            target, landing, self._clashes, able, manifest, tally, meter, cancel, choices, resume, prefetch
+            target, landing, self._clashes, able, small, tally, meter, cancel, choices, resume, prefetch
         )
 
     # -- the way through ------------------------------------------------------------------------
@@ -129,6 +150,8 @@ class _Copy:
         try:
             for road in roads:
                 self._source(road)
+            self._small.finish()
+            self._bring_late(self._small.left, late=False)
             self._late_ones()
             self._set_flags()
             manifest, sidecar, verified = self._finished(began)
@@ -241,18 +264,13 @@ class _Copy:
             ).format(count=grouped(len(waiting)), paths=", ".join(safe(late.path) for late in waiting[:5]))
         )
         flush(self._target.root)
-        for late in waiting:
-            self._cancel.check()
-            with self._tree.resolve(late.path, follow_last=False) as place:
-                try:
-                    self._target.go(late.folder)
-                    self._bringing.file(place.parent, place.name, late.path, late.onto, late=True)
-                    above = os.stat(b".", dir_fd=place.parent)
-                    os.utime(self._target.here, ns=(above.st_atime_ns, above.st_mtime_ns))
-                except OSError as error:
-                    self._tally.unwritten(late.path, error)
-                finally:
-                    self._target.leave_all()
+        self._bring_late(waiting, late=True)
+
+    def _bring_late(self, waiting: Sequence[Late], late: bool) -> None:
+        def bring(parent: int, name: bytes, one: Late) -> None:
+            self._bringing.file(parent, name, one.path, one.onto, late)
+
+        bring_late(self._tree, self._target, self._tally, self._cancel, waiting, bring)
 
     # -- folders --------------------------------------------------------------------------------
 
@@ -260,6 +278,7 @@ class _Copy:
         onto = self._names.fit(name)
         if self._target.at_top:
             self._sidecar.top(onto)
+        self._small.before_other()
         try:
             self._clashes.bring(path, onto, status, self._into)
         except Taken:
@@ -268,6 +287,7 @@ class _Copy:
         except OSError as error:
             self._tally.unwritten(path, error)
             return False
+        self._prefetch.apart = self._small.works
         self._names.down()
         self._tally.directories += 1
         return True
@@ -284,15 +304,25 @@ class _Copy:
 
     def _leave(self, source: int | None, status: os.stat_result, path: bytes) -> None:
         there = b"/".join(self._target.names)
-        name = path.rpartition(b"/")[2]
         try:
-            lost = keep(source, self._target.here, status, privileges=self._choices.privileges)
-            flags = flags_of(source) if source is not None else NONE
-            self._bringing.note(path, there, status, source, lost, flags, name)
+            handles = [self._target.here] if source is None else [self._target.here, source]
+            self._small.after(partial(self._keep, path, there, status), *handles)
         except OSError as error:
             self._tally.unwritten(path, error)
         self._target.leave()
         self._names.up()
+
+    def _keep(
+        self, path: bytes, there: bytes, status: os.stat_result, target: int, source: int | None = None
+    ) -> None:
+        """All that is in a folder is there."""
+        name = path.rpartition(b"/")[2]
+        try:
+            lost = keep(source, target, status, privileges=self._choices.privileges)
+            flags = flags_of(source) if source is not None else NONE
+            self._bringing.note(path, there, status, source, lost, flags, name)
+        except OSError as error:
+            self._tally.unwritten(path, error)
 
     def _set_flags(self) -> None:
         """Last of all, because nobody can change a file any more that has them."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from core.files.content import CHUNK, Content, Gap, ReadAt, digest, transfer
 from core.files.lacking import lacks
 from core.files.metadata import compare, give, keep, keep_named
-from core.files.resume import Known, identity
+from core.files.resume import Identity, Known, identity
 from core.files.samples import LARGE, Sample, Sampler
 from core.files.sharing import Sharing
 from core.files.target import Target
@@ -46,7 +46,7 @@ class Landed:
     lost: list[str]
     same: bool
     """It was there already, with the same content."""
-    copy: os.stat_result | None = None
+    copy: Identity | None = None
     """What the copy is like now; None for one that was trusted without being read."""
     samples: Sequence[Sample] = ()
     """Pieces of a large file that was written just now."""
@@ -180,7 +180,7 @@ class Landing:
             if temporary:
                 target.remove(temporary)
             raise
-        return Landed(checksum, content.gaps, lost, False, copy, sampler.taken if sampler else ())
+        return Landed(checksum, content.gaps, lost, False, identity(copy), sampler.taken if sampler else ())
 
     def _same(self, source: int, status: os.stat_result, name: bytes, tick: Tick) -> Landed:
         fd = self._open_existing(name, status.st_size)
@@ -194,7 +194,7 @@ class Landing:
             if checksum != self._digest(fd):
                 raise Taken(self._lacks(fd, source, status))
             lost = keep(source, fd, status, privileges=self._privileges)
-            return Landed(checksum, content.gaps, lost, True, os.fstat(fd))
+            return Landed(checksum, content.gaps, lost, True, identity(os.fstat(fd)))
         finally:
             os.close(fd)
 

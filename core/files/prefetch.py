@@ -46,6 +46,8 @@ class Prefetch:
         self._ended = False
         self.idle = False
         """Nothing is asked for while the files that come need not be read."""
+        self.apart = False
+        """Nor while another process is to read the files of the folders that the walk goes into."""
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> "Prefetch":
@@ -64,14 +66,17 @@ class Prefetch:
 
     def enter(self, folder: int, names: Sequence[bytes]) -> None:
         """The walk goes into an open folder, where these files will come in this order."""
+        if self.apart:
+            names = ()
         with self._change:
             fd = os.dup(folder) if names else -1
             self._batches.append(_Batch(fd, names))
             if len(self._batches) > _FOLDERS:
                 old = self._batches[-_FOLDERS - 1]
                 old.names = ()
-            self._change.notify()
-        if self._thread is None:
+            if names:
+                self._change.notify()
+        if names and self._thread is None:
             self._thread = threading.Thread(target=self._work, name="prefetch", daemon=True)
             self._thread.start()
 
@@ -89,7 +94,7 @@ class Prefetch:
             batch = self._batches.pop()
             if batch.fd >= 0:
                 os.close(batch.fd)
-            self._change.notify()
+                self._change.notify()
 
     def read(self) -> None:
         """The next file of the current folder was read."""

@@ -86,11 +86,11 @@ class Resume:
             other, known = window.popitem(last=False)
         return known
 
-    def note(self, path: bytes, digest: str, source: os.stat_result, copy: os.stat_result) -> None:
+    def note(self, path: bytes, digest: str, source: Identity, copy: Identity) -> None:
         """The file at `path` is finished. Raises OSError of the target."""
         if self._sink is None or b"\n" in path:
             return
-        facts = (*identity(source), *identity(copy))
+        facts = (*source, *copy)
         self._sink.write(b"%s %d %d %d %d %d %d %d %d %s\n" % (digest.encode("ascii"), *facts, path))
         if time.monotonic() >= self._due:
             self._mark()

@@ -25,7 +25,8 @@ TRIAL = PART + b"trial-"
 JOURNAL = PART + b"journal"
 """What a cut-off copy has finished: see `core.files.resume`. The next copy goes on with it."""
 
-_NAMELESS = os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC
+NAMELESS = os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC
+"""How a new file is opened that bears no name yet."""
 _NOT_NAMELESS = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOSYS})
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 
@@ -95,7 +96,8 @@ class Target:
         self._trail = Trail(os.open(b".", LIST, dir_fd=root), LIST)
         self._run = secrets.token_hex(4).encode("ascii")
         self._number = 0
-        self._nameless = self._links_nameless()
+        self.nameless = self._links_nameless()
+        """Whether a file can be made without a name here and be given one."""
         self.cut_off = False
         """An earlier copy into this folder did not come to its end."""
         self._before: list[frozenset[bytes] | None] = [self._first_look()]
@@ -159,9 +161,9 @@ class Target:
         It bears none where the file system can do without (O_TMPFILE in open(2)) unless it must be `named`:
         that costs less than a name and another one, and a kill leaves nothing. Raises OSError.
         """
-        if self._nameless and not named:
+        if self.nameless and not named:
             try:
-                return os.open(b".", _NAMELESS, 0o600, dir_fd=self.here), None
+                return os.open(b".", NAMELESS, 0o600, dir_fd=self.here), None
             except OSError as error:
                 if error.errno not in _NOT_NAMELESS:
                     raise
@@ -171,8 +173,7 @@ class Target:
     def settle(self, file: int, temporary: bytes | None, name: bytes) -> None:
         """Give an unfinished file its name. Raises FileExistsError when that is taken by now."""
         if temporary is None:
-            # The kernel follows this one link to the open file itself, see O_TMPFILE in open(2)
-            os.link(b"/proc/self/fd/%d" % file, name, dst_dir_fd=self.here)
+            settle_nameless(file, self.here, name)
         else:
             rename_new(self.here, temporary, name)
 
@@ -272,12 +273,12 @@ class Target:
     def _links_nameless(self) -> bool:
         """Whether a file can be made without a name here and be given one, tried once."""
         try:
-            fd = os.open(b".", _NAMELESS, 0o600, dir_fd=self.root)
+            fd = os.open(b".", NAMELESS, 0o600, dir_fd=self.root)
         except OSError:
             return False
         trial = self.temporary()
         try:
-            os.link(b"/proc/self/fd/%d" % fd, trial, dst_dir_fd=self.root)
+            settle_nameless(fd, self.root, trial)
         except OSError:
             return False
         finally:
@@ -308,6 +309,12 @@ class Target:
             os.unlink(name, dir_fd=directory)
         except FileNotFoundError:
             return
+
+
+def settle_nameless(file: int, folder: int, name: bytes) -> None:
+    """Give a file that bears no name one in an open folder. Raises FileExistsError when that is taken."""
+    # The kernel follows this one link to the open file itself, see O_TMPFILE in open(2)
+    os.link(b"/proc/self/fd/%d" % file, name, dst_dir_fd=folder)
 
 
 def _is_directory(directory: int, name: bytes) -> bool:
