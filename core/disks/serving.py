@@ -1,6 +1,6 @@
 """A daemon of this program's own: serves a disk that QEMU does not read over a Unix socket.
 
-Read-only, but for an array that lies on an overlay. It speaks as much of the NBD protocol as QEMU's client
+Read-only, but for a RAID that lies on an overlay. It speaks as much of the NBD protocol as QEMU's client
 asks of it: fixed newstyle handshake, simple replies.
 Facts from the NBD project's doc/proto.md; numbers are big-endian.
 """
@@ -165,12 +165,12 @@ class Client:
 
 
 def opened(description: str) -> Disk:
-    """The disk that a description in JSON names, see `core.disks.front` and `core.volumes.md.reckoned`."""
+    """The disk that a description in JSON names, see `core.disks.front` and `core.volumes.parity.daemon`."""
     told = json.loads(description)
-    if "array" in told:
-        from core.volumes.md.reckoned import from_description
+    if "raid" in told:
+        from core.volumes.parity.daemon import from_description
 
-        return from_description(told["array"])
+        return from_description(told["raid"])
     layers: list[tuple[Source, Reader]] = []
     for link in told["links"]:
         source = Source(Path(link["path"]))

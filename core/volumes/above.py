@@ -16,7 +16,7 @@ from core.volumes.lvm.runs import Places
 from core.volumes.lvm.volumes import logical_volumes
 from core.volumes.md import superblock as md
 from core.volumes.md.arrays import arrays
-from core.volumes.md.contents import Contents as ArrayBytes
+from core.volumes.md.contents import contents as array_bytes
 from core.volumes.md.model import Array
 from core.volumes.model import Pieces, Problems, Volume
 from core.volumes.space import Space
@@ -64,5 +64,5 @@ def _inside(space: Space, volume: Volume) -> Space | None:
         source = LogicalBytes(places, layer.group.logical[layer.name])
         return replace(space, source=source, path=None, begin=0, under=volume.id)
     if isinstance(layer, Array):
-        return replace(space, source=ArrayBytes(layer, space.source), path=None, begin=0, under=volume.id)
+        return replace(space, source=array_bytes(layer, space.source), path=None, begin=0, under=volume.id)
     return None

@@ -15,18 +15,20 @@ from core.i18n import _
 from core.secrets import Secret
 from core.tables.content import probe
 from core.tables.sectors import Sectors
+from core.text import safe
 from core.undo.stack import Stack
 from core.volumes import joined, tables
 from core.volumes.above import with_above
 from core.volumes.loop import check_rights
 from core.volumes.luks.opening import needed, open_encrypted
 from core.volumes.luks.windows import open_bitlocker
-from core.volumes.lvm.mapping import Mapper
+from core.volumes.lvm.mapping import Mapper, as_its_metadata_say
 from core.volumes.lvm.runs import Places
-from core.volumes.md import reckoned
 from core.volumes.md.mapping import put_together
 from core.volumes.md.model import Array
 from core.volumes.model import Encrypted, Pieces, Volume, with_content
+from core.volumes.parity import daemon
+from core.volumes.parity.model import Raid
 from core.volumes.readable import Nothing, Readable, Window
 from core.volumes.space import Space
 
@@ -119,11 +121,13 @@ class Layers:
 
     def _logical(self, volume: Volume, layer: Pieces, below: Base) -> Base:
         with self._source(below) as source:
-            places = Places(layer.group, source)
+            places, logical = Places(layer.group, source), layer.group.logical[layer.name]
+            if raid := places.reckoned(logical):
+                return self._reckoned(raid, volume, below, as_its_metadata_say(layer.name))
             if not tables.problem():
-                mapper = Mapper(self.stack, below.view, self.folder.name, places, below.begin)
+                mapper = Mapper(self.stack, below.view, self.folder, places, below.begin, self.tie)
                 return self._mapped(mapper.show(layer.name), volume, below)
-            runs = places.runs(layer.group.logical[layer.name], joined.MOST)
+            runs = places.runs(logical, joined.MOST)
         return self._joined(volume, [(one.offset, one.size) for one in runs], below)
 
     @contextmanager
@@ -139,14 +143,17 @@ class Layers:
         if array.hindrance:
             raise SalvageError(array.hindrance, _("The disk is untouched."))
         if array.parity:
-            view, title = below.view, volume.title
-            shown_as = reckoned.show(self.stack, view, array, below.begin, self.folder, title, tie=self.tie)
-            return Base(shown_as)
+            why = _("Put the array {name} together, without resynchronising it.")
+            return self._reckoned(array.raid, volume, below, why.format(name=safe(array.name)))
         if tables.problem():
             return self._joined(volume, array.pieces(joined.MOST), below)
         session = self.folder.name
         shown = put_together(self.stack, below.view, session, array, below.begin, volume.content)
         return self._mapped(shown, volume, below)
+
+    def _reckoned(self, raid: Raid, volume: Volume, below: Base, why: str) -> Base:
+        raid, title = raid.moved(below.begin), volume.title
+        return Base(daemon.show(self.stack, below.view, raid, self.folder, title, why, tie=self.tie))
 
     def _joined(self, volume: Volume, pieces: Sequence[tuple[int, int]], below: Base) -> Base:
         places = [(below.begin + offset, size) for offset, size in pieces]

@@ -15,7 +15,7 @@ PARITY = {
     **dict.fromkeys(("raid6_ls", "raid6_la", "raid6_rs", "raid6_ra"), 2),
 }
 """Kinds with parity, and how many chunks of parity a row has. The last four are md's own, not dm-raid's."""
-_BY_LEG = frozenset({"raid6_zr", "raid6_nr", "raid6_nc"})
+_BY_LEG = frozenset({"raid6", "raid6_zr", "raid6_nr", "raid6_nc"})
 """Kinds of RAID6 (those of DDF) whose second parity counts legs; all others count data from behind it on."""
 
 

@@ -18,7 +18,7 @@ from core.undo import mappings
 from core.undo.mappings import OwnMapping
 from core.undo.pairs import Pair
 from core.undo.stack import Stack
-from core.volumes.raid import PARITY, Copies, copies_place
+from core.volumes.raid import Copies, copies_place
 
 SECTOR = 512
 _LONGEST = 120_000
@@ -61,19 +61,6 @@ def hidden(lines: Sequence[Line]) -> list[Line]:
     end = MARGIN + max(one.start + one.size for one in lines)
     moved = [Line(one.start + MARGIN, one.size, one.target, one.on) for one in lines]
     return [Line(0, MARGIN, "zero"), *moved, Line(end, MARGIN, "zero")]
-
-
-@dataclass(frozen=True, slots=True)
-class Raid:
-    """A RAID of `size` bytes of data with parity; `kind` as dm-raid calls it, `chunk` in bytes.
-
-    `legs` are None where they are missing.
-    """
-
-    kind: str
-    chunk: int
-    legs: tuple[Shown | None, ...]
-    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,28 +108,6 @@ class Maker:
             facts=lambda: OwnMapping.facts(name),
             planned=OwnMapping.facts(name),
         )
-
-    def raid(self, form: Raid) -> Shown:
-        """A RAID with parity put together by dm-raid, hidden like the rest.
-
-        It gets no superblocks (``-`` for each): without them nothing is resynchronised, and nothing written
-        down. Each leg begins with rows of zeros, whose parity is zero too; their number keeps the turn of
-        the parity. See the kernel's Documentation/admin-guide/device-mapper/dm-raid.rst.
-        """
-        count, chunk = len(form.legs), form.chunk
-        rows = -(-MARGIN // (chunk * count)) * count
-        margin, begin = rows * chunk, rows * (count - PARITY[form.kind]) * chunk
-        devices = ["-" if leg is None else self._leg(leg, margin) for leg in form.legs]
-        # dm-raid takes nosync for all but RAID6, and starts in sync without it too
-        words = [str(sectors(chunk)), *(("nosync",) if PARITY[form.kind] == 1 else ())]
-        parts = " ".join(f"- {path}" for path in devices)
-        table = f"raid {form.kind} {len(words)} {' '.join(words)} {count} {parts}"
-        on = tuple(path for path in devices if path != "-")
-        return Shown(self.create([Line(0, form.size + 2 * begin, table, on)]), begin, form.size)
-
-    def _leg(self, leg: Shown, margin: int) -> str:
-        data = Line(margin, leg.size, f"linear {leg.path} {sectors(leg.begin)}", (leg.path,))
-        return self.create([Line(0, margin, "zero"), data, Line(margin + leg.size, margin, "zero")])
 
     def copies(self, form: Copies, chunk: int, legs: Sequence[Shown | None], size: int) -> list[Line]:
         """The lines of a RAID10 of `size` bytes, from one copy of each chunk that is there.

@@ -28,6 +28,8 @@ _DISKS = {
     "2": "parted",
     "md:five": "array",
     "inner/root": "nested",
+    "lost/five": "raids",
+    "lost/snap": "raids",
 }
 """The names of the disks by the volumes that they have."""
 

@@ -136,7 +136,10 @@ def test_a_snapshot_shows_what_was_changed_in_it(logical: dict[str, dict[str, An
 
 def test_only_what_has_to_be_put_together_uses_the_device_mapper(logical: dict[str, dict[str, Any]]) -> None:
     assert logical["many/plain"]["up"] == logical["many/mirror"]["up"] == ["file", "loop", "mount"]
-    assert "lv" in logical["many/raid5"]["up"]
+    assert "lv" in logical["many/raid10"]["up"]
+    for name in ("raid5", "raid6"):
+        assert {"nbd", "fuse-export"} < set(logical[f"many/{name}"]["up"])
+        assert "lv" not in logical[f"many/{name}"]["up"]
 
 
 LUKS = f"""

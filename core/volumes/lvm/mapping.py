@@ -11,6 +11,7 @@ Source of the tables: the kernel's Documentation/admin-guide/device-mapper.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from core.disks.view import View
 from core.i18n import _
@@ -19,8 +20,9 @@ from core.undo.stack import Stack
 from core.volumes.loop import attach_bytes
 from core.volumes.lvm.model import Group, Logical, Physical, Segment
 from core.volumes.lvm.runs import MIRRORS, STRIPES, NotPlain, Places
+from core.volumes.parity import daemon
 from core.volumes.raid import PARITY, Copies
-from core.volumes.tables import MARGIN, Line, Maker, Raid, Shown, hidden, sectors
+from core.volumes.tables import MARGIN, Line, Maker, Shown, hidden, sectors
 
 _DEEPEST = 12
 _LEAD = 4096
@@ -35,10 +37,13 @@ class Mapper:
 
     stack: Stack
     view: View
-    session: str
+    folder: Path
+    """The session's own."""
     places: Places
-    begin: int = 0
+    begin: int
     """Where in the view that lies by which the group's places count."""
+    tie: bool
+    """Whether daemons die with this program."""
     attached: dict[tuple[str, bool], Shown] = field(default_factory=dict)
     """What is up, by its name in the group and whether it begins at the start of its device."""
 
@@ -51,8 +56,7 @@ class Mapper:
         return self._device(name, 0)
 
     def _maker(self, name: str) -> Maker:
-        why = _("Put the logical volume {name} together as its metadata say.").format(name=safe(name))
-        return Maker(self.stack, "lv", self.session, why, self.view.writable)
+        return Maker(self.stack, "lv", self.folder.name, as_its_metadata_say(name), self.view.writable)
 
     def _create(self, lines: list[Line], name: str, *, writable: bool | None = None) -> str:
         return self._maker(name).create(lines, writable=writable)
@@ -101,8 +105,10 @@ class Mapper:
             return lambda one, depth: self._leg(volume, one, depth)
         if kind in STRIPES:
             return self._stripes
-        if kind in PARITY or kind in ("raid10", "raid10_near"):
-            return lambda one, depth: self._raid(volume, one, depth)
+        if kind in PARITY:
+            return lambda one, _depth: _linear(self._reckoned(volume, one))
+        if kind in ("raid10", "raid10_near"):
+            return lambda one, depth: self._copies(volume, one, depth)
         if kind == "thin":
             return self._thin
         if closed := self.places.closed(segment):
@@ -134,24 +140,22 @@ class Mapper:
         found = self._part(part.name, part.place, depth)
         return _linear(found) if found else ("error", ())
 
-    def _raid(self, volume: Logical, segment: Segment, depth: int) -> _Target:
-        there = self.places.legs(volume, segment)
+    def _reckoned(self, volume: Logical, segment: Segment) -> Shown:
+        """A RAID with parity: a loop device over what a daemon of this program shows of it."""
+        raid = self.places.raid(volume, segment).moved(self.begin)
+        why, title = as_its_metadata_say(volume.name), safe(volume.name)
+        view = daemon.show(self.stack, self.view, raid, self.folder, title, why, tie=self.tie, margin=MARGIN)
+        why = _("Attach the RAID of the logical volume {name}, between zeros: nobody takes it for a volume.")
+        path = attach_bytes(self.stack, view, 0, view.size, why.format(name=title)).path
+        return Shown(path, MARGIN, raid.size)
+
+    def _copies(self, volume: Logical, segment: Segment, depth: int) -> _Target:
         legs: list[Shown | None] = [None] * len(segment.parts)
-        for number in there:
+        for number in self.places.legs(volume, segment):
             legs[number] = self._device(segment.parts[number].name, depth + 1)
-        if segment.type not in PARITY:
-            form = Copies(segment.number("data_copies") or 2)
-            lines = self._maker(volume.name).copies(form, segment.stripe, legs, segment.size)
-            return _linear(self._hidden(lines, volume.name, segment.size))
-        if len(there) < len(legs) - PARITY[segment.type]:
-            raise NotPlain(
-                _("Only {count} of the {all} parts of its RAID are whole and on this disk.").format(
-                    count=len(there), all=len(legs)
-                )
-            )
-        kind = {"raid5": "raid5_ls", "raid6": "raid6_zr"}.get(segment.type, segment.type)
-        raid = Raid(kind, segment.stripe, tuple(legs), segment.size)
-        return _linear(self._maker(volume.name).raid(raid))
+        form = Copies(segment.number("data_copies") or 2)
+        lines = self._maker(volume.name).copies(form, segment.stripe, legs, segment.size)
+        return _linear(self._hidden(lines, volume.name, segment.size))
 
     def _hidden(self, lines: list[Line], name: str, size: int) -> Shown:
         return Shown(self._create(hidden(lines), name), MARGIN, size)
@@ -211,6 +215,11 @@ class Mapper:
             path = attach_bytes(self.stack, self.view, offset, size + lead, told).path
             self.attached[key] = Shown(path, lead, size)
         return self.attached[key]
+
+
+def as_its_metadata_say(name: str) -> str:
+    """Why a logical volume is put up, as a sentence."""
+    return _("Put the logical volume {name} together as its metadata say.").format(name=safe(name))
 
 
 def _linear(shown: Shown) -> _Target:

@@ -10,10 +10,15 @@ from core.errors import Refused, SalvageError
 from core.i18n import _
 from core.text import safe
 from core.volumes.lvm.model import Group, Logical, Part, Segment
+from core.volumes.parity.contents import Contents as Reckoned
+from core.volumes.parity.model import Leg, Raid
 from core.volumes.raid import PARITY, Copies, copies_place, parity_place
 from core.volumes.readable import Readable
 
 _DEEPEST = 12
+_PIECES = 2000
+"""Of all legs of a RAID with parity: they are told to its daemon by one argument."""
+_MOST_PARTS = 64
 _MAGIC = b"DmRd"
 _SUPERBLOCK = struct.Struct("<4sIIIQQQQ")
 MIRRORS = ("mirror", "raid1")
@@ -37,7 +42,7 @@ class Places:
 
     def __init__(self, group: Group, source: Readable) -> None:
         self.group = group
-        self._source = source
+        self.source = source
         self._legs: dict[tuple[str, int], tuple[int, ...]] = {}
 
     def run(self, volume: Logical, offset: int, depth: int = 0) -> Run:
@@ -80,7 +85,7 @@ class Places:
         parts = []
         while size > 0 and offset < volume.size:
             one = self.run(volume, offset)
-            data = self._source.read(one.offset, min(one.size, size))
+            data = self.source.read(one.offset, min(one.size, size))
             parts.append(data)
             if len(data) < min(one.size, size):
                 break
@@ -91,8 +96,36 @@ class Places:
         """The numbers of the legs of a mirror or RAID that are there and up to date."""
         key = (volume.name, segment.start)
         if key not in self._legs:
+            self._legs[key] = ()  # for metadata that go round in a circle
             self._legs[key] = self._whole_legs(segment)
         return self._legs[key]
+
+    def reckoned(self, volume: Logical) -> Raid | None:
+        """A volume that is nothing but one RAID with parity; None for every other.
+
+        Raises `NotPlain` where too many of its legs are lost.
+        """
+        if len(volume.segments) != 1 or volume.type not in PARITY or volume.name in self.group.snapshots:
+            return None
+        return self.raid(volume, volume.segments[0])
+
+    def raid(self, volume: Logical, segment: Segment) -> Raid:
+        """A segment with parity; raises `NotPlain` where too many of its legs are lost."""
+        kind, count = segment.type, len(segment.parts)
+        _check(segment)
+        legs: list[Leg | None] = [None] * count
+        for number in self.legs(volume, segment):
+            part = self.group.logical.get(segment.parts[number].name)
+            if part and all(one.type != "error" for one in part.segments):
+                legs[number] = tuple((one.offset, one.size) for one in self.runs(part, _PIECES // count))
+        there = count - legs.count(None)
+        if there < count - PARITY[kind]:
+            raise NotPlain(
+                _("Only {count} of the {all} parts of its RAID are whole and on this disk.").format(
+                    count=there, all=count
+                )
+            )
+        return Raid(kind, segment.stripe, tuple(legs), segment.size)
 
     def closed(self, segment: Segment) -> Refused | None:
         """Why a segment cannot be read although all of it may be there; None where it can."""
@@ -138,12 +171,8 @@ class Places:
     def _part(self, volume: Logical, segment: Segment, inside: int) -> tuple[Part, int, int]:
         """The part that has a byte of the segment, where in it, and how many bytes follow there."""
         parts, stripe = segment.parts, segment.stripe
-        if not parts or len(parts) > 64:
-            raise NotPlain(
-                _("It is made in a way ({type}) that needs the device mapper.").format(
-                    type=safe(segment.type)
-                )
-            )
+        if not parts or len(parts) > _MOST_PARTS:
+            raise _strange(segment)
         if segment.type in MIRRORS:
             legs = self.legs(volume, segment)
             if not legs:
@@ -151,10 +180,11 @@ class Places:
             return parts[legs[0]], inside, segment.size - inside
         if segment.type in STRIPES and len(parts) == 1:
             return parts[0], inside, segment.size - inside
-        if not stripe:
-            raise NotPlain(_("Its metadata do not say how long its stripes are."))
+        _check(segment)
         chunk, rest = divmod(inside, stripe)
         leg, row = _chunk(segment, chunk)
+        if segment.type in PARITY and leg not in self.legs(volume, segment):
+            raise NotPlain(_("A part of its RAID is lost or out of date, and has to be reckoned."))
         return parts[leg], row * stripe + rest, stripe - rest
 
     def _whole_legs(self, segment: Segment) -> tuple[int, ...]:
@@ -204,13 +234,17 @@ class Places:
 
 
 class Contents:
-    """The bytes of one logical volume."""
+    """The bytes of one logical volume; making it raises `NotPlain` where too many legs of a RAID are lost."""
 
     def __init__(self, places: Places, volume: Logical) -> None:
         self._places, self._volume = places, volume
+        raid = places.reckoned(volume)
+        self._reckoned = Reckoned(raid, places.source) if raid else None
 
     def read(self, offset: int, length: int) -> bytes:
         """Raises `NotPlain`."""
+        if self._reckoned:
+            return self._reckoned.read(offset, length)
         return self._places.read(self._volume, offset, length)
 
 
@@ -221,6 +255,21 @@ def missing(device: str) -> NotPlain:
             device=safe(device)
         ),
         remedy=_("Give the other disks too: DISK,DISK2."),
+    )
+
+
+def _check(segment: Segment) -> None:
+    """Raise `NotPlain` for what is not made of stripes as its metadata say."""
+    count = len(segment.parts)
+    if not PARITY.get(segment.type, 0) < count <= _MOST_PARTS:
+        raise _strange(segment)
+    if not segment.stripe:
+        raise NotPlain(_("Its metadata do not say how long its stripes are."))
+
+
+def _strange(segment: Segment) -> NotPlain:
+    return NotPlain(
+        _("It is made in a way ({type}) that needs the device mapper.").format(type=safe(segment.type))
     )
 
 
@@ -235,8 +284,6 @@ def _chunk(segment: Segment, chunk: int) -> tuple[int, int]:
         return chunk % legs, chunk // legs
     if kind in ("raid10", "raid10_near"):
         return next(copies_place(Copies(segment.number("data_copies") or 2), chunk, legs))
-    if kind not in PARITY or legs <= PARITY[kind]:
-        raise NotPlain(
-            _("It is made in a way ({type}) that needs the device mapper.").format(type=safe(kind))
-        )
+    if kind not in PARITY:
+        raise _strange(segment)
     return parity_place(kind, chunk, legs)

@@ -57,12 +57,13 @@ def _volume(space: Space, group: str, volume: Logical, places: Places, inside: s
     name, layer = f"{group}/{volume.name}", Pieces(places.group, volume.name)
     problems = (*_degraded(volume, places), *_unchecked(volume, places.group))
     try:
-        runs = places.runs(volume, joined.MOST)
+        raid = places.reckoned(volume)
+        runs = () if raid else places.runs(volume, joined.MOST)
     except NotPlain as error:
         told = _needs_mapper(volume, error, places)
         unseen = Content(None, problems=(*problems, *told))
         return of_layer(name, "lv", size, unseen, inside, space.under, layer)
-    if len(runs) > 1:
+    if len(runs) != 1:
         content = space.probe_ends(Contents(places, volume), size)
         return of_layer(name, "lv", size, _with(content, problems), inside, space.under, layer)
     content = space.probe(runs[0].offset, size)

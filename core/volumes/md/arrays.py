@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from core.i18n import _
 from core.tables.content import Content
-from core.volumes.md.contents import Contents
+from core.volumes.md.contents import contents
 from core.volumes.md.model import Array, whole_chunks
 from core.volumes.md.superblock import Member, read_member
 from core.volumes.model import Problems, Volume, of_bytes, of_layer
@@ -157,7 +157,7 @@ def _volume(space: Space, array: Array, inside: str) -> Volume:
         begin = member.offset + member.data + run[1]
         content = _with(space.probe(begin, array.size), array.problems)
         return of_bytes(name, "md", begin, array.size, content, inside, space.under)
-    content = space.probe_ends(Contents(array, space.source), array.size)
+    content = space.probe_ends(contents(array, space.source), array.size)
     return of_layer(name, "md", array.size, _with(content, array.problems), inside, space.under, array)
 
 

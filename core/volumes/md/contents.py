@@ -1,39 +1,20 @@
-"""The bytes of an array, read from and written to what its members lie in.
+"""The bytes of an array, read from what its members lie in."""
 
-What was on a lost member, or cannot be read from one, is reckoned from the parities, as md does it.
-"""
-
-import errno
-import os
-import threading
-from collections.abc import Sequence
-from contextlib import suppress
-from typing import Protocol
-
-from core.volumes.galois import inverse, mixed, power, times
 from core.volumes.md.model import Array
-from core.volumes.raid import Row, parity_place, row_of
+from core.volumes.parity.contents import Contents as Reckoned
 from core.volumes.readable import Readable
 
 _PIECE = 4 << 20
 
 
-class Writable(Readable, Protocol):
-    """Bytes that can be written too."""
-
-    def write(self, offset: int, data: bytes) -> None:
-        """Write all of `data` at `offset`; raises OSError where that fails."""
-        ...
-
-
 class Contents:
-    """The bytes of an array."""
+    """The bytes of an array without parity."""
 
     def __init__(self, array: Array, source: Readable) -> None:
         self._array, self._source = array, source
 
     def read(self, offset: int, length: int) -> bytes:
-        """At most `length` bytes; fewer where they are neither there nor can be reckoned."""
+        """At most `length` bytes; fewer where they are not there."""
         parts = []
         while length > 0 and 0 <= offset < self._array.size:
             data = self._piece(offset, min(length, _PIECE, self._array.size - offset))
@@ -44,116 +25,16 @@ class Contents:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _piece(self, offset: int, most: int) -> bytes:
-        array = self._array
-        found = array.run(offset)
-        if found:
-            leg, at, room = found
-            if data := self._of(leg, at, min(room, most)):
-                return data
-        if not array.parity:
-            return b""
-        chunk, rest = divmod(offset, array.chunk)
-        leg, row = parity_place(array.parity, chunk, len(array.members))
-        return self._reckoned(leg, row * array.chunk + rest, min(most, array.chunk - rest))
-
-    def _of(self, leg: int, at: int, length: int) -> bytes:
-        """At most so many bytes of a leg; none where it is lost or fails."""
-        member = self._array.members[leg]
-        if not member:
+        found = self._array.run(offset)
+        member = self._array.members[found[0]] if found else None
+        if not found or not member:
             return b""
         try:
-            return self._source.read(member.offset + member.data + at, length)
+            return self._source.read(member.offset + member.data + found[1], min(found[2], most))
         except OSError:
             return b""
 
-    def _reckoned(self, wanted: int, at: int, length: int) -> bytes:
-        """Bytes of a leg with data from the others of the row; none where too many of these fail."""
-        row = row_of(self._array.parity, at // self._array.chunk, len(self._array.members))
-        read = {leg: self._of(leg, at, length) for leg in row.data if leg != wanted}
-        data = {leg: piece for leg, piece in read.items() if len(piece) == length}
-        lost = [leg for leg in read if leg not in data]
-        first = self._of(row.first, at, length) if len(lost) < 2 else b""
-        if not lost and len(first) == length:
-            return mixed(first, *data.values())
-        second = self._of(row.second, at, length) if row.second is not None and len(lost) < 2 else b""
-        if len(second) < length:
-            return b""
-        rest = mixed(second, *(times(piece, power(row.data[leg])) for leg, piece in data.items()))
-        own = power(row.data[wanted])
-        if not lost:
-            return times(rest, inverse(own))
-        if len(first) < length:
-            return b""
-        other = power(row.data[lost[0]])
-        both = mixed(first, *data.values())
-        return times(mixed(rest, times(both, other)), inverse(own ^ other))
 
-
-class WritableContents(Contents):
-    """The bytes of an array with parity, for several threads at once."""
-
-    def __init__(self, array: Array, source: Writable) -> None:
-        super().__init__(array, source)
-        self._target = source
-        self._lock = threading.RLock()
-        """Between the writes of data and of its parity nothing can be reckoned from the two."""
-
-    def write(self, offset: int, data: bytes) -> None:
-        """Write to the array, and keep its parities right; raises OSError where something of that fails."""
-        chunk = self._array.chunk
-        view, done = memoryview(data), 0
-        while done < len(data):
-            at = offset + done
-            piece = bytes(view[done : done + chunk - at % chunk])
-            with self._lock:
-                self._write(at, piece)
-            done += len(piece)
-
-    def _reckoned(self, wanted: int, at: int, length: int) -> bytes:
-        with self._lock:
-            return super()._reckoned(wanted, at, length)
-
-    def _write(self, offset: int, new: bytes) -> None:
-        array = self._array
-        chunk, rest = divmod(offset, array.chunk)
-        leg, number = parity_place(array.parity, chunk, len(array.members))
-        row = row_of(array.parity, number, len(array.members))
-        at = number * array.chunk + rest
-        old = self.read(offset, len(new))
-        change = mixed(_all(old, len(new)), new)
-        writes = [(leg, old, new), *self._parities(row, leg, at, change)]
-        self._write_all(at, [one for one in writes if array.members[one[0]]])
-
-    def _parities(self, row: Row, leg: int, at: int, change: bytes) -> list[tuple[int, bytes, bytes]]:
-        """The parities of a row that are there, before and after a change to a leg with data."""
-        found = []
-        for parity, factor in ((row.first, 1), (row.second, power(row.data[leg]))):
-            if parity is not None and self._array.members[parity]:
-                old = _all(self._of(parity, at, len(change)), len(change))
-                found.append((parity, old, mixed(old, times(change, factor))))
-        return found
-
-    def _write_all(self, at: int, writes: Sequence[tuple[int, bytes, bytes]]) -> None:
-        """Write to legs, each with what was there before: that comes back where one of them fails.
-
-        Parity that fits no more would tell something else of a lost leg.
-        """
-        for number, (leg, _old, new) in enumerate(writes):
-            try:
-                self._put(leg, at, new)
-            except OSError:
-                for again, old, _new in writes[: number + 1]:
-                    with suppress(OSError):
-                        self._put(again, at, old)
-                raise
-
-    def _put(self, leg: int, at: int, data: bytes) -> None:
-        member = self._array.members[leg]
-        assert member
-        self._target.write(member.offset + member.data + at, data)
-
-
-def _all(data: bytes, length: int) -> bytes:
-    if len(data) < length:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-    return data
+def contents(array: Array, source: Readable) -> Readable:
+    """The bytes of an array; what is lost of one with parity is reckoned."""
+    return Reckoned(array.raid, source) if array.parity else Contents(array, source)

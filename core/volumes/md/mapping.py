@@ -1,7 +1,7 @@
 """An array without parity, put together by the kernel's device mapper, from tables that this program writes.
 
 md itself is not asked: a member that the host sees is assembled by its udev rules, and an assembled array
-shows what lies in it to everybody. See `core.volumes.tables`; those with parity go by `reckoned`.
+shows what lies in it to everybody. See `core.volumes.tables`; those with parity go by `core.volumes.parity`.
 """
 
 from core.disks.view import View

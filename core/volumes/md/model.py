@@ -7,6 +7,7 @@ from core.errors import SalvageError
 from core.i18n import _
 from core.text import safe
 from core.volumes.md.superblock import Member
+from core.volumes.parity.model import Raid
 from core.volumes.raid import PARITY, Copies, copies_place, parity_place
 
 _PARITY_KINDS = {
@@ -59,6 +60,13 @@ class Array:
         """How its parity goes round, by dm-raid's name; empty for a level without, or an unknown way."""
         layout = 0 if self.level == 4 else self.layout
         return _PARITY_KINDS.get(self.level, {}).get(-1 if layout is None else layout, "")
+
+    @property
+    def raid(self) -> Raid:
+        """An array with parity as a RAID of any kind; KeyError for one without."""
+        room = self.size // (len(self.members) - PARITY[self.parity])
+        legs = (((one.offset + one.data, room),) if one else None for one in self.members)
+        return Raid(self.parity, self.chunk, tuple(legs), self.size)
 
     @property
     def copies(self) -> Copies:

@@ -7,20 +7,20 @@ import os
 import random
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from core.disks.serving import WritableDisk
+from core.disks.view import View
 from core.runner import SystemRunner
 from core.session import Session
 from core.undo.state import StateFolder
 from core.volumes.galois import inverse, power, times
-from core.volumes.md.contents import WritableContents
 from core.volumes.md.model import Array
-from core.volumes.md.reckoned import Reckoned, WritableReckoned, from_description
 from core.volumes.md.superblock import Member
+from core.volumes.parity.contents import WritableContents
+from core.volumes.parity.daemon import Reckoned, WritableReckoned, description, from_description
 from core.volumes.state import State
 from tests.conftest import Guard, needs_root
 from tests.core.volumes.array_disks import LAYOUTS, LEGS, array_disk, legs_of, members_of, product
@@ -54,10 +54,8 @@ def _array(level: int, layout: int, legs: int, lost: tuple[int, ...]) -> Array:
 
 
 def _described(array: Array, path: Path, *, writable: bool) -> Reckoned:
-    members = [one and asdict(one) for one in array.members]
-    told = {"level": array.level, "layout": array.layout, "chunk": array.chunk, "size": array.size}
-    lies = {"members": members, "path": str(path), "writable": writable}
-    return from_description(json.loads(json.dumps({**told, **lies})))
+    told = description(array.raid, View(path, path.stat().st_size, writable, on=()))
+    return from_description(json.loads(json.dumps(told)))
 
 
 def _lay(path: Path, content: bytes, array: Array) -> None:
@@ -108,13 +106,12 @@ def test_what_cannot_be_read_is_reckoned_as_what_is_lost(tmp_path: Path, level: 
     content = random.Random(level).randbytes(array.size)
     _lay(tmp_path / "members", content, array)
     for bad in _losses(level, LEGS):
-        disk = Reckoned(array.size, WritableContents(array, _Failing(tmp_path / "members", set(bad))))
+        disk = WritableContents(array.raid, _Failing(tmp_path / "members", set(bad)))
         assert disk.read(0, array.size) == content, bad
     bad = tuple(range(LEGS))[: 3 if level == 6 else 2]
+    contents = WritableContents(array.raid, _Failing(tmp_path / "members", set(bad)))
     with pytest.raises(OSError, match="Input/output"):
-        Reckoned(array.size, WritableContents(array, _Failing(tmp_path / "members", set(bad)))).read(
-            0, array.size
-        )
+        Reckoned(array.raid, contents, 0).read(0, array.size)
 
 
 class _Failing:
@@ -144,7 +141,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, level: int, lo
     for chunk, writes in itertools.product(range(8), range(3)):
         file = _Failing(tmp_path / "members", set(), writes)
         before = bytes(file.bytes)
-        contents = WritableContents(array, file)
+        contents = WritableContents(array.raid, file)
         try:
             contents.write(chunk * CHUNK, b"new" * 100)
         except OSError as error:
