@@ -51,11 +51,11 @@ lvcreate -qq -y -Wn -L 8M -n root inner; lvremove -qq -y inner/pad; lvextend -qq
 fill /dev/inner/root; vgchange -qq -an inner; cryptsetup close one; sync; losetup --detach $loop
 
 loop=$(disk raids.raw 40M 12M 12M 12M)
-vgcreate -qq -s 1M lost ${{loop}}p1 ${{loop}}p2 ${{loop}}p3
-lvcreate -qq -y -Wn --type raid5 -i 2 -L 8M -n five lost; fill /dev/lost/five
-lvcreate -qq -y -s -L 4M -n snap lost/five ${{loop}}p1
-while lvs --noheadings -o copy_percent lost/five | grep -qv 100.00; do sleep 0.5; done
-vgchange -qq -an lost; sync; losetup --detach $loop
+vgcreate -qq -s 1M vg ${{loop}}p1 ${{loop}}p2 ${{loop}}p3
+lvcreate -qq -y -Wn --type raid5 -i 2 -L 8M -n five vg; fill /dev/vg/five
+lvcreate -qq -y -s -L 4M -n snap vg/five ${{loop}}p1
+while lvs --noheadings -o copy_percent vg/five | grep -qv 100.00; do sleep 0.5; done
+vgchange -qq -an vg; sync; losetup --detach $loop
 dd if=/dev/zero of=raids.raw bs=1M seek=13 count=1 conv=notrunc status=none
 
 truncate -s 40M host.pv; vgcreate -qq -s 1M faults $(losetup --find --show host.pv)
@@ -134,10 +134,9 @@ PIPELINES = (
     Pipeline("raw", "read-only", "copy", "md:five"),
     Pipeline("qcow2", "overlay", "mount", "md:five"),
     Pipeline("qcow2", "read-only", "mount", "inner/root"),
-    Pipeline("raw", "read-only", "copy", "lost/five"),
-    Pipeline("qcow2", "overlay", "mount", "lost/snap"),
+    Pipeline("qcow2", "read-only", "list", "vg/snap"),
     Pipeline("raw", "read-only", "snapshot", VOLUME),
 )
 """The ways by kpartx and nbd; a volume in pieces and a group in an encrypted partition by the device
-mapper; a degraded array and a degraded RAID of LVM by a daemon of this program, and with what stands on the
-RAID, by both; a snapshot of a volume of the host."""
+mapper; a degraded array by a daemon of this program, and by both a snapshot of a degraded RAID of LVM; a
+snapshot of a volume of the host."""

@@ -15,6 +15,7 @@ from core.session import Session
 from tests.conftest import Guard
 from tests.core.volumes.array_disks import array_disk
 from tests.core.volumes.layer_disks import Run, luks_disk, lvm_disk
+from tests.core.volumes.raid_disks import raid_disk
 
 SIZE = 6 << 20
 """Bytes of a disk's file system; the disk itself is a little larger, so that it can be told from others."""
@@ -28,8 +29,8 @@ _DISKS = {
     "2": "parted",
     "md:five": "array",
     "inner/root": "nested",
-    "lost/five": "raids",
-    "lost/snap": "raids",
+    "vg/five": "raids",
+    "vg/snap": "raids",
 }
 """The names of the disks by the volumes that they have."""
 
@@ -100,7 +101,7 @@ class Place:
         """Take down what `make_disks` put up."""
 
     def make_disks(self) -> None:
-        """Raw and qcow2 disks: with one file system, a volume group, a degraded array, what is encrypted."""
+        """Raw and qcow2 disks: a file system, a group, a degraded array and RAID, what is encrypted."""
         raw, tree = self.disk("raw"), self.base / "tree"
         (tree / "home").mkdir(parents=True)
         (tree / "home/letter.txt").write_text(SECRET)
@@ -112,6 +113,7 @@ class Place:
         pieces = [Run(0, 5, 3), Run(0, 9, 1)]
         lvm_disk(self.disk("raw", "vg/whole"), {"whole": [Run(0, 0, 4)], "pieces": pieces}, [10])
         array_disk(self.disk("raw", "md:five"), 5, {1})
+        raid_disk(self.disk("raw", "vg/five"), "raid5", {1})
         self.passphrase.write_text(SECRET)
         luks_disk(self.disk("raw", "1/luks"), SECRET.rstrip("\n"))
         self.convert_disks()
@@ -208,5 +210,6 @@ PIPELINES = (
     Pipeline("qcow2", "read-only", "list", "1/luks"),
     Pipeline("raw", "read-only", "copy", "md:five"),
     Pipeline("qcow2", "overlay", "mount", "md:five"),
+    Pipeline("raw", "read-only", "copy", "vg/five"),
 )
 """What is in pieces or encrypted goes without the device mapper here; with it, see `classical`."""

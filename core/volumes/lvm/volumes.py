@@ -11,6 +11,7 @@ from core.volumes.lvm.groups import read_groups
 from core.volumes.lvm.model import Group, Logical
 from core.volumes.lvm.runs import MIRRORS, Contents, NotPlain, Places
 from core.volumes.model import Pieces, Problems, Volume, of_bytes, of_layer
+from core.volumes.raid import PARITY
 from core.volumes.space import Space
 
 _NAME = re.compile(r"[A-Za-z0-9_.+][A-Za-z0-9_.+\-]*\Z")
@@ -76,7 +77,8 @@ def _with(content: Content, problems: tuple[str, ...]) -> Content:
 
 def _needs_mapper(volume: Logical, error: NotPlain, places: Places) -> tuple[str, ...]:
     """What must be told of a volume that only the kernel can put together."""
-    if any(places.closed(segment) for segment in volume.segments):
+    lost = len(volume.segments) == 1 and volume.type in PARITY
+    if lost or any(places.closed(segment) for segment in volume.segments):
         return (error.what,)
     lacks = tables.problem()
     if places.complete(volume.name) and not lacks:

@@ -88,7 +88,7 @@ def raid_disk(
     The `lost` ones are zeros, those that are `stale` were left out long ago. In a `circle`
     the superblocks lie in the RAID itself.
     """
-    content = content or file_system(path.parent / "content", CONTENT).read_bytes()
+    content = content or file_system(path.with_name(f"{path.stem}-five"), CONTENT).read_bytes()
     size, text = _size(kind, len(content)), _text(kind, len(content), circle=circle)
     room = DATA + EXTENT + size + EXTENT
     starts = [_start(kind, leg, len(content)) for leg in range(LEGS)]

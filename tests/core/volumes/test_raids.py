@@ -71,11 +71,13 @@ def test_every_kind_is_read_and_written_whatever_is_lost(tmp_path: Path, kind: s
         assert all(found[at] == bytes(len(own[at])) for at in lost)
 
 
-def test_with_too_many_legs_lost_it_is_told(tmp_path: Path) -> None:
+def test_with_too_many_legs_lost_it_is_told(tmp_path: Path, program: Program) -> None:
     for kind, lost in (("raid5", (0, 2)), ("raid6", (0, 1, 3))):
         disk = raid_disk(tmp_path / "disk", kind, lost, content=bytes(6 * MIB))
         with pytest.raises(NotPlain, match=f"Only {LEGS - len(lost)} of the {LEGS} parts"):
             _raid(disk)
+        told = program("--format", "raw", "inspect", disk).out
+        assert f"Only {LEGS - len(lost)} of the {LEGS} parts" in told and "device mapper" not in told
 
 
 def test_a_leg_that_is_out_of_date_is_not_read(tmp_path: Path, program: Program) -> None:
