@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
+from unittest.mock import patch
 
 from core import loops, mounts
 from core.errors import Exit
@@ -27,6 +28,7 @@ from tests.faults.classical import LoneGuard
 from tests.faults.pipelines import Pipeline, Place, undo
 from tests.faults.points import Injector, Point, Seat, full_disk, injected, ours
 from tests.starter import load
+from tui import verbs
 from tui.main import main
 
 PATIENCE = 120.0
@@ -80,9 +82,12 @@ class Bench:
 
     place: Place
     guard: Guard = field(init=False)
+    parsers: Any = field(init=False)
+    """What understands the command line: made once, not in each run."""
 
     def __enter__(self) -> "Bench":
         load()
+        self.parsers = verbs.parsers()
         self.place.base.mkdir(parents=True)
         self.place.make_disks()
         self.place.small.mkdir()
@@ -152,15 +157,18 @@ class Bench:
     def _calls(self, pipeline: Pipeline, injector: Injector, state: Path) -> int:
         with pipeline.steps(self.place), injected(injector):
             for call in pipeline.calls(self.place, state):
-                status = main(call)
+                status = self._main(call)
                 if status:
                     return status
         return 0
 
-    @staticmethod
-    def _undo(state: Path, full: bool) -> int:
+    def _undo(self, state: Path, full: bool) -> int:
         with full_disk(lambda: full):
-            return main(undo(state))
+            return self._main(undo(state))
+
+    def _main(self, call: list[str]) -> int:
+        with patch.object(verbs, "parsers", lambda: self.parsers):
+            return main(call)
 
     def _fill_up(self) -> None:
         about = os.statvfs(self.place.small)
