@@ -324,7 +324,9 @@ def test_a_mounted_block_device_is_found(tmp_path: Path) -> None:
         pytest.skip("no loop device here")
     try:
         device = next(
-            line.split()[0] for line in Path("/proc/mounts").read_text().splitlines() if str(place) in line
+            line.split()[0]
+            for line in Path("/proc/mounts").read_text(errors="surrogateescape").splitlines()
+            if str(place) in line
         )
         disk = opened(device)
         assert (disk.is_block_device, disk.format, disk.virtual_size) == (True, "raw", 8 << 20)
