@@ -5,6 +5,7 @@ the end, after an error and after a signal. Bash, for its arrays; see `trap` in 
 everybody's sight: in a namespace of its own, its exports would live in what they serve, see `core.namespace`.
 """
 
+import os
 from collections.abc import Sequence
 
 from core.command import Command
@@ -31,6 +32,22 @@ ended() {{
     wait "$1" || :
 }}
 
+# {above}
+above() {{
+    local made=() at=$1
+    until [ -d "$at" ]; do
+        made+=("$at")
+        at=$(dirname -- "$at")
+    done
+    mkdir --parents -- "$1"
+    later emptied "${{made[@]}}"
+}}
+
+# {emptied}
+emptied() {{
+    [ "$#" -eq 0 ] || rmdir --ignore-fail-on-non-empty -- "$@"
+}}
+
 # {down}
 down() {{
     status=$?
@@ -49,6 +66,7 @@ down() {{
 trap down EXIT
 trap 'stop=yes' INT TERM HUP
 """
+_MAKE = ("mkdir", "--parents")
 _LONGEST = "60"
 """Seconds that the script waits for what is to appear."""
 
@@ -76,6 +94,8 @@ def _head() -> str:
     return _HEAD.format(
         later=_("Remembers how the last command is undone; a signal is heeded only then."),
         ended=_("Ends what was started in the background."),
+        above=_("Makes the folders above one, and remembers those that were not there."),
+        emptied=_("Removes folders, unless something else lies in them by now."),
         down=_("Takes everything down, last first; stops at what does not go, for the rest stands on it."),
         stuck=quoted(_("This did not go. When nobody holds it any more, give these by hand:")),
     )
@@ -86,7 +106,11 @@ def _steps(commands: Sequence[Command]) -> list[str]:
     lines: list[str] = []
     standing: list[str | None] = []
     for command in commands:
-        lines += ["", *_remark(command.why), _line(command)]
+        lines += ["", *_remark(command.why)]
+        if command.undo and command.argv[:2] == _MAKE:
+            lines.append(f"above {quoted(os.path.dirname(command.argv[-1]) or '.')}")
+            standing.append(None)
+        lines.append(_line(command))
         settled = _call(command)
         if settled in standing:  # the kernel does it by itself from here on
             lines.append(f"back[{standing.index(settled)}]=:")

@@ -60,7 +60,17 @@ def test_the_script_takes_down_after_an_error(
     done = subprocess.run(["bash", str(script)], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 1
     assert "out" in done.stderr
-    assert list((state_dir / "by-hand/sessions").iterdir()) == []
+    assert not (state_dir / "by-hand").exists()
+
+
+@needs_root
+def test_the_script_leaves_folders_of_others_and_takes_its_own_away(
+    disk: Path, program: Program, tmp_path: Path, state_dir: Path
+) -> None:
+    script = written(program, tmp_path / "s.sh", "copy", disk, "5", "/home", tmp_path / "out")
+    (state_dir / "by-hand").mkdir(parents=True)
+    subprocess.run(["bash", str(script)], check=True, timeout=120)
+    assert list((state_dir / "by-hand").iterdir()) == []
 
 
 @needs_root
