@@ -40,8 +40,13 @@ _DEEPEST = 6
 _SMALLEST = 64 << 10
 """Bytes below which a file without a telling name is not looked into."""
 _START = 4096
+_SYSFS = Path("/sys/block")
+_DEV = Path("/dev")
 _PART_OF_VMDK = re.compile(r"-(flat|delta|ctk|sesparse|[fs]\d{3})\.vmdk$", re.IGNORECASE)
-_NOT_DISKS = re.compile(r"^(ram|zram|nbd|fd|sr)\d+$")
+_NOT_DISKS = re.compile(r"^(ram|zram|nbd|fd)\d+$")
+"""Whether a floppy lies in its drive is only known to who starts its motor, so floppies have to be named."""
+_NO_DISC = 0x1FFFFF
+"""Sectors of a CD drive without a readable disc, in the kernel: get_sectorsize(), drivers/scsi/sr.c."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +190,11 @@ def _virtual_size(known: Format, source: Source) -> int:
 
 
 def block_devices(skipped: list[Path] | None = None, usage: Usage | None = None) -> Iterator[Found]:
-    """The whole disks, logical volumes and arrays of the host, from sysfs; needs no right to read them."""
-    for sysfs in sorted(Path("/sys/block").iterdir()):
+    """The whole disks, logical volumes, arrays and CDs of the host, from sysfs; needs no right to read."""
+    for sysfs in sorted(_SYSFS.iterdir()):
         if _NOT_DISKS.match(sysfs.name) or (sysfs.name.startswith("loop") and not _foreign_loop(sysfs)):
             continue
-        path = Path("/dev") / sysfs.name.replace("!", "/")
+        path = _DEV / sysfs.name.replace("!", "/")
         try:
             mapped = sysfs / "dm/name"
             if mapped.exists():
@@ -213,6 +218,8 @@ def _block_device(path: Path, sysfs: Path, usage: Usage) -> Found | None:
         is_volume = uuid.exists() and uuid.read_text().startswith("LVM-")
     except OSError:
         return None
+    if sysfs.name.startswith("sr") and length == _NO_DISC * SECTOR:
+        length = 0
     at = identity(status)
     holders = usage.holders(path, at) if length else ()
     kind: Literal["lv", "block"] = "lv" if is_volume else "block"

@@ -151,7 +151,7 @@ KNOWN: tuple[Known, ...] = (
         N_("a disk, logical volume, CD or floppy of this host"),
         N_("the kind of its node"),
         N_("the device itself, read-only, or QEMU's driver for what is on it"),
-        missing=N_("drives of CDs and floppies are in no list: name them, as /dev/sr0"),
+        missing=N_("floppies are in no list: name them, as /dev/fd0"),
     ),
     Known(
         "nbd://, nbds://, nbd+unix://",

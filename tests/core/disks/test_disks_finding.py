@@ -6,6 +6,9 @@ import tarfile
 import time
 from pathlib import Path
 
+import pytest
+
+from core.disks import finding
 from core.disks.finding import Found, block_devices, find_disks
 from tests.core.disks.disk_images import SIZE, content, converted, created
 
@@ -59,6 +62,20 @@ def test_block_devices_have_a_size_and_no_memory_disks() -> None:
     found = list(block_devices())
     assert all(one.size > 0 and one.path.exists() for one in found)
     assert not any(one.path.name.startswith(("ram", "zram")) for one in found)
+
+
+def test_a_cd_is_found_when_it_lies_in_its_drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = {"fd0": 2880, "sr0": 2097151, "sr1": 1_331_200, "vda": 2097152}
+    for name, sectors in sizes.items():
+        (tmp_path / "sys" / name).mkdir(parents=True)
+        (tmp_path / "sys" / name / "size").write_text(f"{sectors}\n")
+        (tmp_path / name).touch()
+    monkeypatch.setattr(finding, "_SYSFS", tmp_path / "sys")
+    monkeypatch.setattr(finding, "_DEV", tmp_path)
+    skipped: list[Path] = []
+    found = {one.path.name: (one.kind, one.size) for one in block_devices(skipped)}
+    assert found == {"sr1": ("block", 1_331_200 * 512), "vda": ("block", 1 << 30)}
+    assert skipped == []
 
 
 def test_packed_images_are_found_as_what_they_are(tmp_path: Path) -> None:
