@@ -48,6 +48,7 @@ async def test_the_saved_script_copies_the_same(disk: Path, tmp_path: Path, guar
     out = tmp_path / "out"
     async with wizard(tmp_path / "state", disk) as pilot:
         await copied(pilot, out)
+        assert reads(pilot, "#up").startswith("Still up: mount, ")
         await kept(pilot)
         await kept(pilot)  # once more: nothing is written over
     names = {SCRIPT, TRANSCRIPT}
@@ -59,6 +60,7 @@ async def test_the_saved_script_copies_the_same(disk: Path, tmp_path: Path, guar
     subprocess.run(["bash", "-n", str(one / SCRIPT)], check=True)
     done = subprocess.run([one / SCRIPT], capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stderr) == (0, ""), done
+    assert not (tmp_path / "state/by-hand").exists()
     for name in names | again:
         (one / name).unlink()
     assert differences(one, out, RECORDS) == []

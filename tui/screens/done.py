@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -11,7 +12,7 @@ from textual.widgets import OptionList, Static
 
 from core.files.destination import Destination
 from core.files.outcome import Copied
-from core.i18n import N_, _, ngettext, titled
+from core.i18n import N_, _, listed, ngettext, titled
 from core.lab import labs, results, telling
 from core.lab.lab import Verdict
 from core.text import duration, grouped, safe, size
@@ -208,13 +209,18 @@ class DoneScreen(Frame):
 
 
 def _still_up(standing: Sequence[Entry], width: int, *, short: bool) -> Content:
-    """What is up, the last first; in one line where every line counts."""
+    """What is up, the last first; in one line where every line counts, with as many names as it holds."""
     if not standing:
         return Content(_("Nothing is up: the host is as it was found."))
     if short:
         many = len(standing)
-        told = ngettext("Still up: {count} thing; u shows it", "Still up: {count} things; u shows them", many)
-        return Content(told.format(count=many))
+        shows = ngettext("u shows it", "u shows them", many)
+        names = listed(entry.what for entry in standing)
+        told = _("Still up: {names}; {shows}").format(names=names, shows=shows)
+        if cell_len(told) > width:
+            count = ngettext("Still up: {count} thing; {shows}", "Still up: {count} things; {shows}", many)
+            told = count.format(count=many, shows=shows)
+        return Content(told)
     rows = [Content(_("Still up, the last first:"))]
     for entry in standing[:UP]:
         rows.append(Content("  " + left(entry.what, 12) + middle_cut(safe(entry.target), width - 14)))
