@@ -53,6 +53,16 @@ def titled(title: str, text: str) -> str:
     return _("{title}: {text}").format(title=title, text=text)
 
 
+def bracketed(text: str) -> str:
+    """The text in the brackets of the language."""
+    return _("({text})").format(text=text)
+
+
+def noted(text: str, note: str) -> str:
+    """A text and what is told beside it, in the brackets of the language; the text alone without a note."""
+    return _("{text} ({note})").format(text=text, note=note) if note else text
+
+
 def sentences(parts: Iterable[str]) -> str:
     """What there is of the sentences, one after the other; behind a full stop of two columns is no space."""
     told = ""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from core.disks.model import Holder
-from core.i18n import N_, _
+from core.i18n import N_, _, listed, noted
 from core.machines.inventory import Member
 from core.machines.model import MachineDisk, VirtualMachine
 from core.text import safe
@@ -14,7 +14,7 @@ _DEVICES = {"cdrom": N_("CD"), "floppy": N_("floppy")}
 
 def machine_told(machine: VirtualMachine) -> str:
     """A machine in one line: its name, who manages it, whether it runs."""
-    return f"{safe(machine.name)} ({', '.join((origin_told(machine), state_told(machine)))})"
+    return noted(safe(machine.name), listed((origin_told(machine), state_told(machine))))
 
 
 def origin_told(machine: VirtualMachine) -> str:

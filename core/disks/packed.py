@@ -15,7 +15,7 @@ from core.disks.formats import SUFFIXES, has_table
 from core.disks.header import MOST, Damaged, Source, cut_short
 from core.disks.model import SECTOR
 from core.errors import Refused, SeveralMembers
-from core.i18n import _
+from core.i18n import _, noted
 from core.text import safe, size
 
 Packing = Literal["gz", "xz", "zst", "bz2", "tar"]
@@ -156,7 +156,7 @@ def _may_be_disk(name: str) -> bool:
 
 
 def _several(path: Path, members: Sequence[Member], wanted: str | None) -> SeveralMembers:
-    names = "; ".join(f"{safe(one.name)} ({size(one.size)})" for one in members[:_MOST_TOLD])
+    names = "; ".join(noted(safe(one.name), size(one.size)) for one in members[:_MOST_TOLD])
     more = len(members) - _MOST_TOLD
     names += _("; and {count} more").format(count=more) if more > 0 else ""
     if wanted is not None:

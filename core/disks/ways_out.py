@@ -7,7 +7,7 @@ from typing import Any
 from core.disks.logical import by_snapshot, logical_volume
 from core.disks.model import Disk, Holder, Machine
 from core.errors import Refused
-from core.i18n import _, sentences
+from core.i18n import _, noted, sentences
 from core.text import quoted, safe
 
 _NAMED = 3
@@ -25,7 +25,7 @@ class WayOut:
 
     def sentence(self) -> str:
         """The way in one line, the commands with it."""
-        return f"{self.text} ({'; '.join(self.commands)})" if self.commands else self.text
+        return noted(self.text, "; ".join(self.commands))
 
     def to_json(self) -> dict[str, Any]:
         return {"title": self.title, "text": self.text, "commands": list(self.commands)}

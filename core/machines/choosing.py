@@ -10,7 +10,7 @@ from core.disks.formats import NAMES, RAW, ambiguous, matching
 from core.disks.header import Source
 from core.disks.usage import Usage
 from core.errors import SalvageError, WrongUsage
-from core.i18n import _
+from core.i18n import _, listed, noted
 from core.machines import census
 from core.machines.model import MachineDisk, VirtualMachine
 from core.machines.places import Places
@@ -121,7 +121,7 @@ def _told(machine: VirtualMachine, disk: MachineDisk) -> str:
         length = size(found.virtual_size)
     else:
         length = _("on a network") if disk.address else _("size unknown") if found else _("not there")
-    return f"{safe(disk.target)} ({length}, {safe(disk.place or '?')})"
+    return noted(safe(disk.target), listed((length, safe(disk.place or "?"))))
 
 
 def _unknown(text: str, known: Sequence[VirtualMachine]) -> WrongUsage:

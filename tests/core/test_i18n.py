@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.i18n import listed, sentences, titled, use_language
+from core.i18n import bracketed, listed, noted, sentences, titled, use_language
 from core.tables.model import Sources
 from core.tables.notes import told
 
@@ -25,6 +25,14 @@ def test_sentences_follow_each_other() -> None:
 def test_lists_and_colons(chinese: None) -> None:
     assert listed(("一", "", "二")) == "一，二"
     assert titled("已恢复", "3") == "已恢复：3"
+
+
+def test_brackets(chinese: None) -> None:
+    assert bracketed("只读") == "（只读）"
+    assert noted("分区5", "ext4") == "分区5（ext4）"
+    assert noted("分区5", "") == "分区5"
+    use_language("en")
+    assert (bracketed("read"), noted("partition 5", "ext4")) == ("(read)", "partition 5 (ext4)")
 
 
 def test_no_full_stop_of_the_other_script(chinese: None) -> None:

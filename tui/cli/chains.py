@@ -7,7 +7,7 @@ from core.disks.candidates import Candidate, candidates, missing_link
 from core.disks.checking import REPAIR, ImageCheck
 from core.disks.model import Disk, Link, Part
 from core.errors import Exit, SalvageError
-from core.i18n import _, listed
+from core.i18n import _, listed, noted
 from core.proving import Fit, Proof, prove
 from core.text import safe, size
 from tui.cli.common import Context
@@ -23,7 +23,7 @@ def chain_rows(disk: Disk, checked: Sequence[ImageCheck] = ()) -> list[tuple[str
     for depth, link in enumerate(disk.chain):
         name = safe(disk.title if depth == 0 else link.path)
         lead = "" if depth == 0 else "   " * (depth - 1) + "└─ "
-        rows.append((_("Chain") if depth == 0 else "", f"{lead}{name} ({_facts(link)})"))
+        rows.append((_("Chain") if depth == 0 else "", lead + noted(name, _facts(link))))
         pad = "   " * depth
         rows += [("", f"{pad}   " + data_in.format(path=_part(part))) for part in link.parts]
         rows += [("", f"{pad}   ! {problem}") for problem in link.problems]
@@ -46,7 +46,7 @@ def _facts(link: Link) -> str:
 
 
 def _part(part: Part) -> str:
-    return safe(part.path) + ("" if part.exists else " (" + _("missing") + ")")
+    return noted(safe(part.path), "" if part.exists else _("missing"))
 
 
 def repair_hint(checked: Sequence[ImageCheck]) -> str:
@@ -103,7 +103,7 @@ def find_missing(context: Context) -> int:
 
 def _tell_proof(context: Context, proof: Proof) -> None:
     one = proof.candidate
-    context.out(f"  {safe(one.path)} ({one.format}, {size(one.virtual_size)})")
+    context.out("  " + noted(safe(one.path), listed((one.format, size(one.virtual_size)))))
     context.out(f"    {_(proof.fit.value)}")
     for told in (*proof.found, *one.clues):
         context.out(f"    - {told}")

@@ -5,7 +5,7 @@ import os
 from core.errors import Exit
 from core.files.finding import Match, find, wanted
 from core.files.matters import matters
-from core.i18n import _
+from core.i18n import _, noted
 from core.session import Session
 from core.text import safe, size
 from tui.cli.common import Context, open_volume
@@ -62,7 +62,7 @@ def _matters(context: Context, session: Session) -> int:
             }
         )
         if not context.options.json:
-            context.out(f"{size(counted.apparent):>10}  {safe(matter.path)}  ({matter.why})")
+            context.out(f"{size(counted.apparent):>10}  {noted(safe(matter.path), matter.why)}")
     if context.options.json:
         context.json({"matters": rows})
     elif not rows:

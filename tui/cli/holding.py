@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from core.disks.model import Holder
 from core.disks.ways_out import InUse
 from core.errors import SalvageError
-from core.i18n import _
+from core.i18n import _, noted
 from core.text import safe
 
 
@@ -19,13 +19,12 @@ def holder_line(holder: Holder) -> str:
         does = _("paused, writing")
     else:
         does = _("writing")
-    name = f"{holder.vm} ({holder.program})" if holder.vm else holder.program
+    name = noted(holder.vm, holder.program) if holder.vm else holder.program
     if holder.evidence in ("lock", "count"):
         name = _("a program that cannot be seen from here")
     pid = _(", pid {pid}").format(pid=holder.pid) if holder.pid else ""
-    place = f" ({holder.through})" if holder.through else ""
     whose = _(", session {id} of virt-salvage").format(id=holder.session) if holder.session else ""
-    return safe(f"{name}{pid}{place}{whose}, {does}")
+    return safe(f"{noted(name + pid, holder.through)}{whose}, {does}")
 
 
 def ways_told(error: SalvageError) -> Iterator[str]:

@@ -8,7 +8,7 @@ from core.disks.model import Disk, Snapshot
 from core.disks.snapshots import described
 from core.disks.ways_out import InUse
 from core.errors import Exit, Refused, SalvageError
-from core.i18n import _
+from core.i18n import _, noted
 from core.rebuilding import Rebuilt, rebuild
 from core.session import Session
 from core.tables.lost.script import by_hand
@@ -152,7 +152,7 @@ def _show_disk(context: Context, disk: Disk, checked: Sequence[ImageCheck]) -> N
     rows = [
         (_("Disk"), disk.title),
         (_("Format"), disk.format),
-        (_("Size"), f"{size(disk.virtual_size)} ({grouped(disk.virtual_size)} B)"),
+        (_("Size"), noted(size(disk.virtual_size), f"{grouped(disk.virtual_size)} B")),
         (_("On the host"), size(disk.actual_size)),
     ]
     rows += chain_rows(disk, checked)

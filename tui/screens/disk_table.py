@@ -9,7 +9,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 
 from core.disks.finding import Found
-from core.i18n import N_, _, listed, ngettext
+from core.i18n import N_, _, listed, ngettext, noted
 from core.machines.inventory import Group, Member
 from core.text import date, grouped, safe, size
 from tui.machines import device_told, holders_told, missing_told, origin_told, state_told
@@ -199,7 +199,7 @@ def details(row: Row | None, width: int) -> tuple[str, str]:
     for holder in found.held_by:
         mode = {"read": _("reads it"), "write": _("writes to it")}[holder.mode]
         where = _("pid {pid}").format(pid=holder.pid) if holder.pid else safe(holder.through)
-        told.append(f"{safe(holder.vm or holder.program)} {mode} ({where})")
+        told.append(noted(f"{safe(holder.vm or holder.program)} {mode}", where))
     return middle_cut(safe(found.path), width), listed(told)
 
 

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import OptionList, Static
 
 from core.errors import SalvageError
-from core.i18n import N_, _, listed
+from core.i18n import N_, _, bracketed, listed
 from core.lab import catalogue, labs, results, telling
 from core.lab.lab import Lab, Verdict
 from core.lab.needs import hindrance
@@ -94,7 +94,7 @@ class PractiseScreen(Frame):
             [
                 Choice(
                     row.lab.name,
-                    f"{_(row.lab.title)}  ({listed((_level(row.lab), told[row.state]))})",
+                    f"{_(row.lab.title)}  {bracketed(listed((_level(row.lab), told[row.state])))}",
                     reason=row.reason,
                 )
                 for row in rows

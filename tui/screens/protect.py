@@ -16,7 +16,7 @@ from core.disks.overlay import OverlayRoom
 from core.disks.snapshots import described
 from core.disks.ways_out import InUse
 from core.errors import NeedsPassphrase, Refused, SalvageError
-from core.i18n import N_, _
+from core.i18n import N_, _, noted
 from core.secrets import Secret
 from core.session import Session
 from core.text import grouped, safe, size
@@ -228,19 +228,20 @@ def _hindrance(disk: Disk) -> str:
 
 def _holder(holder: Holder) -> str:
     who = safe(holder.vm) if holder.vm else safe(holder.program)
-    through = f" ({safe(holder.through)})" if holder.through else ""
-    return f"{who}{through}" + (_(", pid {pid}").format(pid=holder.pid) if holder.pid else "")
+    return noted(who, safe(holder.through or "")) + (
+        _(", pid {pid}").format(pid=holder.pid) if holder.pid else ""
+    )
 
 
 def _facts(disk: Disk, backup: Path | None, width: int) -> Content:
     rows = [(_("Disk"), disk.title), (_("Format"), disk.format), (_("Size"), _size(disk))]
     home = disk.path.parent
     if len(disk.chain) > 1:
-        below = " ← ".join(f"{_short(link.path, home)} ({link.format})" for link in disk.chain[1:])
+        below = " ← ".join(noted(_short(link.path, home), link.format) for link in disk.chain[1:])
         rows.append((_("Built on"), below))
     rows += [(_("Data in"), _short(part.path, home)) for link in disk.chain for part in link.parts]
     if disk.snapshots:
-        names = ", ".join(f"{safe(shot.name)} ({shot.date:%Y-%m-%d})" for shot in disk.snapshots)
+        names = ", ".join(noted(safe(shot.name), f"{shot.date:%Y-%m-%d}") for shot in disk.snapshots)
         rows.append((_("Snapshots"), names))
     modes = {"read": _("reads"), "write": _("writes")}
     held = "; ".join(f"{_holder(holder)} {modes[holder.mode]}" for holder in disk.held_by)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from rich.cells import cell_len
 from textual.message import Message
 
-from core.i18n import _
+from core.i18n import _, bracketed
 from core.tables.model import Partition, PartitionTable
 from core.text import grouped, safe, size
 from core.volumes.model import Inspection, Volume
@@ -152,7 +152,9 @@ def _cells(row: VolumeRow, table: PartitionTable) -> Cells:
     volume, part = row.volume, row.partition
     content = safe(volume.content or "-") if volume else ""
     label = (
-        f"({row.refused})" if row.refused else safe((volume and volume.label) or (part and part.name) or "")
+        bracketed(row.refused)
+        if row.refused
+        else safe((volume and volume.label) or (part and part.name) or "")
     )
     if part:
         boot = " *" if part.bootable else ""
