@@ -25,7 +25,7 @@ from tui.screens.lessons import LESSONS
 from tui.screens.palette import PaletteScreen
 from tui.screens.practise import PractiseScreen
 from tui.screens.start import StartScreen
-from tui.screens.step import Frame
+from tui.screens.step import Frame, KeyLine
 from tui.screens.words import WordsScreen
 from tui.themes import CONSOLE, DAY, NIGHT, theme_for
 from tui.words import WORDS, matching
@@ -88,6 +88,7 @@ async def test_the_help_lists_the_keys_of_the_screen(tmp_path: Path) -> None:
         await on(pilot, StartScreen)
         told = [one.does for one in keys_of(pilot.app.screen)]
         assert "choose that number" in told
+        assert "back to a step" not in told, "there is none before the first"
         await pilot.press("question_mark")
         await on(pilot, HelpScreen)
         await pilot.press("G")
@@ -163,6 +164,17 @@ async def test_without_arrows_the_keys_have_words(tmp_path: Path) -> None:
         await pilot.press("escape")
         await on(pilot, StartScreen)
         assert "Up/Down move" in shown(pilot) and "^v" not in shown(pilot)
+
+
+async def test_the_keys_are_named_for_the_characters_that_are_shown_now(tmp_path: Path) -> None:
+    async with wizard(tmp_path) as pilot:
+        await on(pilot, StartScreen)
+        await pilot.press("colon")
+        await on(pilot, PaletteScreen)
+        line = pilot.app.screen.query_one(KeyLine)
+        assert "↑↓ move" in str(line.render())
+        pilot.app.ascii_only = True
+        assert "Up/Down move" in str(line.render())
 
 
 async def test_the_console_gets_what_its_font_has(tmp_path: Path) -> None:

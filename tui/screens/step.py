@@ -13,7 +13,7 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from core.errors import SalvageError
-from core.i18n import N_, _
+from core.i18n import N_, _, noted
 from core.operator import Operator
 from core.session import Session
 from tui import coaching
@@ -57,12 +57,10 @@ class KeyLine(Static):
         if isinstance(screen, Dialog) and screen.topic:
             keys = [*keys, ("F1" if isinstance(screen.focused, Input) else "?", _("help"))]
         self._keys, self._always = tuple(keys), always
-        self._draw()
+        self.refresh()
 
-    def on_resize(self) -> None:
-        self._draw()
-
-    def _draw(self) -> None:
+    def render(self) -> Content:
+        """What fits now, in the characters that are shown now."""
         told = in_ascii if getattr(self.app, "ascii_only", False) else str
         always = self._always and (told(self._always[0]), self._always[1])
         room = max(20, self.content_size.width or self.app.size.width - 2) - (_width(always) if always else 0)
@@ -74,7 +72,7 @@ class KeyLine(Static):
         parts: list[Content | tuple[str, str] | str] = []
         for name, does in [*shown, always] if always else shown:
             parts += [("  " if parts else ""), (name, "bold"), " ", (does, "$text-muted")]
-        self.update(Content.assemble(*parts))
+        return Content.assemble(*parts)
 
 
 def _width(key: Key) -> int:
@@ -115,8 +113,9 @@ class Frame(Screen[None]):
             await super().on_event(event)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys that come before the step stands there are not for it."""
-        return super().check_action(action, parameters) if self.is_mounted else False
+        """Keys that come before the step stands there are not for it; before the first step is none."""
+        nowhere = action == "steps" and self.step <= 0
+        return super().check_action(action, parameters) if self.is_mounted and not nowhere else False
 
     def compose(self) -> ComposeResult:
         yield Rail() if self.step >= 0 else Static(id="head")
@@ -204,7 +203,7 @@ class Frame(Screen[None]):
         if flow.inspection and self.step > 1:
             chosen[1] = _("overlay") if flow.protection is Protection.OVERLAY else _("read only")
         if flow.volume and self.step > 3:
-            chosen[2] = f"{flow.volume.title} ({content(flow.volume)})"
+            chosen[2] = noted(flow.volume.title, content(flow.volume))
         if flow.target and self.step > 4:
             chosen[5] = _("to {path}").format(path=flow.target.word)
         return chosen
