@@ -22,7 +22,7 @@ from tui.keeping import do_keep, place_of
 from tui.plain import plain
 from tui.screens.menu import Choice, Menu
 from tui.screens.said import SaidScreen
-from tui.screens.step import Frame, Key
+from tui.screens.step import WIDE, Frame, Key
 from tui.widgets.facts import Facts
 from tui.widgets.lines import left, middle_cut
 
@@ -81,7 +81,8 @@ class DoneScreen(Frame):
         self._tell()
 
     def _tell(self) -> None:
-        short = self.app.size.height < ROOMY
+        width, height = self.app.size
+        short = height < ROOMY or width >= WIDE  # all of it stands beside this then
         self.query_one("#up", Static).update(_still_up(self.flow.standing, self.room - 1, short=short))
         self.query_one(Menu).offer(self._choices())
 
