@@ -96,8 +96,8 @@ MASKS = tuple(
         (r"/block/loop\d+", "/block/loop0"),
         (r"\bin \d+(\.\d)? s\b", "in 0.4 s"),
         (r"\bok, \d+(\.\d)? s\b", "ok, 0.1 s"),
-        (r"\bpid \d{1,4}\b", "pid 4711"),
-        (r"\bpid \d{5,}\b", "pid 47110"),
+        (r"\bpid \d{1,4}(?!\d)", "pid 4711"),
+        (r"\bpid \d{5,}(?!\d)", "pid 47110"),
         (r"\bkill \d{5}\b", "kill 4711 "),
         (r"\bkill \d{4}\b", "kill 4711"),
     )
