@@ -7,6 +7,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 
 import pytest
+from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.screen import Screen
 from textual.widgets import Input
@@ -175,6 +176,24 @@ async def test_the_keys_are_named_for_the_characters_that_are_shown_now(tmp_path
         assert "↑↓ move" in str(line.render())
         pilot.app.ascii_only = True
         assert "Up/Down move" in str(line.render())
+
+
+class Line(App[None]):
+    """The line of keys alone."""
+
+    def compose(self) -> ComposeResult:
+        yield KeyLine()
+
+
+@pytest.mark.parametrize(
+    ("width", "told"), [(29, "a one  b two  q leave  ? help"), (28, "a one  b two  ? help")]
+)
+async def test_the_last_column_serves_for_keys_too(width: int, told: str) -> None:
+    keys = [("a", "one"), ("b", "two"), ("q", "leave")]
+    async with Line().run_test(size=(width, 5)) as pilot:
+        pilot.app.query_one(KeyLine).show(keys, ("?", "help"))
+        await pilot.pause()
+        assert str(pilot.app.query_one(KeyLine).render()) == told
 
 
 async def test_the_console_gets_what_its_font_has(tmp_path: Path) -> None:

@@ -55,15 +55,15 @@ class FilesScreen(BasketScreen):
         return [
             ("Space", _("mark")),
             ("Enter", _("open")),
-            ("←", _("up")),
             ("y", _("copy")),
             ("t", _("target")),
             ("f", _("find")),
             ("w", _("matters")),
+            ("Esc", _("close")),
+            ("←", _("up")),
             ("o", _("how")),
             ("v", _("view")),
             ("/", _("filter")),
-            ("Esc", _("close")),
         ]
 
     def on_mount(self) -> None:

@@ -38,6 +38,8 @@ WIDE = 140
 """Columns of the screen from which on panels stand beside the step."""
 LOW = 18
 """Lines of the screen below which only what is needed to choose stands there."""
+GAP = 2
+"""Columns between two keys of the last line; none behind the last one."""
 SIDE = 50
 """Columns that they take."""
 
@@ -63,7 +65,8 @@ class KeyLine(Static):
         """What fits now, in the characters that are shown now."""
         told = in_ascii if getattr(self.app, "ascii_only", False) else str
         always = self._always and (told(self._always[0]), self._always[1])
-        room = max(20, self.content_size.width or self.app.size.width - 2) - (_width(always) if always else 0)
+        room = max(20, self.content_size.width or self.app.size.width - 2) + GAP
+        room -= _width(always) if always else 0
         shown: list[Key] = []
         for key in ((told(name), does) for name, does in self._keys):
             if _width(key) <= room:
@@ -71,12 +74,13 @@ class KeyLine(Static):
                 shown.append(key)
         parts: list[Content | tuple[str, str] | str] = []
         for name, does in [*shown, always] if always else shown:
-            parts += [("  " if parts else ""), (name, "bold"), " ", (does, "$text-muted")]
+            parts += [(" " * GAP if parts else ""), (name, "bold"), " ", (does, "$text-muted")]
         return Content.assemble(*parts)
 
 
 def _width(key: Key) -> int:
-    return cell_len(key[0]) + cell_len(key[1]) + 3
+    """Columns that a key takes, with the gap behind it."""
+    return cell_len(key[0]) + 1 + cell_len(key[1]) + GAP
 
 
 class Frame(Screen[None]):
