@@ -33,6 +33,11 @@ def use_language(code: str | None = None) -> None:
     _catalogue = gettext.translation(DOMAIN, LOCALE_DIR, languages=languages, fallback=True)
 
 
+def language() -> str:
+    """The language of the messages as a document names it (BCP 47): ``en``, ``zh-CN``."""
+    return _catalogue.info().get("language", "en").replace("_", "-")
+
+
 def _(message: str) -> str:
     """The message in the person's language."""
     return _catalogue.gettext(message)

@@ -7,7 +7,7 @@ follows the reader's light or dark screen. What it says is the Markdown's, where
 from html import escape
 
 from core.files.outcome import Copied
-from core.i18n import _
+from core.i18n import _, language
 from core.text import grouped
 
 _WIDE = 600
@@ -20,7 +20,10 @@ h1, h2 { line-height: 1.2 } h2 { margin-top: 2rem; border-bottom: 1px solid #888
 pre { overflow-x: auto; padding: .7rem; background: #8882; white-space: pre-wrap; overflow-wrap: anywhere }
 code { overflow-wrap: anywhere }
 svg { width: 100%; height: 1.6rem } figure { margin: 1.5rem 0 } .saved { fill: var(--saved) }
-.kept { fill: var(--kept) } .lost { fill: var(--lost) } figcaption span { margin-right: 1.5rem }
+.kept { fill: var(--kept) } .lost { fill: var(--lost) }
+figcaption span { display: inline-block; margin-right: 1.5rem; padding-left: .5rem; border-left: .8rem solid }
+span.saved { border-color: var(--saved) } span.kept { border-color: var(--kept) }
+span.lost { border-color: var(--lost) }
 @media print { body { margin: 0; max-width: none } pre { border: 1px solid #888 } }
 """
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -34,7 +37,7 @@ def page(markdown: str, copied: Copied, title: str) -> str:
     body = MarkdownIt("commonmark", {"html": False}).render(markdown)
     head, end, rest = body.partition("</h1>")
     return (
-        '<!doctype html>\n<html><head><meta charset="utf-8">\n'
+        f'<!doctype html>\n<html lang="{language()}"><head><meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width">\n'
         f"<title>{escape(title)}</title>\n<style>\n{_STYLE}</style></head><body>\n"
@@ -58,7 +61,8 @@ def _picture(copied: Copied) -> str:
         bar += f'<rect class="{name}" x="{at:.1f}" width="{width:.1f}" height="20"/>'
         at += width
     told = "".join(
-        f"<span>{escape(words)}: <strong>{grouped(count)}</strong></span>" for _name, words, count in parts
+        f'<span class="{name}">{escape(words)}: <strong>{grouped(count)}</strong></span>'
+        for name, words, count in parts
     )
     label = escape(", ".join(f"{words}: {count}" for _name, words, count in parts))
     return (

@@ -14,6 +14,7 @@ from core.files.markdown import block, plain, span
 from core.files.outcome import Copied, Lost, Unreadable
 from core.files.report import write_report
 from core.files.webpage import page
+from core.i18n import use_language
 from core.runner import Ran, Result
 
 EVIL = (
@@ -177,6 +178,16 @@ def test_the_page_for_a_browser_runs_and_fetches_nothing(tmp_path: Path) -> None
     assert f"{len(EVIL)}</strong>" in text
     bars = re.findall(r'<rect class="(\w+)" x="([\d.]+)" width="([\d.]+)"', text)
     assert [name for name, _x, _width in bars] == ["saved", "lost"]
+    assert re.findall(r'<span class="(\w+)">', text) == ["saved", "kept", "lost"], "told by the same colours"
     again = replace(_copied(tmp_path), skipped_same=1)  # the one file was there already
     assert '<rect class="saved"' not in page("# t", again, "t")
     assert sum(float(width) for _name, _x, width in bars) == pytest.approx(600, abs=0.5)
+
+
+def test_the_page_names_its_language(tmp_path: Path) -> None:
+    assert '<html lang="en">' in page("# t", _copied(tmp_path), "t")
+    use_language("zh_CN")
+    try:
+        assert '<html lang="zh-CN">' in page("# t", _copied(tmp_path), "t")
+    finally:
+        use_language("en")
