@@ -27,10 +27,11 @@ FILES, SIZE = 60, 5000
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from core.files import resume
+from core.files import copy, resume
 from core.files.content import read_at
 from tests.core.files.copying import run
 resume.EVERY = float(sys.argv[3])
+copy.WORTH = 1 << 40  # every file is read by this process
 left = int(sys.argv[4])
 def read(fd, into, offset):
     global left
