@@ -179,7 +179,7 @@ echo 'DEVICE /dev/null' > /etc/mdadm/mdadm.conf
 mount --bind /dev/null /lib/udev/rules.d/64-md-raid-assembly.rules; udevadm control --reload
 make() {  # NAME LEVEL COUNT OPTION…: an array over the first partitions of a disk of its own
     name=$1; level=$2; count=$3; shift 3
-    loop=$(disk $name.img 130M 24M 24M 24M 24M 24M)
+    loop=$(disk $name.img 70M 12M 12M 12M 12M 12M)
     parts=$(for n in $(seq $count); do echo ${loop}p$n; done)
     mdadm --create /dev/md20 --run --quiet --homehost=host --name=$name --level=$level \\
         --raid-devices=$count "$@" $parts
@@ -215,7 +215,7 @@ make twicezero 6 5 --chunk=64 --layout=ddf-zero-restart
 make twicenew 6 5 --chunk=64 --layout=ddf-N-restart
 make twicemore 6 5 --chunk=64 --layout=ddf-N-continue
 make lvmd 5 3 --chunk=64
-loop=$(disk old.img 130M 24M 24M 24M)
+loop=$(disk old.img 70M 12M 12M 12M)
 mdadm --create /dev/md7 --run --quiet --metadata=0.90 --level=5 --chunk=64 --raid-devices=3 \\
     ${loop}p1 ${loop}p2 ${loop}p3
 mke /dev/md7; mdadm --wait /dev/md7 || true
