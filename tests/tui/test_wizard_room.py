@@ -132,7 +132,7 @@ async def test_at_the_end_all_choices_are_in_sight_and_undo_is_offered_while_som
         await on(pilot, DoneScreen)
         menu = pilot.app.screen.query_one(Menu)
         assert menu.max_scroll_y == 0 and menu.option_count >= 5
-        assert "things; u shows them" in shown(pilot)
+        assert "Still up: mount, " in shown(pilot)
         keys = reads(pilot, "#keys")
         assert "l undo last" in keys and "a undo all" in keys and "Esc files" in keys
         await pilot.press("a")
