@@ -25,7 +25,7 @@ def main() -> int:
         if asked.do == "build":
             print(image.folder)
             return Exit.DONE
-        setup = Setup(CHECKOUT, asked.scratch, dict(asked.disk), asked.memory, udev=not asked.no_udev)
+        setup = Setup(CHECKOUT, asked.scratch, dict(asked.disk), memory=asked.memory, udev=not asked.no_udev)
         if asked.do == "shell":
             return _shell(image, setup)
         with Machine(image, setup) as machine:
