@@ -13,6 +13,7 @@ from core.undo.state import StateFolder
 from tui.app import SalvageApp
 from tui.flow import Flow, Wish
 from tui.screens.menu import Menu
+from tui.screens.step import KeyLine
 
 Wizard = Pilot[int]
 
@@ -69,7 +70,8 @@ def shown(pilot: Wizard) -> str:
 
 def reads(pilot: Wizard, selector: str) -> str:
     """What a line of text on the top screen reads."""
-    return str(pilot.app.screen.query_one(selector, Static).content)
+    line = pilot.app.screen.query_one(selector, Static)
+    return str(line.render() if isinstance(line, KeyLine) else line.content)
 
 
 async def choose(pilot: Wizard, id: str) -> None:
