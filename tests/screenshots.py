@@ -10,6 +10,7 @@ Needs root. Everything is made below one fixed folder and removed at the end; wh
 (times, speeds, numbers of loops) is masked, so the same program draws the same pictures.
 """
 
+import argparse
 import asyncio
 import fcntl
 import functools
@@ -66,6 +67,7 @@ from tui.screens.quitting import QuitScreen
 from tui.screens.search import SearchScreen
 from tui.screens.stack import StackScreen
 from tui.screens.start import StartScreen
+from tui.screens.step import KeyLine
 from tui.screens.steps import StepsScreen
 from tui.screens.target import TargetScreen
 from tui.screens.trouble import TroubleScreen
@@ -230,6 +232,8 @@ class Album:
         await pilot.resize_terminal(*look.size)
         for line in app.screen.query(Input):
             line.cursor_blink = False
+        for keys in app.screen.query(KeyLine):
+            keys.refresh()
         app.refresh(layout=True)
 
     @staticmethod
@@ -481,9 +485,12 @@ def main(arguments: Sequence[str]) -> int:
         return 3
     from tests import screenshots_labs, screenshots_protect
 
-    words = "--words" in arguments
-    given = [one for one in arguments if one != "--words"]
-    folder = Path(given[0] if given else Path(__file__).parents[1] / "screenshots").absolute()
+    parser = argparse.ArgumentParser(prog="python -m tests.screenshots")
+    parser.add_argument("--words", action="store_true", help="only what the drawings say, in less time")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).parents[1] / "screenshots")
+    chosen = parser.parse_args(arguments)
+    words: bool = chosen.words
+    folder: Path = chosen.folder.absolute()
     album = Album(folder, words)
     unhurried()
     with alone():

@@ -43,12 +43,15 @@ cp --sparse=always fives.img less.img; lose less.img 41
 cp --sparse=always sixes.img twice.img; lose twice.img 41; lose twice.img 121
 """
 DISKS = {
-    "fives.img": [f"fives/{name}" for name in (*FIVES, "snap")],
+    "fives.img": ["fives/raid5_ls", "fives/snap"],
     "less.img": [f"fives/{name}" for name in (*FIVES, "snap")],
-    "sixes.img": [f"sixes/{name}" for name in SIXES],
+    "sixes.img": ["sixes/raid6_zr"],
     "twice.img": [f"sixes/{name}" for name in (*SIXES, "snap")],
 }
-"""The second member is lost on one disk, the second and the fourth on another."""
+"""The second member is lost on one disk, the second and the fourth on another.
+
+Of the whole ones, for which nothing is reckoned, a few are read.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -105,10 +108,10 @@ looked() {  # DISK GROUP VOLUME…: write to each, and let LVM look at it
     done
     vgchange -qq -an $group >>said 2>&1; losetup --detach $loop
 }
-looked fives.img fives raid4 raid5_ls
-looked sixes.img sixes raid6_zr raid6_n_6
-looked less.img fives raid5_la raid5_n
-looked twice.img sixes raid6_nr raid6_nc
+looked fives.img fives raid5_ls
+looked sixes.img sixes raid6_zr
+looked less.img fives raid5_n
+looked twice.img sixes raid6_nc
 """
 
 
@@ -119,10 +122,10 @@ def test_lvm_finds_what_was_written_and_no_parity_that_does_not_fit(
     result = machine.run(f"set -e; cd /tmp\n{WRITTEN.replace('PROGRAM', PROGRAM)}", 3000)
     assert result.status == 0, result.output + machine.run("cat /tmp/said").output
     wanted = {
-        "fives.img": ("raid4", "raid5_ls"),
-        "sixes.img": ("raid6_zr", "raid6_n_6"),
-        "less.img": ("raid5_la", "raid5_n"),
-        "twice.img": ("raid6_nr", "raid6_nc"),
+        "fives.img": ("raid5_ls",),
+        "sixes.img": ("raid6_zr",),
+        "less.img": ("raid5_n",),
+        "twice.img": ("raid6_nc",),
     }
     said = [f"{disk} {name} 0" for disk, names in wanted.items() for name in names]
     assert result.output.splitlines() == said
