@@ -75,6 +75,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool("blkid", "util-linux", N_("recognises what a partition contains")),
     Tool("setpriv", "util-linux", N_("ties a background process to the life of this program")),
     Tool("unshare", "util-linux", N_("opens a private mount namespace")),
+    Tool("nsenter", "util-linux", N_("takes down what another session has copied of a mount")),
     Tool("kill", "procps", N_("ends a background process")),
     Tool("sfdisk", "fdisk", N_("reads partition tables, as a second opinion")),
     Tool("fusermount3", "fuse3", N_("mounts and unmounts in user space without root")),

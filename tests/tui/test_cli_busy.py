@@ -65,7 +65,7 @@ def test_the_holder_and_the_choices_are_told(point: Path, program: Program) -> N
 
 def test_it_waits(point: Path, program: Program) -> None:
     with holder(point) as one:
-        threading.Timer(2, one.kill).start()
+        threading.Timer(4, one.kill).start()
         called = program("undo", "--wait")
         assert called.status == 0, called
         assert f"Waiting until it is free; Ctrl+C ends the waiting. sleep (pid {one.pid}" in called.err
