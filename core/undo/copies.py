@@ -5,9 +5,10 @@ each would keep the device below our mount up until that session ends. A copy th
 target of what it copies out, stays, and so does the mount: without its folder the copy would be lost too.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from core import namespace, slots
+from core.mounts import Mount
 from core.runner import Runner
 from core.undo.journal import Entry
 
@@ -20,14 +21,25 @@ def let_go(entry: Entry, session: Iterable[Entry], runner: Runner) -> bool:
     Whether none is left.
     """
     mounted = [(one.target, one.facts.get("source")) for one in session if _stands_on(one, entry)]
-    free = True
-    for space in namespace.private() if mounted else ():
+    tried: set[tuple[str, int]] = set()
+    while True:  # a session that ends meanwhile takes its copies with it: what failed is looked at again
+        left = list(_copies(mounted)) if mounted else []
+        new = [(space, mount) for space, mount in left if (space.witness, mount.id) not in tried]
+        if not new:
+            return not left
+        for space, mount in new:
+            tried.add((space.witness, mount.id))
+            runner.run(namespace.let_go(space, mount.point))
+
+
+def _copies(mounted: Collection[tuple[str, object]]) -> Iterator[tuple[namespace.Private, Mount]]:
+    """The copies of what is mounted, by point and source, the ones on top first."""
+    for space in namespace.private():
         for point, source in mounted:
             for mount in reversed([mount for mount in space.mounts if mount.point == point]):
                 if mount.source != source:
                     break  # that session has mounted something of its own over it
-                free = runner.run(namespace.let_go(space, point)).status == 0 and free
-    return free
+                yield space, mount
 
 
 def _stands_on(mount: Entry, entry: Entry) -> bool:

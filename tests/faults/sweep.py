@@ -1,7 +1,8 @@
 """All faults at all points of all pipelines: `python -m tests.faults.sweep [--sample] [--only WORD]`.
 
-With `--classical` the pipelines that need the device mapper, nbd and md, on a host that does nothing
-else; see `tests.vm.faults`. Prints a table of pipelines and faults and ends with 1 if anything was left.
+With `--beside` other sessions open and close volumes meanwhile. With `--classical` the pipelines that
+need the device mapper, nbd and md, on a host that does nothing else; see `tests.vm.faults`. Prints a table
+of pipelines and faults and ends with 1 if anything was left.
 """
 
 import argparse
@@ -13,11 +14,13 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from tests.faults import classical
+from tests.faults.beside import Beside
 from tests.faults.pipelines import PIPELINES, Pipeline, Place
 from tests.faults.points import FAULTS, Point, faults_at
 from tests.faults.trial import Bench, Outcome, Trial, die_with_parent
@@ -171,11 +174,15 @@ def main() -> int:
     parser.add_argument("--only", default="", metavar="WORD", help="pipelines whose name contains WORD")
     parser.add_argument("--fault", action="append", choices=FAULTS, help="this fault, not all; several times")
     parser.add_argument("--workers", type=int, default=min(4, os.cpu_count() or 1))
+    parser.add_argument("--beside", action="store_true", help="with other sessions that begin and end")
     parser.add_argument("--classical", action="store_true", help="the ways of the test machine, on this host")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, _stop)
     ground = (CLASSICAL if options.classical else HERE).only(options.only)
-    with tempfile.TemporaryDirectory(prefix="virt-salvage-faults-") as folder:
+    with tempfile.TemporaryDirectory(prefix="virt-salvage-faults-") as folder, ExitStack() as also:
+        beside = Beside(ground.place(Path(folder) / "beside", 0))
+        if options.beside:
+            also.enter_context(beside)
         done = swept(
             Path(folder),
             sample=options.sample,
@@ -189,7 +196,9 @@ def main() -> int:
     slowest = max(done.outcomes, key=lambda one: one.undo_seconds)
     print(f"slowest undo: {slowest.undo_seconds:.2f} seconds ({slowest.trial})")
     print(done.summary())
-    return 1 if done.bad else 0
+    if options.beside:
+        print(f"{beside.ended} other sessions beside it", *beside.failed, sep="\n")
+    return 1 if done.bad or beside.failed else 0
 
 
 if __name__ == "__main__":
