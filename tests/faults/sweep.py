@@ -180,7 +180,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _stop)
     ground = (CLASSICAL if options.classical else HERE).only(options.only)
     with tempfile.TemporaryDirectory(prefix="virt-salvage-faults-") as folder, ExitStack() as also:
-        beside = Beside(ground.place(Path(folder) / "beside", 0))
+        beside = Beside(ground.place(Path(folder) / "beside", options.workers + 1))
         if options.beside:
             also.enter_context(beside)
         done = swept(
