@@ -39,6 +39,9 @@ OFFLINE = ("unshare", "--net", "--")
 BACKGROUND_MEMORY = 2 << 30
 """Bytes of data that a process in the background may take; see RLIMIT_DATA in setrlimit(2)."""
 
+_UDEV = Path("/run/udev/control")
+"""The socket of udev, where it runs."""
+
 GRACE = 5.0
 """Seconds that a cancelled program has to end by itself before it is killed."""
 
@@ -135,13 +138,19 @@ Listener = Callable[[Ran], None]
 
 
 def environment(command: Command) -> dict[str, str]:
-    """The clean environment that a command gets: messages in English, nothing of the person's."""
+    """The clean environment that a command gets: messages in English, nothing of the person's.
+
+    Without udev, in a container or a rescue system, libdevmapper is told to make what lies in /dev/mapper
+    itself; without that word it makes nothing (seen with Debian's): `DM_DISABLE_UDEV` in its libdm-common.c.
+    """
     clean = {
         "PATH": tools.search_path(),
         "LC_ALL": "C.UTF-8",
         "HOME": "/",
         "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
     }
+    if not _UDEV.exists():
+        clean["DM_DISABLE_UDEV"] = "1"
     clean.update(command.environment)
     return clean
 

@@ -17,6 +17,8 @@ _HEAD = """\
 set -eu
 umask 077
 export LC_ALL=C.UTF-8
+# {names}
+[ -e /run/udev/control ] || export DM_DISABLE_UDEV=1
 back=()
 stop=
 
@@ -92,6 +94,7 @@ def script(commands: Sequence[Command], disk: str, *, stays: bool = False) -> st
 
 def _head() -> str:
     return _HEAD.format(
+        names=_("Without udev nobody else makes the names in /dev/mapper."),
         later=_("Remembers how the last command is undone; a signal is heeded only then."),
         ended=_("Ends what was started in the background."),
         above=_("Makes the folders above one, and remembers those that were not there."),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from core import runner
 from core.command import Command, Limits, Variable
 from core.errors import Cancelled, ToolMissing
 from core.runner import CommandFailed, PlanRunner, SystemRunner
@@ -28,6 +29,14 @@ def test_the_environment_is_clean_and_input_is_closed(monkeypatch: pytest.Monkey
     result = SystemRunner().run(_sh("cat; env"))
     assert b"hunter2" not in result.out
     assert b"LC_ALL=C.UTF-8" in result.out
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_without_udev_the_device_mapper_is_told_so(
+    running: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "_UDEV", tmp_path if running else tmp_path / "control")
+    assert (b"DM_DISABLE_UDEV=1" in SystemRunner().run(_sh("env")).out) is not running
 
 
 def test_a_failure_is_a_sentence_with_the_programs_own_words() -> None:
