@@ -160,16 +160,22 @@ def leave() -> None:
 def private() -> Iterator[Private]:
     """The private namespaces of other sessions, as far as they can be seen."""
     seen = {os.stat("/proc/thread-self/ns/mnt").st_ino}
-    for comm in Path("/proc").glob("[0-9]*/task/[0-9]*/comm"):
+    for witness in _threads():
         with suppress(OSError):  # it has ended, or may not be looked at
-            if comm.read_text() != f"{MARK}\n":
+            folder = Path("/proc", witness)
+            if (folder / "comm").read_text() != f"{MARK}\n":
                 continue
-            inode = os.stat(comm.with_name("ns") / "mnt").st_ino
-            if inode in seen:
-                continue
-            seen.add(inode)
-            witness = str(comm.parent.relative_to("/proc"))
-            yield Private(witness, tuple(mounts.mounts(witness)))
+            inode = os.stat(folder / "ns/mnt").st_ino
+            if inode not in seen:
+                seen.add(inode)
+                yield Private(witness, tuple(mounts.mounts(witness)))
+
+
+def _threads() -> Iterator[str]:
+    """All threads that can be seen, as `/proc` names them."""
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):  # it ended while we looked
+            yield from [f"{process}/task/{thread}" for thread in os.listdir(f"/proc/{process}/task")]
 
 
 def let_go(space: Private, point: str) -> Command:

@@ -261,7 +261,7 @@ class StateFolder:
             if one.is_dir() and not one.is_symlink():
                 one.rmdir()
             else:
-                one.unlink()
+                one.unlink(missing_ok=True)  # a daemon that ends removes its own
         journal.path.unlink()
         folder.rmdir()
 

@@ -112,3 +112,15 @@ def test_a_copy_lands_on_a_loop_mount_that_looks_like_one_of_ours(
     finally:
         subprocess.run(["losetup", "--detach", loop], check=True)
     assert list(point.iterdir()) == []
+
+
+def test_a_process_that_ends_while_namespaces_are_looked_for_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    listed = os.listdir
+    monkeypatch.setattr(
+        os, "listdir", lambda path: [*listed(path), *([str(ended.pid)] if path == "/proc" else [])]
+    )
+    assert list(namespace.private()) == []
