@@ -118,6 +118,18 @@ class Machine:
         status = self._answer(f"{self._number} ", time.monotonic() + timeout + SLACK)
         return Result(int(status), _text(script.with_suffix(".out")))
 
+    def start_udev(self) -> None:
+        """Let udev run from now on in a machine that was booted without it, as on a server.
+
+        What a test makes before goes several times as fast.
+        """
+        shown = self.run(
+            "set -e; /lib/systemd/systemd-udevd --daemon;"
+            " udevadm trigger --action=add --subsystem-match=block --subsystem-match=misc; udevadm settle"
+        )
+        if shown.status:
+            raise self._failed("has no udev")
+
     def power_off(self) -> None:
         """Shut the machine down in order, unless it is down already; its disks are written out."""
         if self._process is None or self._process.poll() is not None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ToolMissing
 from tests.core.volumes.bitlocker_disk import (
     AREAS,
     KEY,
@@ -19,7 +18,7 @@ from tests.core.volumes.bitlocker_disk import (
 )
 
 from . import usermode
-from .build import Image, ImageMissing, build
+from .build import Image
 from .machine import Machine
 from .qemu import Setup
 
@@ -64,16 +63,14 @@ sha256sum disk.img damaged.img > sums
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    try:
-        image: Image = build()
-    except (ToolMissing, ImageMissing) as error:
-        pytest.skip(error.paragraph())
+def machine(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     scratch = tmp_path_factory.mktemp("scratch")
     (scratch / "boot").write_bytes(boot())
     (scratch / "area").write_bytes(area())
     (scratch / "bad").write_text("".join(f"{block}\n" for block in _BAD))
-    with Machine(image, Setup(CHECKOUT, scratch=scratch, accelerator=usermode.preferred())) as booted:
+    with Machine(
+        image, Setup(CHECKOUT, scratch=scratch, udev=False, accelerator=usermode.preferred())
+    ) as booted:
         made = booted.run(MAKE, 900)
         assert made.status == 0, made.output
         yield booted

@@ -8,10 +8,8 @@ from typing import Any
 
 import pytest
 
-from core.errors import ToolMissing
-
 from . import usermode
-from .build import Image, ImageMissing, build
+from .build import Image
 from .machine import Machine
 from .qemu import Setup
 
@@ -44,16 +42,8 @@ SAME = "diff --recursive /tmp/src /tmp/out | grep -v -e SHA256SUMS -e lost+found
 
 
 @pytest.fixture(scope="module")
-def image() -> Image:
-    try:
-        return build()
-    except (ToolMissing, ImageMissing) as error:
-        pytest.skip(error.paragraph())
-
-
-@pytest.fixture(scope="module")
 def booted(image: Image) -> Iterator[Machine]:
-    with Machine(image, Setup(CHECKOUT, accelerator=usermode.preferred())) as machine:
+    with Machine(image, Setup(CHECKOUT, udev=False, accelerator=usermode.preferred())) as machine:
         made = machine.run(MAKE)
         assert made.status == 0, made.output
         yield machine

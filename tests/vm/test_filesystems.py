@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ToolMissing
 from core.volumes.checkers import CHECKERS
 from core.volumes.filesystems import FILE_SYSTEMS
 
 from . import usermode
-from .build import Image, ImageMissing, build
+from .build import Image
 from .machine import Machine, Result
 from .qemu import Setup
 
@@ -51,14 +50,6 @@ MOUNTS = {"ntfs": "ntfs-3g disk m"}
 """How one is mounted by hand for writing, where it is not ``mount -o loop``."""
 
 
-@pytest.fixture(scope="module")
-def image() -> Image:
-    try:
-        return build()
-    except (ToolMissing, ImageMissing) as error:
-        pytest.skip(error.paragraph())
-
-
 @contextmanager
 def booted(image: Image, setup: Setup, more: str = "") -> Iterator[Machine]:
     with Machine(image, setup) as one:
@@ -82,7 +73,7 @@ def disc(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
 
 @pytest.fixture(scope="module")
 def quick(image: Image) -> Iterator[Machine]:
-    with booted(image, Setup(CHECKOUT, accelerator=usermode.preferred())) as one:
+    with booted(image, Setup(CHECKOUT, udev=False, accelerator=usermode.preferred())) as one:
         yield one
 
 

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ToolMissing
-
 from . import usermode
-from .build import Image, ImageMissing, build
+from .build import Image
 from .machine import Machine, MachineFailed, Result
 from .qemu import Setup
 
@@ -19,14 +17,6 @@ CHECKOUT = Path(__file__).parents[2]
 PROGRAM = "/checkout/tests/vm/salvage --state-dir /tmp/state"
 LEFT = "dmsetup ls; losetup --list --noheadings; grep -c fuse /proc/mounts; cat /proc/mdstat | grep ^md"
 NOTHING = "No devices found\n0\n"
-
-
-@pytest.fixture(scope="module")
-def image() -> Image:
-    try:
-        return build()
-    except (ToolMissing, ImageMissing) as error:
-        pytest.skip(error.paragraph())
 
 
 @pytest.fixture(scope="module")

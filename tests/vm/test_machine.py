@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ToolMissing
-
-from .build import Image, ImageMissing, build
+from .build import Image
 from .machine import Machine, MachineFailed
 from .qemu import Setup
 
@@ -46,14 +44,6 @@ udevadm settle
 lsblk --noheadings --list --output NAME,SIZE /dev/nbd0
 qemu-nbd --disconnect /dev/nbd0
 """
-
-
-@pytest.fixture(scope="module")
-def image() -> Image:
-    try:
-        return build()
-    except (ToolMissing, ImageMissing) as error:
-        pytest.skip(error.paragraph())
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ToolMissing
 from core.lab import catalogue, labs
 from core.runner import SystemRunner
 
 from . import usermode
-from .build import Image, ImageMissing, build
+from .build import Image
 from .machine import Machine
 from .qemu import Setup
 
@@ -34,14 +33,6 @@ truncate -s 8M /tmp/theirs
 qemu-nbd --connect=/dev/nbd0 --format=raw /tmp/theirs
 sha256sum /tmp/web01.* > /tmp/sums
 """
-
-
-@pytest.fixture(scope="module")
-def image() -> Image:
-    try:
-        return build()
-    except (ToolMissing, ImageMissing) as error:
-        pytest.skip(error.paragraph())
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ToolMissing
-
 from . import usermode
-from .build import Image, ImageMissing, build
+from .build import Image
 from .machine import Machine
 from .qemu import Setup
 
@@ -62,14 +60,6 @@ END
 chmod +x /usr/local/bin/salvage /usr/local/bin/found /usr/local/bin/writer
 mkdir -p /tmp/state/sessions
 """
-
-
-@pytest.fixture(scope="module")
-def image() -> Image:
-    try:
-        return build()
-    except (ToolMissing, ImageMissing) as error:
-        pytest.skip(error.paragraph())
 
 
 @pytest.fixture(scope="module")
