@@ -27,7 +27,8 @@ from core.i18n import _, sentences
 from core.runner import CommandFailed, Runner
 from core.session import Session
 from core.text import safe
-from core.undo.journal import NAME, Entry, HalfWritten, Journal
+from core.undo.account import Entry, HalfWritten
+from core.undo.journal import NAME, Journal
 from core.undo.pairs import known_kind
 from core.undo.stack import Release, Stack
 from core.undo.state import Known, StateFolder

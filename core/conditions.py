@@ -18,8 +18,8 @@ from core.files.space import free
 from core.i18n import _, sentences
 from core.runner import CommandFailed, Runner
 from core.text import safe, size
+from core.undo.account import Entry
 from core.undo.health import stopped
-from core.undo.journal import Entry
 from core.undo.pairs import known_kind
 from core.undo.standing import Standing
 from core.undo.state import Known, StateFolder

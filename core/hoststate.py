@@ -19,7 +19,7 @@ from pathlib import Path
 from core import host, loops, mounts
 from core.i18n import N_, _, ngettext
 from core.text import safe
-from core.undo.journal import Account, Entry
+from core.undo.account import Account, Entry
 from core.undo.live import Names
 from core.undo.snapshots import VolumeSnapshot
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from core.hoststate import HostState, Owners, Proof, prove
 from core.runner import Runner
-from core.undo.journal import Entry
+from core.undo.account import Entry
 from core.undo.state import StateFolder
 
 if TYPE_CHECKING:

@@ -28,8 +28,8 @@ from core.runner import PlanRunner, Ran, Runner, SystemRunner
 from core.secrets import Secret
 from core.session import Session
 from core.tables.lost.search import Searching
+from core.undo.account import Entry
 from core.undo.health import full
-from core.undo.journal import Entry
 from core.undo.stack import Release
 from core.undo.state import Known, StateFolder
 from core.volumes.model import Inspection, Volume

@@ -20,8 +20,9 @@ from core.i18n import _, sentences
 from core.records import Records
 from core.runner import Runner
 from core.secrets import Secret
+from core.undo.account import Entry
 from core.undo.health import ExportEnded, full
-from core.undo.journal import Entry, Journal
+from core.undo.journal import Journal
 from core.undo.sightings import Sessions
 from core.undo.stack import Release, Stack
 from core.undo.state import StateFolder

@@ -18,8 +18,8 @@ from signal import Signals
 from core import host, loops, mounts, processes, slots
 from core.i18n import _, ngettext
 from core.processes import Namespace, Target
+from core.undo.account import Entry
 from core.undo.holders import Held, Holder, Way
-from core.undo.journal import Entry
 
 _MOMENT = 0.05
 """Seconds after which who waits for a device that answers goes on."""

@@ -7,7 +7,7 @@ from typing import Any
 from core import host, slots
 from core.command import Command, Variable
 from core.i18n import _
-from core.undo.journal import Entry
+from core.undo.account import Entry
 from core.undo.standing import Facts, Standing
 
 SERVER = "qemu-nbd"

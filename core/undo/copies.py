@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 from core import namespace, slots
 from core.mounts import Mount
 from core.runner import Runner
-from core.undo.journal import Entry
+from core.undo.account import Entry
 
 _ON_BLOCKS = ("loop", "lv", "luks", "md", "dm")
 

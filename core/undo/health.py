@@ -8,7 +8,7 @@ from core.disks.overlay import spent
 from core.errors import SalvageError
 from core.i18n import _
 from core.text import safe
-from core.undo.journal import Entry
+from core.undo.account import Entry
 
 
 class ExportEnded(SalvageError):

@@ -7,7 +7,7 @@ from core.host import Process
 from core.i18n import N_, _
 from core.processes import Target
 from core.text import quoted, safe
-from core.undo.journal import Entry
+from core.undo.account import Entry
 
 _TOLD = 5
 """How many holders one sentence names."""

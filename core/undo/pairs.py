@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from core import host, loops, mounts
 from core.command import Command, Variable
 from core.i18n import _
+from core.undo.account import Entry
 from core.undo.connected import SlotKind
-from core.undo.journal import Entry
 from core.undo.mappings import OwnMapping
 from core.undo.settings import SettingKind
 from core.undo.snapshots import VolumeSnapshot

@@ -10,8 +10,8 @@ from signal import SIGKILL, SIGTERM
 from core import processes
 from core.runner import CancelToken
 from core.undo import busy
+from core.undo.account import Entry
 from core.undo.holders import Held, Holder
-from core.undo.journal import Entry
 from core.undo.stack import Release
 
 GRACE = 5.0

@@ -9,7 +9,7 @@ from typing import Any
 from core import loops
 from core.command import Command
 from core.i18n import _
-from core.undo.journal import Entry
+from core.undo.account import Entry
 from core.undo.standing import Facts, Standing
 
 _USUAL = 1280

@@ -10,7 +10,7 @@ from core.errors import SalvageError
 from core.i18n import _
 from core.lvm import LogicalVolume
 from core.runner import CancelToken, SystemRunner
-from core.undo.journal import Entry
+from core.undo.account import Entry
 from core.undo.standing import Facts, Standing
 
 _TURNS, _PAUSE = 200, 0.05

@@ -11,8 +11,9 @@ from core.i18n import _, sentences
 from core.runner import CancelToken, Result, Runner
 from core.text import quoted, safe
 from core.undo import busy, connected, copies
+from core.undo.account import Entry
 from core.undo.holders import Way
-from core.undo.journal import Entry, Journal
+from core.undo.journal import Journal
 from core.undo.pairs import Pair, kind_of, known_kind
 from core.undo.standing import Facts, Standing
 

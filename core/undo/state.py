@@ -15,8 +15,9 @@ from core.i18n import _
 from core.runner import Runner
 from core.text import safe
 from core.undo import journal as journals
+from core.undo.account import Account
 from core.undo.health import remarks
-from core.undo.journal import Account, Journal
+from core.undo.journal import Journal
 from core.undo.live import Seen, seen
 from core.undo.pairs import OWN_MAPPINGS
 from core.undo.stack import Release, Stack

@@ -68,7 +68,7 @@ def test_only_the_process_that_was_started_for_it_is_taken_down(sys: Path) -> No
 
 
 def test_what_the_kernel_has_given_to_another_server_is_gone(sys: Path) -> None:
-    from core.undo.journal import Entry
+    from core.undo.account import Entry
 
     facts = SlotKind.facts("/dev/nbd0", "--pid-file=/x/nbd0.pid")
     entry = Entry(1, "nbd", "/dev/nbd0", "held", "", 0.0, (), (), facts, {"pid": 1, "started": -1})

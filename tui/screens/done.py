@@ -16,7 +16,7 @@ from core.i18n import N_, _, listed, ngettext, titled
 from core.lab import labs, results, telling
 from core.lab.lab import Verdict
 from core.text import duration, grouped, safe, size
-from core.undo.journal import Entry
+from core.undo.account import Entry
 from core.undo.stack import Release
 from tui.keeping import do_keep, place_of
 from tui.plain import plain

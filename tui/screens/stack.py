@@ -10,7 +10,7 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from core.i18n import N_, _
-from core.undo.journal import Entry
+from core.undo.account import Entry
 from core.undo.stack import Release
 from tui.flow import Standing
 from tui.plain import plain

@@ -8,7 +8,7 @@ from textual.widgets import Static
 
 from core.i18n import _
 from core.text import safe
-from core.undo.journal import Entry
+from core.undo.account import Entry
 from tui.widgets.lines import Line, Piece, content_of, left, middle_cut, wrapped
 
 Part = tuple[str, str]

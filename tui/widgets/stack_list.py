@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from core.i18n import _
 from core.text import safe
-from core.undo.journal import Entry
+from core.undo.account import Entry
 from tui.widgets.lines import Line, Piece, wrapped
 from tui.widgets.pager import Pager
 

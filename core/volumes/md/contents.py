@@ -2,9 +2,7 @@
 
 from core.volumes.md.model import Array
 from core.volumes.parity.contents import Contents as Reckoned
-from core.volumes.readable import Readable
-
-_PIECE = 4 << 20
+from core.volumes.readable import Readable, in_pieces
 
 
 class Contents:
@@ -15,14 +13,7 @@ class Contents:
 
     def read(self, offset: int, length: int) -> bytes:
         """At most `length` bytes; fewer where they are not there."""
-        parts = []
-        while length > 0 and 0 <= offset < self._array.size:
-            data = self._piece(offset, min(length, _PIECE, self._array.size - offset))
-            if not data:
-                break
-            parts.append(data)
-            offset, length = offset + len(data), length - len(data)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return in_pieces(self._piece, offset, length, self._array.size)
 
     def _piece(self, offset: int, most: int) -> bytes:
         found = self._array.run(offset)

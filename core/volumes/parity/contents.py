@@ -13,9 +13,7 @@ from typing import Protocol
 from core.volumes.galois import inverse, mixed, power, times
 from core.volumes.parity.model import Raid
 from core.volumes.raid import Row, parity_place, row_of
-from core.volumes.readable import Readable
-
-_PIECE = 4 << 20
+from core.volumes.readable import Readable, in_pieces
 
 
 class Writable(Readable, Protocol):
@@ -34,14 +32,7 @@ class Contents:
 
     def read(self, offset: int, length: int) -> bytes:
         """At most `length` bytes; fewer where they are neither there nor can be reckoned."""
-        parts = []
-        while length > 0 and 0 <= offset < self._raid.size:
-            data = self._piece(offset, min(length, _PIECE, self._raid.size - offset))
-            if not data:
-                break
-            parts.append(data)
-            offset, length = offset + len(data), length - len(data)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return in_pieces(self._piece, offset, length, self._raid.size)
 
     def _piece(self, offset: int, most: int) -> bytes:
         raid = self._raid

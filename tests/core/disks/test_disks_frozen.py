@@ -20,7 +20,7 @@ from core.errors import Cancelled, NeedsRoot, NoSpace, Refused, SalvageError, Wr
 from core.hoststate import HostState, Owners, Thing
 from core.lvm import LogicalVolume, mapped, unmapped
 from core.runner import CancelToken, PlanRunner, Result, SystemRunner
-from core.undo.journal import Entry
+from core.undo.account import Entry
 from core.undo.live import seen
 from core.undo.snapshots import VolumeSnapshot
 from core.undo.stack import Stack

@@ -308,7 +308,7 @@ def _as_nobody(up: Up, *before: str) -> str:
     [entry] = [entry for entry in read(path).standing if entry.what == "mount"]
     code = (
         "import sys, json; sys.path[:0] = json.loads(sys.argv[1])\n"
-        "from core.undo import busy; from core.undo.journal import Entry\n"
+        "from core.undo import busy; from core.undo.account import Entry\n"
         "number, what, target, state, why, since, undo, on, facts, identity = json.loads(sys.argv[2])\n"
         "entry = Entry(number, what, target, state, why, since, undo, on, facts, identity)\n"
         "print(busy.held(entry).sentence())\n"

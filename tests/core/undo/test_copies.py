@@ -9,7 +9,7 @@ from core.command import Command
 from core.mounts import Mount
 from core.runner import Result, SystemRunner
 from core.undo import copies
-from core.undo.journal import Entry
+from core.undo.account import Entry
 
 MOUNT = Mount(7, 1, "7:0", "/", "/m", "rw,nosuid,nodev,noexec", "ext4", "/dev/loop0")
 

@@ -10,7 +10,8 @@ import pytest
 
 from core.errors import SalvageError
 from core.undo import journal as journals
-from core.undo.journal import Account, Entry, Journal
+from core.undo.account import Account, Entry
+from core.undo.journal import Journal
 from core.undo.live import Seen
 from core.undo.state import Known, StateFolder
 

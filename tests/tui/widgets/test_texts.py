@@ -12,7 +12,7 @@ from core.files.progress import Progress
 from core.runner import Ran, Result
 from core.tables.model import Partition, PartitionTable
 from core.text import safe
-from core.undo.journal import Entry
+from core.undo.account import Entry
 from core.volumes.model import Inspection, Volume
 from tui.breaking import breaks
 from tui.widgets import command_list, file_table, partition_table, progress_panel, rail, stack_list
