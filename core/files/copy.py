@@ -36,6 +36,7 @@ from core.files.trail import SEARCH, descend
 from core.files.tree import OPEN_FILE, GuestTree
 from core.files.verify import Pace, Verified, read_back
 from core.files.walk import Step, Walk, reason, walking
+from core.files.writeout import WriteOut
 from core.i18n import _, ngettext
 from core.runner import CancelToken
 from core.text import grouped, safe
@@ -85,6 +86,7 @@ def copy(
         if sentence := able.sentence(dest):
             choices.tell(sentence)
         prefetch = stack.enter_context(Prefetch())
+        stack.enter_context(WriteOut(root))
         small = stack.enter_context(Small(target, manifest, tally, meter, resume, cancel))
         if expected.files >= WORTH:
             small.start(able, choices)

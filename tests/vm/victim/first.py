@@ -1,6 +1,5 @@
 """Runs in the test machine: writes the victim's first file system, with the drivers that its disk wants."""
 
-import os
 import stat
 import sys
 from pathlib import Path
@@ -15,7 +14,9 @@ PROGRAMS = ("sh", "mount", "insmod", "switch_root")
 
 
 def main(target: Path) -> None:
-    folder = Path("/usr/lib/modules") / os.uname().release
+    # not those of the kernel that runs, which may be a program of the host: those for a machine
+    [driver] = Path("/usr/lib/modules").glob("*/kernel/arch/x86/crypto/crc32c-intel.ko*")
+    folder = driver.parents[4]
     order = load_order((folder / "modules.dep").read_text(), MODULES)
     program, data = stat.S_IFREG | 0o755, stat.S_IFREG | 0o644
     names = [path.rpartition("/")[2] for path in order]

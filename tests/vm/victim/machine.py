@@ -14,6 +14,7 @@ from pathlib import Path
 
 from core import tools
 
+from .. import usermode
 from ..build import KEPT, Image, ImageMissing, cache
 from ..machine import Machine
 from ..qemu import ACCELERATORS, KERNEL_LINE, Setup
@@ -71,7 +72,8 @@ def _make(victim: Victim) -> None:
         scratch.mkdir()
         with raw.open("wb") as disk:
             disk.truncate(SIZE)
-        setup = Setup(HERE.parents[2], scratch, {"victim": raw})
+        disks = {"victim": raw}
+        setup = Setup(HERE.parents[2], scratch, disks, udev=False, accelerator=usermode.preferred())
         with Machine(victim.image, setup) as machine:
             made = machine.run("sh /checkout/tests/vm/victim/make.sh", 600)
         if made.status:
