@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
@@ -89,15 +89,32 @@ def trials(base: Path, ground: Ground, faults: Collection[str] = FAULTS) -> list
 
 
 def sampled(every: Sequence[Trial], seed: int = 0) -> list[Trial]:
-    """One fault for each point; which one changes from point to point and from pipeline to pipeline."""
-    places: dict[tuple[Pipeline, Point], list[Trial]] = {}
+    """One fault for each point; which one changes from point to point and from pipeline to pipeline.
+
+    Pipelines that open the same volume in the same way come to the same points until it is open: each of
+    these is taken in one of them.
+    """
+    places: dict[Pipeline, dict[Point, list[Trial]]] = {}
     for trial in every:
-        places.setdefault((trial.pipeline, trial.point), []).append(trial)
-    pipelines = list(dict.fromkeys(trial.pipeline for trial in every))
-    return [
-        those[(seed + number + 5 * pipelines.index(pipeline)) % len(those)]
-        for number, ((pipeline, _point), those) in enumerate(places.items())
-    ]
+        places.setdefault(trial.pipeline, {}).setdefault(trial.point, []).append(trial)
+    roads: dict[object, list[Pipeline]] = {}
+    for pipeline in places:
+        roads.setdefault(replace(pipeline, action=""), []).append(pipeline)
+    chosen = []
+    for number, (pipeline, points) in enumerate(places.items()):
+        same = roads[replace(pipeline, action="")]
+        together = _together([list(places[one]) for one in same])
+        chosen += [
+            those[(seed + at + 5 * number) % len(those)]
+            for at, those in enumerate(points.values())
+            if at >= together or same[(seed + at) % len(same)] == pipeline
+        ]
+    return chosen
+
+
+def _together(roads: Sequence[Sequence[Point]]) -> int:
+    """How many points all of them begin with."""
+    return next((at for at, points in enumerate(zip(*roads, strict=False)) if len(set(points)) > 1), 0)
 
 
 def sweep(base: Path, kind: type[Place], chosen: Sequence[Trial], workers: int) -> Iterator[Outcome]:

@@ -82,7 +82,7 @@ def emulated(image: Image, disc: Path | None, tmp_path_factory: pytest.TempPathF
     """For what the kernel of the quick one does not know, and for drives."""
     floppy = tmp_path_factory.mktemp("floppy") / "floppy.img"
     floppy.write_bytes(bytes(1440 << 10))
-    setup = Setup(CHECKOUT, discs=(disc, None), floppies=(floppy, None))
+    setup = Setup(CHECKOUT, udev=False, discs=(disc, None), floppies=(floppy, None))
     with booted(image, setup, "exfat") as one:
         yield one
 
