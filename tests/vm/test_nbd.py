@@ -109,7 +109,7 @@ def test_killed_on_the_way_then_undone(machine: Machine, every: int, call: str) 
     assert told.status == 0, told.output
     found = json.loads(told.output.splitlines()[-1])
     assert found["findings"] == []
-    assert found["hits"] >= 3, found
+    assert found["hits"] >= 2, found
     nothing_left(machine)
 
 

@@ -4,6 +4,7 @@ Its programs run on the processor itself: several times as fast as emulation, an
 one processor, and its kernel knows neither exFAT nor ntfs3. Paths of what is shared may have no blanks.
 """
 
+import os
 import stat
 import subprocess
 import sysconfig
@@ -55,6 +56,7 @@ def command(image: Image, setup: Setup, folder: Path, **options: object) -> list
     options |= {f"share-{tag}": path for tag, path in shares.items()}
     disks = [f"ubd{number}={path}" for number, path in enumerate(setup.disks.values(), start=2)]
     return [
+        *("taskset", "--cpu-list", str(_processor())),
         *("setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child"),
         *(tools.require(KERNEL), f"mem={setup.memory}M", f"initrd={first(folder)}", "quiet", "panic=-1"),
         f"uml_dir={folder}/uml/",
@@ -62,6 +64,17 @@ def command(image: Image, setup: Setup, folder: Path, **options: object) -> list
         *("con=null", "con0=null,fd:2", "ssl=null", "ssl1=fd:0,fd:1"),
         *(f"vm.{name}={value}" for name, value in options.items()),
     ]
+
+
+def _processor() -> int:
+    """The number of the processor that this machine stays on: another one for each worker of the tests.
+
+    Its kernel traces its programs, and each of their system calls hands over from one to the other: that
+    takes a fifth less time where both are on the same processor.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    ours = sorted(os.sched_getaffinity(0))
+    return ours[int(worker or os.getpid()) % len(ours)]
 
 
 def _temporary(folder: Path) -> Path:
