@@ -21,7 +21,7 @@ from core.disks.model import Disk
 from core.disks.vet import blockdev, vet
 from core.errors import Cancelled, PointsOutside, SalvageError
 from core.files.progress import Listener, Meter
-from core.i18n import _
+from core.i18n import _, sentences
 from core.runner import CancelToken, Runner
 from core.text import date, duration, safe, size
 
@@ -191,7 +191,7 @@ def _judge(disk: Disk, other: Disk, differing: int | None, older: float, marks: 
     told = template.format(path=safe(path), amount=amount, age=age.format(time=duration(abs(older))))
     if not disk.is_block_device:
         last = _("The machine ran at least until {date}, when the disk was written to last.")
-        told += " " + last.format(date=date(disk.mtime_ns / 1e9))
+        told = sentences((told, last.format(date=date(disk.mtime_ns / 1e9))))
     return Verdict("state" if mine else "other", path, told, differing, older)
 
 

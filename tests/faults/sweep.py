@@ -91,18 +91,18 @@ def trials(base: Path, ground: Ground, faults: Collection[str] = FAULTS) -> list
 def sampled(every: Sequence[Trial], seed: int = 0) -> list[Trial]:
     """One fault for each point; which one changes from point to point and from pipeline to pipeline.
 
-    Pipelines that open the same volume in the same way come to the same points until it is open: each of
-    these is taken in one of them.
+    A listing and a copy come to the same points until the volume is open: each of these is taken in one of
+    them.
     """
     places: dict[Pipeline, dict[Point, list[Trial]]] = {}
     for trial in every:
         places.setdefault(trial.pipeline, {}).setdefault(trial.point, []).append(trial)
-    roads: dict[object, list[Pipeline]] = {}
+    roads: dict[Pipeline, list[Pipeline]] = {}
     for pipeline in places:
-        roads.setdefault(replace(pipeline, action=""), []).append(pipeline)
+        roads.setdefault(road(pipeline), []).append(pipeline)
     chosen = []
     for number, (pipeline, points) in enumerate(places.items()):
-        same = roads[replace(pipeline, action="")]
+        same = roads[road(pipeline)]
         together = _together([list(places[one]) for one in same])
         chosen += [
             those[(seed + at + 5 * number) % len(those)]
@@ -112,9 +112,15 @@ def sampled(every: Sequence[Trial], seed: int = 0) -> list[Trial]:
     return chosen
 
 
+def road(pipeline: Pipeline) -> Pipeline:
+    """How a volume is opened: what is mounted in everybody's sight goes another way than what is read."""
+    return replace(pipeline, action="list") if pipeline.action == "copy" else pipeline
+
+
 def _together(roads: Sequence[Sequence[Point]]) -> int:
     """How many points all of them begin with."""
-    return next((at for at, points in enumerate(zip(*roads, strict=False)) if len(set(points)) > 1), 0)
+    rows = enumerate(zip(*roads, strict=False))
+    return next((at for at, points in rows if len(set(points)) > 1), min(map(len, roads)))
 
 
 def sweep(base: Path, kind: type[Place], chosen: Sequence[Trial], workers: int) -> Iterator[Outcome]:

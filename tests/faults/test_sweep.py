@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from tests.conftest import Guard, needs_root
 from tests.faults.pipelines import PIPELINES, Pipeline, Place
 from tests.faults.points import FAULTS, Point
-from tests.faults.sweep import HERE, sampled, swept, trials
+from tests.faults.sweep import HERE, road, sampled, swept, trials
 from tests.faults.trial import Bench, Trial
 
 pytestmark = [needs_root, pytest.mark.long(380)]
@@ -40,7 +39,7 @@ def test_the_sample_comes_to_every_point(tmp_path: Path) -> None:
 
     def come_to(some: Iterable[Trial]) -> set[tuple[Pipeline, Point]]:
         """By what is opened, not by what is then done with it."""
-        return {(replace(one.pipeline, action=""), one.point) for one in some}
+        return {(road(one.pipeline), one.point) for one in some}
 
     assert come_to(chosen) == come_to(every)
     one_of_each = {(one.pipeline, one.point) for one in every}

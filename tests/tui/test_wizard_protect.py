@@ -239,13 +239,15 @@ async def test_an_error_names_the_keys_that_turn_its_pages_as_long_as_it_has_som
             await pilot.resize_terminal(80, lines)
             for true, what in (
                 (lambda: bool(text.max_scroll_y), "the room"),
-                (lambda: "read on" in shown(pilot), "the keys"),
+                (lambda: "scroll down" in shown(pilot), "the keys"),
             ):
                 await until(pilot, lambda true=true, has_pages=has_pages: true() == has_pages, what)
         # the room changes once more, and no step of its own looks at it
         text.styles.max_height = text.styles.height = 100
         await until(pilot, lambda: not text.max_scroll_y, "all of it")
-        await until(pilot, lambda: "read on" not in text.screen.query_one(KeyLine).render().plain, "its keys")
+        await until(
+            pilot, lambda: "scroll down" not in text.screen.query_one(KeyLine).render().plain, "its keys"
+        )
 
 
 async def test_another_format_is_written_and_said_to_be_no_backup(

@@ -216,9 +216,9 @@ def _still_up(standing: Sequence[Entry], width: int, *, short: bool) -> Content:
     if short:
         many = len(standing)
         shows = ngettext("u shows it", "u shows them", many)
-        names = listed(entry.what for entry in standing)
-        told = _("Still up: {names}; {shows}").format(names=names, shows=shows)
-        if cell_len(told) > width:
+        names = [entry.what for entry in standing]
+        told = _("Still up: {names}; {shows}").format(names=listed(names), shows=shows)
+        if cell_len(told) > width or len(set(names)) < many:
             count = ngettext("Still up: {count} thing; {shows}", "Still up: {count} things; {shows}", many)
             told = count.format(count=many, shows=shows)
         return Content(told)

@@ -217,8 +217,9 @@ LESSONS: Mapping[str, Lesson] = {
         N_("Opening the partition"),
         N_(
             "A loop device shows the bytes from the offset on as a disk of its own, with a limit at the"
-            " partition's end. It is mounted read only, with nosuid, nodev and noexec, without replaying the"
-            " journal, at a place that only this program sees."
+            " partition's end. It is mounted with nosuid, nodev and noexec, at a place that only this program"
+            " sees: read only and without replaying the journal, or for writing where an overlay takes what"
+            " the journal brings."
         ),
         N_(
             "A damaged file system may refuse to be mounted: the disk was only read, and a backup is the"
@@ -227,7 +228,7 @@ LESSONS: Mapping[str, Lesson] = {
         ),
         N_(
             "losetup --find --show --read-only --offset N --sizelimit M DISK, then"
-            " mount -o ro,noload /dev/loopX DIR"
+            " mount -o ro,noload /dev/loopX DIR (over an overlay without --read-only and ro,noload)"
         ),
     ),
     "check": Lesson(

@@ -277,7 +277,7 @@ class TicketScreen(Frame):
     def _checked(self, verdict: Verdict) -> None:
         said = [*telling.verdict(verdict)]
         if verdict.solved:
-            said += [Said("title", _("The after-talk stands in the list now.")), Said("text", "")]
+            said += [Said("title", _("The after-talk can now be read from the list.")), Said("text", "")]
         self.app.push_screen(SaidScreen(_("The task"), said))
 
     def _after_talk(self) -> None:

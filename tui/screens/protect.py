@@ -90,7 +90,7 @@ class ProtectScreen(Frame):
                 overlay += " " + _("When that is full, writes fail; the disk is not touched.")
         ways = []
         if disk and disk.writers:
-            line = _("It is in use: what can be done, each way with its commands.")
+            line = _("It is in use: what can be done, each way explained.")
             ways = [Choice("ways", _("See who writes to it, and the ways out"), line)]
         return [
             *ways,
@@ -244,7 +244,7 @@ def _facts(disk: Disk, backup: Path | None, width: int) -> Content:
         names = ", ".join(noted(safe(shot.name), f"{shot.date:%Y-%m-%d}") for shot in disk.snapshots)
         rows.append((_("Snapshots"), names))
     modes = {"read": _("reads"), "write": _("writes")}
-    held = "; ".join(f"{_holder(holder)} {modes[holder.mode]}" for holder in disk.held_by)
+    held = "; ".join(f"{_holder(holder)}, {modes[holder.mode]}" for holder in disk.held_by)
     rows.append((_("Held by"), held or _("nobody")))
     if backup:
         rows.append((_("Backup"), _("{path}, verified").format(path=safe(backup))))

@@ -23,8 +23,8 @@ class Reading(Dialog[A]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", N_("back"), show=False),
-        Binding("space", "scroll(1)", N_("read on"), show=False),
-        Binding("b", "scroll(-1)", N_("back up"), show=False),
+        Binding("space", "scroll(1)", N_("scroll down"), show=False),
+        Binding("b", "scroll(-1)", N_("scroll up"), show=False),
     ]
 
     _heights = (0, 0)
@@ -81,7 +81,7 @@ class Reading(Dialog[A]):
     def _name_keys(self) -> None:
         keys = self.keys()
         if self.query_one(VerticalScroll).max_scroll_y:
-            keys.insert(1, ("Space b", _("read on, back up")))
+            keys.insert(1, ("Space b", _("scroll down, up")))
         self.query_one(KeyLine).show(keys)
 
     def action_scroll(self, pages: int) -> None:

@@ -84,7 +84,7 @@ class TroubleScreen(Reading[None]):
 
 def _told(way: WayOut) -> ComposeResult:
     """One way out, with the commands that go it."""
-    yield Static(Content.assemble("→ ", (plain(way.title).plain, "bold")), classes="way")
+    yield Static(Content.assemble("• ", (plain(way.title).plain, "bold")), classes="way")
     yield Static(plain(way.text), classes="way-told")
     for command in way.commands:
         yield Static(Content.assemble(("$ ", "$text-muted"), plain(command)), classes="way-told")

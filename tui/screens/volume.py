@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.widgets import OptionList, Static
 
 from core.errors import Refused, SalvageError
-from core.i18n import _
+from core.i18n import _, sentences
 from core.session import Session
 from core.text import size
 from core.volumes import kpartx, nbd
@@ -73,11 +73,14 @@ class VolumeScreen(SightFrame):
             _("Lists what this btrfs holds, and opens one."),
             no_root,
         )
+        usual = _("A loop device with offset, mounted where only this program sees it.")
+        if overlay:
+            usual = sentences((usual, _("The overlay takes what its journal brings.")))
         return [
             Choice(
                 "loop",
                 _("Browse and copy files (the usual way)"),
-                _("A loop device with offset, mounted where only this program sees it."),
+                usual,
                 no_root,
             ),
             replayed,

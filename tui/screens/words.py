@@ -53,7 +53,7 @@ class WordsScreen(Dialog[None]):
 
     def _show(self, word: str) -> None:
         here, others = matching(word, self._below)
-        groups = [(_("On this screen"), here), (_("Others") if here else "", others)]
+        groups = [(_("For this step"), here), (_("Others") if here else "", others)]
         self.query_one(Pager).draw_with(lambda width: drawn(groups, width))
 
     def action_turn(self, how: str) -> None:
