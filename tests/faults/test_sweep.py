@@ -72,7 +72,7 @@ def test_what_is_left_is_found(tmp_path: Path) -> None:
         (place.state / "sessions/stray").mkdir(parents=True)
         env = {"TMPDIR": str(place.base / "tmp")}
         with subprocess.Popen(["sleep", "60"], env=env) as sleeper:
-            # Popen comes back when the old program is gone, a moment before the new one's environment is there
+            # Popen comes back a moment before the environment of the new program is there
             while b"TMPDIR" not in Path(f"/proc/{sleeper.pid}/environ").read_bytes():
                 time.sleep(0.01)
             left = "\n".join(bench.left(place.state))
