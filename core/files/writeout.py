@@ -13,6 +13,8 @@ from core.files.kernel import flush
 
 _PAUSE = 2.0
 """Seconds between two times: short enough that little is left, long enough that small files go together."""
+_MOMENT = 0.5
+"""Seconds that the end of a copy waits for it at most where that did not come to its own end."""
 
 
 class WriteOut:
@@ -33,8 +35,8 @@ class WriteOut:
 
     def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
         self._over.set()
-        if kind is None:  # who cancels does not wait for a slow medium
-            self._thread.join()
+        # Who cancels does not wait for a slow medium; the descriptor is closed when that has answered.
+        self._thread.join(None if kind is None else _MOMENT)
 
     def _go(self) -> None:
         try:
