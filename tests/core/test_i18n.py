@@ -23,7 +23,7 @@ def test_sentences_follow_each_other() -> None:
 
 
 def test_lists_and_colons(chinese: None) -> None:
-    assert listed(("一", "", "二")) == "一，二"
+    assert listed(("一", "", "二")) == "一、二"
     assert titled("已恢复", "3") == "已恢复：3"
 
 
