@@ -229,13 +229,16 @@ class StateFolder:
             )
         releases: list[Release] = []
         try:
-            stack = Stack(journal, runner)
-            releases += stack.release_to(lazy=lazy)
-            if not stack.standing and not self._is_up(known.account):
-                self.forget(journal)
-        except OSError as error:
-            reason = os.strerror(error.errno or 0)
-            raise NotWrittenDown(path.parent, reason, releases) from error
+            try:
+                stack = Stack(journal, runner)
+                releases += stack.release_to(lazy=lazy)
+            except OSError as error:
+                raise _stopped(error) from error
+            try:
+                if not stack.standing and not self._is_up(known.account):
+                    self.forget(journal)
+            except OSError as error:
+                raise NotWrittenDown(path.parent, os.strerror(error.errno or 0), releases) from error
         finally:
             journal.close()
         if journal.unwritten and path.exists():
@@ -265,6 +268,15 @@ class StateFolder:
                 one.unlink(missing_ok=True)  # a daemon that ends removes its own
         journal.path.unlink()
         folder.rmdir()
+
+
+def _stopped(error: OSError) -> SalvageError:
+    """What is told when the host could not be looked at, or a thing not be taken down, in an unforeseen way."""
+    return SalvageError(
+        _("Taking down stopped: {reason}.").format(reason=safe(str(error))),
+        _("What was taken down before that is gone; the journal names the rest. The disk is untouched."),
+        _("`virt-salvage undo` goes on where it stopped."),
+    )
 
 
 def _remove_unbegun(folder: Path) -> None:

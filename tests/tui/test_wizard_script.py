@@ -48,7 +48,7 @@ async def test_the_saved_script_copies_the_same(disk: Path, tmp_path: Path, guar
     out = tmp_path / "out"
     async with wizard(tmp_path / "state", disk) as pilot:
         await copied(pilot, out)
-        assert reads(pilot, "#up").startswith("Still up: mount, ")
+        assert "Still up: " in reads(pilot, "#up")
         await kept(pilot)
         await kept(pilot)  # once more: nothing is written over
     names = {SCRIPT, TRANSCRIPT}

@@ -1,10 +1,11 @@
 """Copies of mounts in the namespaces of other sessions: what is left of them, and what only seems to be."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from core import namespace
+from core import mounts, namespace
 from core.command import Command
 from core.mounts import Mount
 from core.runner import Result, SystemRunner
@@ -48,3 +49,19 @@ def test_a_copy_that_stays_is_asked_once_of_each_thread(monkeypatch: pytest.Monk
     runner = Refusing()
     assert not copies.let_go(_entry(), [_entry()], runner)
     assert runner.asked == ["--mount=/proc/12/task/12/ns/mnt", "--mount=/proc/12/task/14/ns/mnt"]
+
+
+def test_a_copy_of_what_somebody_else_had_mounted_from_our_loop_goes_when_that_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop = Entry(1, "loop", "/dev/loop0", "held", "", 0.0, ())
+    theirs = replace(MOUNT, point="/media")
+    seen = [[namespace.Private("12/task/12", (theirs,))], [namespace.Private("12/task/12", (theirs,))], []]
+    monkeypatch.setattr(namespace, "private", lambda: iter(seen.pop(0)))
+    runner = Refusing()
+    monkeypatch.setattr(mounts, "mounts", lambda: [theirs])
+    assert copies.let_go(loop, [loop], runner)
+    assert runner.asked == []
+    monkeypatch.setattr(mounts, "mounts", lambda: [])
+    assert copies.let_go(loop, [loop], runner)
+    assert runner.asked == ["--mount=/proc/12/task/12/ns/mnt"]

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from core.errors import SalvageError
+from core.runner import SystemRunner
 from core.undo import journal as journals
 from core.undo.account import Account, Entry
 from core.undo.journal import Journal
 from core.undo.live import Seen
+from core.undo.stack import Stack
 from core.undo.state import Known, StateFolder
 
 
@@ -134,6 +136,22 @@ def test_taking_down_goes_on_when_it_cannot_be_written_down(state: StateFolder) 
     with pytest.raises(SalvageError):
         full.append("intent", n=2)
     full.close()
+
+
+def test_what_stops_taking_down_is_not_taken_for_a_full_state_folder(
+    state: StateFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state.begin(state.new_folder(), "/srv/disk").close()
+
+    def gone(*_arguments: object, **_named: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory", "/proc/12/task")
+
+    monkeypatch.setattr(Stack, "release_to", gone)
+    with pytest.raises(SalvageError) as told:
+        state.undo(state.known()[0], SystemRunner())
+    assert "Taking down stopped" in str(told.value)
+    assert "/proc/12/task" in str(told.value)
+    assert state.known()
 
 
 def test_the_oldest_comes_first_whatever_its_name(state: StateFolder) -> None:
