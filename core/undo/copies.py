@@ -17,9 +17,9 @@ _ON_BLOCKS = ("loop", "lv", "luks", "md", "dm")
 
 
 def let_go(entry: Entry, session: Iterable[Entry], runner: Runner) -> bool:
-    """Take down the copies of a mount, or of all that was mounted from a block device of a session.
+    """Take down the copies of a mount, or of all that was mounted from a block device of ours.
 
-    Of what somebody else has mounted from it a copy goes when that mount itself is gone. Whether none is left.
+    A copy of what somebody else mounted from it goes when that mount itself is gone. Whether none is left.
     """
     nodes = _nodes(entry)
     ours = {(one.target, one.facts.get("source")) for one in session if _stands_on(one, entry, nodes)}
@@ -35,7 +35,7 @@ def let_go(entry: Entry, session: Iterable[Entry], runner: Runner) -> bool:
 
 
 def _copies(ours: Collection[tuple[str, object]], nodes: Collection[str]) -> Iterator[tuple[Private, Mount]]:
-    """The copies of our mounts, by point and source, and of gone ones from block devices, those on top first."""
+    """The copies of our mounts and of gone ones from block devices, the ones on top first."""
     there = {(mount.point, mount.source) for mount in mounts.mounts()}
     for space in namespace.private():
         for point in {mount.point for mount in space.mounts}:

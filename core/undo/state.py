@@ -271,7 +271,7 @@ class StateFolder:
 
 
 def _stopped(error: OSError) -> SalvageError:
-    """What is told when the host could not be looked at, or a thing not be taken down, in an unforeseen way."""
+    """What is told when something unforeseen stopped taking down."""
     return SalvageError(
         _("Taking down stopped: {reason}.").format(reason=safe(str(error))),
         _("What was taken down before that is gone; the journal names the rest. The disk is untouched."),

@@ -62,6 +62,6 @@ def test_a_copy_of_what_somebody_else_had_mounted_from_our_loop_goes_when_that_i
     monkeypatch.setattr(mounts, "mounts", lambda: [theirs])
     assert copies.let_go(loop, [loop], runner)
     assert runner.asked == []
-    monkeypatch.setattr(mounts, "mounts", lambda: [])
+    monkeypatch.setattr(mounts, "mounts", list)
     assert copies.let_go(loop, [loop], runner)
     assert runner.asked == ["--mount=/proc/12/task/12/ns/mnt"]
