@@ -15,14 +15,15 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from tests.faults import classical
 from tests.faults.beside import Beside
 from tests.faults.pipelines import PIPELINES, Pipeline, Place
-from tests.faults.points import FAULTS, Point, faults_at
+from tests.faults.points import FAULTS, faults_at
+from tests.faults.sample import sampled
 from tests.faults.trial import Bench, Outcome, Trial, die_with_parent
 
 _FORK = multiprocessing.get_context("fork")
@@ -88,41 +89,6 @@ def trials(base: Path, ground: Ground, faults: Collection[str] = FAULTS) -> list
         ]
 
 
-def sampled(every: Sequence[Trial], seed: int = 0) -> list[Trial]:
-    """One fault for each point; which one changes from point to point and from pipeline to pipeline.
-
-    A listing and a copy come to the same points until the volume is open: each of these is taken in one of
-    them.
-    """
-    places: dict[Pipeline, dict[Point, list[Trial]]] = {}
-    for trial in every:
-        places.setdefault(trial.pipeline, {}).setdefault(trial.point, []).append(trial)
-    roads: dict[Pipeline, list[Pipeline]] = {}
-    for pipeline in places:
-        roads.setdefault(road(pipeline), []).append(pipeline)
-    chosen = []
-    for number, (pipeline, points) in enumerate(places.items()):
-        same = roads[road(pipeline)]
-        together = _together([list(places[one]) for one in same])
-        chosen += [
-            those[(seed + at + 5 * number) % len(those)]
-            for at, those in enumerate(points.values())
-            if at >= together or same[(seed + at) % len(same)] == pipeline
-        ]
-    return chosen
-
-
-def road(pipeline: Pipeline) -> Pipeline:
-    """How a volume is opened: what is mounted in everybody's sight goes another way than what is read."""
-    return replace(pipeline, action="list") if pipeline.action == "copy" else pipeline
-
-
-def _together(roads: Sequence[Sequence[Point]]) -> int:
-    """How many points all of them begin with."""
-    rows = enumerate(zip(*roads, strict=False))
-    return next((at for at, points in rows if len(set(points)) > 1), min(map(len, roads)))
-
-
 def sweep(base: Path, kind: type[Place], chosen: Sequence[Trial], workers: int) -> Iterator[Outcome]:
     """Run the trials, `workers` at a time, each in its own place below `base`."""
     connections: list[Connection] = []
@@ -176,7 +142,7 @@ def swept(
     seed: int = 0,
     quiet: bool = True,
 ) -> Swept:
-    """Sweep all, or a sample that covers every point."""
+    """Sweep all, or a sample that comes to every situation."""
     began = time.monotonic()
     every = trials(base, ground, faults)
     chosen = sampled(every, seed) if sample else every
@@ -192,8 +158,8 @@ def swept(
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.sweep")
-    parser.add_argument("--sample", action="store_true", help="one fault for each point")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="which one of a point's faults")
+    parser.add_argument("--sample", action="store_true", help="one fault for each situation")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="which one of a situation's faults")
     parser.add_argument("--only", default="", metavar="WORD", help="pipelines whose name contains WORD")
     parser.add_argument("--fault", action="append", choices=FAULTS, help="this fault, not all; several times")
     parser.add_argument("--workers", type=int, default=min(4, os.cpu_count() or 1))

@@ -1,21 +1,21 @@
-"""The fault sweep in its short form, which comes to every point; `make faults` is the whole of it."""
+"""The fault sweep in its short form, which comes to every situation; `make faults` is the whole of it."""
 
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Guard, needs_root
-from tests.faults.pipelines import PIPELINES, Pipeline, Place
-from tests.faults.points import FAULTS, Point
-from tests.faults.sweep import HERE, road, sampled, swept, trials
-from tests.faults.trial import Bench, Trial
+from tests.faults.pipelines import PIPELINES, Place
+from tests.faults.points import FAULTS
+from tests.faults.sample import sampled, situations
+from tests.faults.sweep import HERE, swept, trials
+from tests.faults.trial import Bench
 
-pytestmark = [needs_root, pytest.mark.long(380)]
+pytestmark = [needs_root, pytest.mark.long(270)]
 
 _ROOT = Path(__file__).parents[2]
 _CRASH = Path(__file__).parent / "crash.py"
@@ -34,19 +34,16 @@ def test_nothing_is_left_behind(guard: Guard) -> None:
     assert [(str(one.trial), one.findings) for one in done.bad] == []
 
 
-def test_the_sample_comes_to_every_point(tmp_path: Path) -> None:
+def test_the_sample_comes_to_every_situation(tmp_path: Path) -> None:
     every = trials(tmp_path, HERE.only("raw read-only"))
-    chosen = sampled(every)
-
-    def come_to(some: Iterable[Trial]) -> set[tuple[Pipeline, Point]]:
-        """By what is opened, not by what is then done with it."""
-        return {(road(one.pipeline), one.point) for one in some}
-
-    assert come_to(chosen) == come_to(every)
-    one_of_each = {(one.pipeline, one.point) for one in every}
-    alone = {(pipeline, point) for pipeline, point in one_of_each if pipeline.volume != "disk"}
-    assert alone < {(one.pipeline, one.point) for one in chosen}
-    assert len(chosen) < len(one_of_each)
+    chosen, found = sampled(every), situations(every)
+    assert len(chosen) == len(found)
+    for runs in found.values():
+        assert not set(chosen).isdisjoint(trial for trials in runs.values() for trial in trials)
+    rows = {pipeline: [one for one in every if one.pipeline == pipeline] for pipeline in HERE.pipelines}
+    for runs in found.values():
+        (length,) = {rows[pipeline].index(trials[0]) for pipeline, trials in runs.items()}
+        assert len({tuple(one.point for one in rows[pipeline][:length]) for pipeline in runs}) == 1
 
 
 def test_the_sample_comes_to_every_event(tmp_path: Path) -> None:
