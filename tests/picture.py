@@ -25,6 +25,7 @@ _BASELINE = FONT * 1901 / 2048
 _MARGIN = 8.0
 _BLOCK = {"█": 1.0, "▓": 0.75, "▒": 0.5, "░": 0.25}
 """Shades are drawn as boxes with that share of the colour: a font's dots look different in every size."""
+_HALF = "▄"
 _STROKES = {
     **dict.fromkeys("─━", "lr"),
     **dict.fromkeys("│┃", "ud"),
@@ -118,12 +119,13 @@ def _runs(line: Sequence[Cell], of: Callable[[Cell], T]) -> Iterator[tuple[int, 
             begin = at
 
 
-def _box(begin: int, end: int, y: float, colour: str) -> str:
+def _box(begin: int, end: int, y: float, colour: str, height: float = LINE) -> str:
+    """Of the whole line, or of the lower part of it that is so high."""
     # half a pixel more than its cells, so that no seam shows between neighbours
-    x = _MARGIN + begin * CELL
+    x, top = _MARGIN + begin * CELL, y + LINE - height
     return (
-        f'<rect x="{x:.2f}" y="{y:.2f}" width="{(end - begin) * CELL + 0.5:.2f}"'
-        f' height="{LINE + 0.5:.2f}" fill="{colour}"/>'
+        f'<rect x="{x:.2f}" y="{top:.2f}" width="{(end - begin) * CELL + 0.5:.2f}"'
+        f' height="{height + 0.5:.2f}" fill="{colour}"/>'
     )
 
 
@@ -146,6 +148,8 @@ def _texts(
         if kind == "block":
             shade = _mixed(colour, behind or ground.behind, _BLOCK[line[first].text])
             yield _box(first, after, y, shade)
+        elif kind == "half":
+            yield _box(first, after, y, colour, LINE / 2)
         elif kind == "stroke":
             strokes += [_stroke(line[at].text, at, y) for at in range(first, after)]
         elif kind == "text":
@@ -175,6 +179,8 @@ def _pieces(line: Sequence[Cell], begin: int, end: int) -> Iterator[tuple[str, i
 def _kind(cell: Cell) -> str:
     if cell.text in _BLOCK:
         return f"block {cell.text}"
+    if cell.text == _HALF:
+        return "half"
     if cell.text in _STROKES:
         return "stroke"
     return "blank" if cell.text.isspace() else "text"

@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from math import sin
 from pathlib import Path
 from typing import NamedTuple
 from unittest.mock import patch
@@ -91,17 +92,17 @@ PATIENCE = 30.0
 MASKS = tuple(
     (re.compile(pattern), instead)
     for pattern, instead in (
-        (r"\b\d\d:\d\d:\d\d\b", "12:00:00"),
-        (r"/dev/loop\d \d\d\b  ", "/dev/loop0 1280"),
-        (r"/dev/loop\d \d{4}\b", "/dev/loop0 1280"),
+        (r"(?<!\d)\d\d:\d\d:\d\d(?!\d)", "12:00:00"),
+        (r"/dev/loop\d \d\d(?!\d)  ", "/dev/loop0 1280"),
+        (r"/dev/loop\d \d{4}(?!\d)", "/dev/loop0 1280"),
         (r"/dev/loop\d+", "/dev/loop0"),
         (r"/block/loop\d+", "/block/loop0"),
         (r"\bin \d+(\.\d)? s\b", "in 0.4 s"),
         (r"\bok, \d+(\.\d)? s\b", "ok, 0.1 s"),
         (r"\bpid \d{1,4}(?!\d)", "pid 4711"),
         (r"\bpid \d{5,}(?!\d)", "pid 47110"),
-        (r"\bkill \d{5}\b", "kill 4711 "),
-        (r"\bkill \d{4}\b", "kill 4711"),
+        (r"\bkill \d{5}(?!\d)", "kill 4711 "),
+        (r"\bkill \d{4}(?!\d)", "kill 4711"),
     )
 )
 
@@ -149,6 +150,9 @@ class Watched(Session):
         middle = Progress(
             files, found.files, size, found.apparent, name, 25_000, 40_000, 41.7 * 2**20, 1.0, 0
         )
+        for part in range(1, 60):  # a slow beginning, many small files, and big ones
+            rate = 41.7 + 14 * sin(part / 4) + 6 * sin(part * 2.3) - 30 / part
+            progress(replace(middle, bytes_done=size * part // 60, rate=max(3.0, rate) * 2**20))
         progress(middle)
         self.halfway.set()
         self.drawn.wait(PATIENCE)

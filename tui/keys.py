@@ -69,7 +69,7 @@ def keys_of(screen: Screen[object], ascii_only: bool = False) -> list[Bound]:
     found: dict[tuple[int, str], list[tuple[str, Binding, DOMNode]]] = {}
     for key, active in screen.active_bindings.items():
         binding, node = active.binding, active.node
-        if binding.description and not _is_textuals(binding, node):
+        if binding.description and not _is_textuals(binding, node) and _has_use(binding, node):
             found.setdefault((id(node), binding.description), []).append((key, binding, node))
     bound = [
         Bound(told(_joined([key for key, _binding, _node in same])), _(does), same[0][2], same[0][1].action)
@@ -84,6 +84,12 @@ def _joined(keys: list[str]) -> str:
     if len(keys) > 2 and all(key.isdigit() for key in keys):
         return f"{min(names)}-{max(names)}"
     return ", ".join(names)
+
+
+def _has_use(binding: Binding, node: DOMNode) -> bool:
+    """Whether the key would do more now than say why it does nothing."""
+    asked = getattr(node, "has_use", None)
+    return asked is None or bool(asked(binding.action))
 
 
 def _is_textuals(binding: Binding, node: DOMNode) -> bool:

@@ -15,6 +15,7 @@ from tests.conftest import Guard, needs_root
 from tests.tui.wizard import Wizard, choose, on, reads, refused, shown, until, wizard
 from tui.app import SalvageApp
 from tui.flow import Flow
+from tui.keys import keys_of
 from tui.screens.ask import AskPath
 from tui.screens.commands import CommandsScreen
 from tui.screens.disk import DiskScreen
@@ -99,6 +100,16 @@ async def type_target(pilot: Wizard, place: Path | str, kind: str = "folder") ->
     field = pilot.app.screen.query_one(Input)
     field.value = str(place)
     await pilot.press("enter")
+
+
+async def test_keys_that_would_only_say_why_they_do_nothing_are_not_told(disk: Path, state: Path) -> None:
+    async with wizard(state, disk) as pilot:
+        await to_partitions(pilot)
+        told = [one.does for one in keys_of(pilot.app.screen)]
+        assert "search for lost partitions" in told
+        assert "write the table that was found" not in told
+        assert "the disk's own table" not in told
+        assert "add the disk that has the other parts" not in told
 
 
 async def test_practise_to_solved(state: Path, guard: Guard) -> None:

@@ -72,7 +72,6 @@ class CommitScreen(Frame):
     """The one screen behind which an original is written; the disk's name is the key to it."""
 
     topic: ClassVar[str] = "commit"
-    step: ClassVar[int] = 6
 
     def __init__(self, session: str, allow: Sequence[Path] = ()) -> None:
         super().__init__()
@@ -111,6 +110,9 @@ class CommitScreen(Frame):
     def refresh_frame(self) -> None:
         super().refresh_frame()
         self._tell()
+
+    def subtitle(self) -> str:
+        return _("write an overlay back into its disk")
 
     # -- what would change -----------------------------------------------------------------------
 
@@ -195,7 +197,7 @@ class CommitScreen(Frame):
                 title,
                 lambda hear: do_commit(work, typed, place, hear),
                 self._committed,
-                step=6,
+                step=-1,
                 operator=self.flow.outside,
             )
         )

@@ -64,19 +64,31 @@ class HowScreen(Dialog[Choices]):
 
     def _offered(self) -> list[Choice]:
         picked = self._picked
-        yes, no = _("yes"), _("no")
+        kept, not_kept = _("kept"), _("left out, and listed")
         return [
             Choice("go", self._go),
             Choice(
                 "existing",
                 _("Something else of that name: {what}").format(what=_(_EXISTING[picked.existing])),
+                _("What is the same already is passed over."),
             ),
             Choice(
                 "privileges",
-                _("Setuid, capabilities, immutable: {what}").format(what=yes if picked.privileges else no),
+                _("Setuid, capabilities, immutable: {what}").format(
+                    what=kept if picked.privileges else not_kept
+                ),
+                _("On this host they would give the guest's programs the rights that they had there."),
             ),
-            Choice("devices", _("Device nodes: {what}").format(what=yes if picked.devices else no)),
-            Choice("verify", _("Read back and compare: {what}").format(what=_(_VERIFY[picked.verify]))),
+            Choice(
+                "devices",
+                _("Device nodes: {what}").format(what=kept if picked.devices else not_kept),
+                _("Here they would lead to this host's hardware."),
+            ),
+            Choice(
+                "verify",
+                _("Read back and compare: {what}").format(what=_(_VERIFY[picked.verify])),
+                _("The copy, past the cache, against the checksums of what was read."),
+            ),
         ]
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:

@@ -169,6 +169,17 @@ class PartitionsScreen(Frame):
 
     # -- the other disks -----------------------------------------------------------------------
 
+    def has_use(self, action: str) -> bool:
+        searched = self.inspection if isinstance(self.inspection, Searched) else None
+        match action:
+            case "add":
+                return self.inspection.lacking is not None
+            case "own":
+                return searched is not None
+            case "write":
+                return searched is not None and bool(searched.sfdisk)
+        return True
+
     def action_add(self) -> None:
         disk, lacking = self.flow.disk, self.inspection.lacking
         if disk is None or lacking is None:

@@ -16,11 +16,14 @@ from tui.plain import plain
 from tui.screens.step import Frame, Key
 from tui.screens.trouble import TroubleScreen
 from tui.widgets.progress_panel import ProgressPanel
+from tui.widgets.rate_graph import RateGraph, Rates
 
 R = TypeVar("R")
 
 INTERVAL = 0.2
 """Seconds between two looks at the newest report: slow lines shall keep up."""
+GRAPH = 1.0
+"""Seconds between two looks at the rates."""
 SILENT = 10.0
 """Seconds without a report after which it is said that nothing moves."""
 
@@ -44,12 +47,14 @@ class ProgressScreen(Frame, Generic[R]):
         self._title, self._job, self._then = title, job, then
         self._newest: Progress | None = None
         self._shown: Progress | None = None
+        self._rates = Rates()
         self._heard = time.monotonic()
         self._silent = False
 
     def body(self) -> ComposeResult:
         yield Static(plain(self._title), classes="question")
         yield ProgressPanel()
+        yield RateGraph(self._rates)
 
     def keys(self) -> list[Key]:
         return [("Esc", _("stop"))]
@@ -57,13 +62,19 @@ class ProgressScreen(Frame, Generic[R]):
     def on_mount(self) -> None:
         super().on_mount()
         self.set_interval(INTERVAL, self._show)
+        self.set_interval(GRAPH, self._draw)
         self.work(
             _("Working."), lambda: self._job(self._hear), self._done, self._failed, operator=self._operator
         )
 
     def _hear(self, progress: Progress) -> None:
-        """Called on the operator's thread: only keeps the newest report."""
+        """Called on the operator's thread: only keeps the newest report, and its rate."""
         self._newest = progress
+        self._rates.note(progress)
+
+    def _draw(self) -> None:
+        if self.app.screen is self:
+            self.query_one(RateGraph).show()
 
     def _show(self) -> None:
         if self.app.screen is not self:  # what stands over it is answered the sooner

@@ -121,6 +121,10 @@ class Frame(Screen[None]):
         nowhere = action == "steps" and self.step <= 0
         return super().check_action(action, parameters) if self.is_mounted and not nowhere else False
 
+    def has_use(self, action: str) -> bool:
+        """Whether a key's action has anything to do now: others are not among the keys that are told."""
+        return True
+
     def compose(self) -> ComposeResult:
         yield Rail() if self.step >= 0 else Static(id="head")
         with Horizontal(id="middle"):

@@ -1,6 +1,7 @@
 """The seven steps of the road, where on it one is, and what was chosen at each."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -79,12 +80,18 @@ def drawn(current: int | None, chosen: Mapping[int, str], width: int) -> list[Li
     line = tuple(piece for _step, piece in _pieces(current, width))
     if width >= _ROOMY:
         column = width // len(STEPS)
-        below = (
-            left(middle_cut(safe(chosen.get(step, "")), column - 2), column) for step in range(len(STEPS))
-        )
-        return [line, (Piece("".join(below), "rail--chosen"),)]
+        return [line, (Piece("".join(_below(chosen, column)), "rail--chosen"),)]
     told = cut(_SEPARATOR.join(safe(chosen[step]) for step in sorted(chosen)), width)
     return [line, (Piece(told, "rail--chosen"),)]
+
+
+def _below(chosen: Mapping[int, str], column: int) -> Iterator[str]:
+    """What was chosen, each below its step; it may run on where nothing was chosen at the next ones."""
+    begin = 0
+    for step, end in pairwise([*sorted(chosen), len(STEPS)]):
+        room = (end - step) * column
+        yield " " * (step - begin) * column + left(middle_cut(safe(chosen[step]), room - 2), room)
+        begin = end
 
 
 def step_at(current: int | None, width: int, column: int) -> int | None:

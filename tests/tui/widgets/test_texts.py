@@ -15,7 +15,15 @@ from core.text import safe
 from core.undo.account import Entry
 from core.volumes.model import Inspection, Volume
 from tui.breaking import breaks
-from tui.widgets import command_list, file_table, partition_table, progress_panel, rail, stack_list
+from tui.widgets import (
+    command_list,
+    file_table,
+    partition_table,
+    progress_panel,
+    rail,
+    rate_graph,
+    stack_list,
+)
 from tui.widgets.lines import (
     Fact,
     Piece,
@@ -328,6 +336,40 @@ def test_what_is_told_never_goes_backwards_or_past_the_whole():
     assert " 100 %" in read and "200 %" not in read
 
 
+# -- the graph of rates ---------------------------------------------------------------------------
+
+
+def rates_of(*reports):
+    """Of a copy of 100 bytes, from how many are done and the rate at each report."""
+    rates = rate_graph.Rates()
+    for done, rate in reports:
+        rates.note(Progress(1, 2, done, 100, "a", 1, 2, rate, None, 0))
+    return rates.parts
+
+
+def test_the_graph_of_rates_is_drawn_as_far_as_the_work_has_come():
+    lines = rate_graph.drawn(rates_of((25, 1024.0), (50, 512.0)), 80, 12)
+    told = [text_of(line) for line in lines]
+    assert len(told) == 12 and all(width_of(line) <= 80 for line in lines)
+    assert "up to 1.0 KiB a second" in told[0]
+    assert told[-1].split() == ["0", "%", "100", "%"]
+    area = [line[8:] for line in told[1:-1]]
+    end = told[-1].index("100 %") + 5 - 8
+    assert area[0] == "█" * (end // 4)
+    assert area[-1] == "█" * (end // 2)
+
+
+def test_a_part_without_a_rate_is_no_part_of_the_graph():
+    assert rate_graph.drawn(rates_of(), 80, 12) == []
+    assert rate_graph.drawn(rates_of((10, 0.0)), 80, 12) == []
+    assert rate_graph.drawn(rates_of((50, 900.0)), 80, 3) == []
+    unknown = rate_graph.Rates()
+    unknown.note(Progress(1, None, 50, None, "a", 1, 2, 900.0, None, 0))
+    assert set(unknown.parts) == {None}
+    back = rates_of((50, 900.0), (30, 10.0), (200, 900.0))
+    assert set(back) == {900.0}
+
+
 # -- the rail -------------------------------------------------------------------------------------
 
 
@@ -352,6 +394,15 @@ def test_on_a_wide_screen_each_choice_stands_below_its_step():
     for word, below in (("+Disk", "web01.qcow2"), ("+Protect", "overlay"), ("+Partition", "xxx")):
         assert text_of(steps).index(word) == text_of(chosen).index(below)
     assert width_of(steps) <= 158 and width_of(chosen) <= 158
+
+
+def test_a_choice_may_run_on_where_nothing_was_chosen_at_the_next_step():
+    target = "to /srv/recovered/of/a/long/name"
+    chosen = rail.drawn(6, {0: "web01.qcow2", 5: target}, 158)[1]
+    assert text_of(chosen).rstrip().endswith(target)
+    chosen = rail.drawn(6, {4: target, 5: target}, 158)[1]
+    assert text_of(chosen).count("…") == 1
+    assert width_of(chosen) <= 158
 
 
 @pytest.mark.parametrize("width", [24, 78, 98, 158])
