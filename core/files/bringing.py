@@ -6,25 +6,19 @@ import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from core.files.abilities import Abilities
 from core.files.bad import BadPlaces
-from core.files.choices import Choices
 from core.files.clash import Clashes
 from core.files.inodeflags import NONE, InodeFlags, flags_of
 from core.files.landing import Landed, Landing, NothingReadable, Taken, told, told_nothing
 from core.files.late import Late
+from core.files.means import Means
 from core.files.metadata import beside
-from core.files.prefetch import Prefetch
-from core.files.progress import Meter
-from core.files.resume import Known, Resume, identity
+from core.files.resume import Known, identity
 from core.files.samples import Sample
-from core.files.small import Small
-from core.files.tally import Tally, flags_told, not_made
-from core.files.target import Target
+from core.files.tally import flags_told, not_made
 from core.files.tree import OPEN_FILE
 from core.files.walk import Identity, Step, reason
 from core.i18n import _
-from core.runner import CancelToken
 from core.text import grouped, safe
 
 _SAMPLED = 10_000
@@ -45,32 +39,19 @@ class _First:
 class Bringing:
     """Brings files, links, pipes, sockets and devices; remembers what must be done later."""
 
-    def __init__(
-        self,
-        target: Target,
-        landing: Landing,
-        clashes: Clashes,
-        able: Abilities,
-        small: Small,
-        tally: Tally,
-        meter: Meter,
-        cancel: CancelToken,
-        choices: Choices,
-        resume: Resume,
-        prefetch: Prefetch,
-    ) -> None:
-        self._target = target
-        self._resume = resume
-        self._prefetch = prefetch
+    def __init__(self, means: Means, landing: Landing, clashes: Clashes) -> None:
+        self._target = means.target
+        self._resume = means.resume
+        self._prefetch = means.prefetch
         self._landing = landing
         self._clashes = clashes
-        self._able = able
-        self._small = small
-        self._tally = tally
-        self._meter = meter
-        self._cancel = cancel
-        self._choices = choices
-        self._bad = BadPlaces(choices.bad)
+        self._able = means.able
+        self._small = means.small
+        self._tally = means.tally
+        self._meter = means.meter
+        self._cancel = means.cancel
+        self._choices = means.choices
+        self._bad = BadPlaces(means.choices.bad)
         self._linked: dict[Identity, _First] = {}
         self.late: list[Late] = []
         """Files at or beside bad places, which `bring` has left out."""

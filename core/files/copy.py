@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from core.files.abilities import Abilities, probe
+from core.files.abilities import probe
 from core.files.bringing import Bringing
 from core.files.choices import CAUTIOUS, Choices
 from core.files.clash import Clashes
@@ -20,6 +20,7 @@ from core.files.kernel import flush
 from core.files.landing import Landing, Taken
 from core.files.late import Late, bring_late
 from core.files.manifest import Manifest
+from core.files.means import Means
 from core.files.metadata import keep
 from core.files.naming import Names
 from core.files.outcome import Copied
@@ -90,61 +91,32 @@ def copy(
         small = stack.enter_context(Small(target, manifest, tally, meter, resume, cancel))
         if expected.files >= WORTH:
             small.start(able, choices)
-        one = _Copy(
-            tree,
-            target,
-            able,
-            small,
-            manifest,
-            sidecar,
-            tally,
-            cancel,
-            meter,
-            read,
-            choices,
-            prefetch,
-            resume,
+        means = Means(
+            tree, target, able, choices, cancel, meter, tally, manifest, sidecar, resume, prefetch, small
         )
-        return one.run(roads, dest, began)
+        return _Copy(means, read).run(roads, dest, began)
 
 
 class _Copy:
     """One run of `copy`: what it has met so far and where it stands."""
 
-    def __init__(
-        self,
-        tree: GuestTree,
-        target: Target,
-        able: Abilities,
-        small: Small,
-        manifest: Manifest,
-        sidecar: Sidecar,
-        tally: Tally,
-        cancel: CancelToken,
-        meter: Meter,
-        read: ReadAt,
-        choices: Choices,
-        prefetch: Prefetch,
-        resume: Resume,
-    ) -> None:
-        self._tree = tree
-        self._small = small
-        self._prefetch = prefetch
-        self._resume = resume
-        self._target = target
-        self._cancel = cancel
-        self._meter = meter
-        self._choices = choices
-        sharing = Sharing(target.root) if able.shares_blocks else None
-        landing = Landing(target, read, choices.privileges, sharing)
-        self._clashes = Clashes(target, choices)
-        self._names = Names(able)
-        self._manifest = manifest
-        self._sidecar = sidecar
-        self._tally = tally
-        self._bringing = Bringing(
-            target, landing, self._clashes, able, small, tally, meter, cancel, choices, resume, prefetch
-        )
+    def __init__(self, means: Means, read: ReadAt) -> None:
+        self._tree = means.tree
+        self._small = means.small
+        self._prefetch = means.prefetch
+        self._resume = means.resume
+        self._target = target = means.target
+        self._cancel = means.cancel
+        self._meter = means.meter
+        self._choices = means.choices
+        self._manifest = means.manifest
+        self._sidecar = means.sidecar
+        self._tally = means.tally
+        sharing = Sharing(target.root) if means.able.shares_blocks else None
+        landing = Landing(target, read, means.choices.privileges, sharing)
+        self._clashes = Clashes(target, means.choices)
+        self._names = Names(means.able)
+        self._bringing = Bringing(means, landing, self._clashes)
 
     # -- the way through ------------------------------------------------------------------------
 
