@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import ParamSpec, TypeVar
 
-from core.runner import CancelToken
+from core.cancel import CancelToken
 
 P = ParamSpec("P")
 T = TypeVar("T")

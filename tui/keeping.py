@@ -11,6 +11,7 @@ from core.runner import PlanRunner, Ran
 from core.script import script
 from core.text import duration, safe
 from core.undo.state import StateFolder
+from tui import plans
 from tui.flow import Flow
 
 SCRIPT = "salvage-by-hand.sh"
@@ -41,7 +42,7 @@ def _by_hand(flow: Flow, disk: str) -> str:
     """The script; what it puts up lies apart from the sessions, which have journals."""
     runner = PlanRunner(flow.operator.cancel)
     with flow.maker(StateFolder(flow.state.path / "by-hand"), runner, True) as session:
-        flow.plan_copy()(session)
+        plans.copying(flow)(session)
     planned = (ran.command for ran in runner.transcript)
     return script([command for command in planned if command.changes or command.by_hand], disk)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core import tools
+from core.cancel import CancelToken
 from core.disks.areas import BAD, Areas, mapfile
 from core.disks.bytecopy import ByteCopy, Gap, Unreachable, clone, read_back, target_errors
 from core.disks.header import Source
@@ -33,7 +34,6 @@ from core.disks.unfinished import LEAST, Map, Unfinished, exists, map_of, truste
 from core.errors import Cancelled, SalvageError
 from core.files.progress import Meter, Progress
 from core.i18n import _
-from core.runner import CancelToken
 from core.text import quoted, safe, size
 
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.cancel import CancelToken
 from core.disks.areas import SKIPPED, UNTRIMMED, Areas
 from core.disks.header import Source
 from core.disks.medium import BLOCK, GRAIN, Buffer, Medium, extents, open_direct
@@ -24,7 +25,6 @@ from core.disks.stream import Hash, Reached, stream
 from core.errors import NoSpace, SalvageError
 from core.files.progress import Meter
 from core.i18n import _
-from core.runner import CancelToken
 from core.text import safe
 
 _FICLONE = 0x40049409

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from core.cancel import CancelToken
 from core.command import Command
 from core.disks.header import Source
 from core.disks.medium import CHUNK, Buffer, extents
@@ -22,7 +23,7 @@ from core.disks.vet import blockdev, vet
 from core.errors import Cancelled, PointsOutside, SalvageError
 from core.files.progress import Listener, Meter
 from core.i18n import _, sentences
-from core.runner import CancelToken, Runner
+from core.runner import Runner
 from core.text import date, duration, safe, size
 
 _AFTER = re.compile(

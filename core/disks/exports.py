@@ -8,9 +8,9 @@ import socket
 import struct
 from urllib.parse import quote
 
+from core.cancel import CancelToken
 from core.disks.addresses import PATIENCE, Address, address
 from core.disks.knock import knock
-from core.runner import CancelToken
 
 _START = struct.Struct(">8s8sH")
 _OPTION = struct.Struct(">8sII")

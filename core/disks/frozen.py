@@ -103,7 +103,7 @@ class Frozen:
         )
 
     def watch(self) -> SalvageError | None:
-        """What is wrong with it, asked now and then; for `core.runner.CancelToken.watch`."""
+        """What is wrong with it, asked now and then; for `core.cancel.CancelToken.watch`."""
         if time.monotonic() - self._looked < _EVERY:
             return None
         return self.trouble()

@@ -10,10 +10,10 @@ import socket
 import threading
 import time
 
+from core.cancel import CancelToken
 from core.disks.addresses import PATIENCE, Address
 from core.errors import SalvageError
 from core.i18n import _
-from core.runner import CancelToken
 from core.text import safe
 
 _GREETINGS = {"ssh": b"SSH-", "nbd": b"NBDMAGIC", "nbds": b"NBDMAGIC"}

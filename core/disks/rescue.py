@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from core.cancel import CancelToken
 from core.disks.areas import BAD, SKIPPED, UNTRIMMED, Areas, Status
 from core.disks.bytecopy import READ_ERRORS, SAVE_AFTER, cannot_read, differs
 from core.disks.header import Source
 from core.disks.medium import BLOCK, GRAIN, Buffer, Medium, open_direct
 from core.files.progress import Meter
-from core.runner import CancelToken
 
 _SECTOR = 512
 _RETRIES = 2

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from core.cancel import CancelToken
 from core.disks.addresses import Address
 from core.i18n import _
-from core.runner import CancelToken
 from core.text import safe
 from core.undo.health import ExportEnded
 

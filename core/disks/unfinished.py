@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core.cancel import CancelToken
 from core.disks.areas import UNTRIMMED, Area, Areas
 from core.disks.bytecopy import target_errors
 from core.disks.header import Source
@@ -26,7 +27,6 @@ from core.disks.stream import Hash, stream
 from core.errors import NeedsRoot, Refused, SalvageError
 from core.files.progress import Meter
 from core.i18n import _
-from core.runner import CancelToken
 from core.text import safe
 
 LEAST = 64 << 20

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core.cancel import CancelToken
 from core.errors import SalvageError
 from core.files.inodeflags import InodeFlags, set_flags
 from core.files.kernel import rename_new
@@ -17,7 +18,6 @@ from core.files.outcome import Lost
 from core.files.sidecar import NAME, attribute_name, decoded, entries, is_sidecar
 from core.files.trail import LIST, SEARCH, descend
 from core.i18n import _
-from core.runner import CancelToken
 from core.text import safe
 
 _TYPES = {

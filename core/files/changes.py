@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from core.cancel import CancelToken
 from core.errors import SalvageError
 from core.files.entry import named
 from core.files.metadata import beside
@@ -21,7 +22,6 @@ from core.files.trail import LIST
 from core.files.tree import GuestTree
 from core.files.walk import Step, Walk, reason
 from core.i18n import _, listed
-from core.runner import CancelToken
 from core.text import safe
 
 SHOWN = 200

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from core.cancel import CancelToken
 from core.files.content import CHUNK, Content, digest
 from core.files.landing import told
 from core.files.manifest import LONGEST, line
@@ -15,7 +16,6 @@ from core.files.progress import Listener, Meter
 from core.files.sources import Road
 from core.files.tree import OPEN_FILE, GuestTree
 from core.files.walk import Step, reason, walking
-from core.runner import CancelToken
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from core.cancel import CancelToken
 from core.files.abilities import probe
 from core.files.bringing import Bringing
 from core.files.choices import CAUTIOUS, Choices
@@ -39,7 +40,6 @@ from core.files.verify import Pace, Verified, read_back
 from core.files.walk import Step, Walk, reason, walking
 from core.files.writeout import WriteOut
 from core.i18n import _, ngettext
-from core.runner import CancelToken
 from core.text import grouped, safe
 
 

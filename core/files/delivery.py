@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from core.cancel import CancelToken
 from core.command import Command
 from core.files.abilities import lacking
 from core.files.archive import ArchiveFile, Stream
@@ -20,7 +21,7 @@ from core.files.sending import kept_there, send
 from core.files.sources import require_room, roads_of
 from core.files.tree import GuestTree
 from core.i18n import _
-from core.runner import CancelToken, Runner
+from core.runner import Runner
 from core.text import safe
 
 

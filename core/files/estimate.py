@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from core.cancel import CancelToken
 from core.files.outcome import Unreadable
 from core.files.tree import GuestTree, Place
 from core.files.walk import Identity, Step, reason, walking
-from core.runner import CancelToken
 
 _SECTOR = 512  # the unit of st_blocks, see inode(7)
 _INTERVAL = 0.1

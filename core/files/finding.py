@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 
+from core.cancel import CancelToken
 from core.errors import WrongUsage
 from core.files.entry import Entry, named
 from core.files.owners import guest_numbers
@@ -16,7 +17,6 @@ from core.files.trail import LIST
 from core.files.tree import OPEN_FILE, GuestTree
 from core.files.walk import Step, Walk
 from core.i18n import _
-from core.runner import CancelToken
 from core.text import safe
 
 _CHUNK = 1 << 20

@@ -14,9 +14,9 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from core import child
+from core.cancel import CancelToken
 from core.files.resume import Identity
 from core.files.worker import ANSWER, FILES, LEFT, READY
-from core.runner import CancelToken
 
 _MOST = 128
 """Files that may be on their way; who has more brings them meanwhile."""

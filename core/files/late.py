@@ -4,10 +4,10 @@ import os
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from core.cancel import CancelToken
 from core.files.tally import Tally
 from core.files.target import Target
 from core.files.tree import GuestTree
-from core.runner import CancelToken
 
 
 class Late(NamedTuple):

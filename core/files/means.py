@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from core.cancel import CancelToken
 from core.files.abilities import Abilities
 from core.files.choices import Choices
 from core.files.manifest import Manifest
@@ -13,7 +14,6 @@ from core.files.small import Small
 from core.files.tally import Tally
 from core.files.target import Target
 from core.files.tree import GuestTree
-from core.runner import CancelToken
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import IO
 
+from core.cancel import CancelToken
 from core.errors import SalvageError
 from core.files.abilities import Abilities
 from core.files.archive import ArchiveFile, Stream
@@ -35,7 +36,6 @@ from core.files.tree import OPEN_FILE, GuestTree
 from core.files.walk import Identity, Step, Walk, reason, walking
 from core.files.zipping import ZipWriter
 from core.i18n import _
-from core.runner import CancelToken
 from core.text import safe
 
 _RIGHTS = stat.S_ISUID | stat.S_ISGID

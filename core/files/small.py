@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from functools import partial
 
+from core.cancel import CancelToken
 from core.files.abilities import Abilities
 from core.files.choices import Choices
 from core.files.content import CHUNK
@@ -19,7 +20,6 @@ from core.files.resume import Identity, Resume, identity
 from core.files.tally import BROKEN, FULL, Tally
 from core.files.target import Target
 from core.i18n import _
-from core.runner import CancelToken
 
 WORTH = 1000
 """Files of a copy for which a second process is started: that takes as long as a few hundred small files."""

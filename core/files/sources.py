@@ -6,13 +6,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.cancel import CancelToken
 from core.errors import WrongUsage
 from core.files.estimate import Estimate, estimate
 from core.files.space import check_space
 from core.files.trail import LIST
 from core.files.tree import GuestTree, Place
 from core.i18n import _
-from core.runner import CancelToken
 from core.text import safe
 
 

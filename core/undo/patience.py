@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 from signal import SIGKILL, SIGTERM
 
 from core import processes
-from core.runner import CancelToken
+from core.cancel import CancelToken
 from core.undo import busy
 from core.undo.account import Entry
 from core.undo.holders import Held, Holder

@@ -5,11 +5,12 @@ from types import MappingProxyType
 from typing import Any
 
 from core import host, lvm
+from core.cancel import CancelToken
 from core.command import Command
 from core.errors import SalvageError
 from core.i18n import _
 from core.lvm import LogicalVolume
-from core.runner import CancelToken, SystemRunner
+from core.runner import SystemRunner
 from core.undo.account import Entry
 from core.undo.standing import Facts, Standing
 

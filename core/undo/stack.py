@@ -5,10 +5,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from core import loops, mounts, tools
+from core.cancel import CancelToken
 from core.command import Command, Variable
 from core.errors import SalvageError
 from core.i18n import _, sentences
-from core.runner import CancelToken, Result, Runner
+from core.runner import Result, Runner
 from core.text import quoted, safe
 from core.undo import busy, connected, copies
 from core.undo.account import Entry

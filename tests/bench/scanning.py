@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from core.runner import CancelToken
+from core.cancel import CancelToken
 from core.tables.lost.search import Found, search
 from core.tools import find
 from tests.bench.timing import MIB, cold, ours, run, timed

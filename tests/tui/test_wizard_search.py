@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
-from core.runner import CancelToken
+from core.cancel import CancelToken
 from core.tables.lost import search as searching
 from core.tables.lost.medium import Medium
 from core.tables.lost.sweep import Looker, Pass, sweep

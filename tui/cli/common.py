@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from core.cancel import CancelToken
 from core.command import Command
 from core.documents import json_text
 from core.errors import Cancelled, Exit
 from core.files.progress import Progress
 from core.hoststate import Proof
 from core.i18n import _, ngettext
-from core.runner import CancelToken, PlanRunner, Ran, Runner, SystemRunner
+from core.runner import PlanRunner, Ran, Runner, SystemRunner
 from core.script import script
 from core.session import Session
 from core.text import columns, duration, ljust, rjust, safe, size

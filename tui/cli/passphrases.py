@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from core.cancel import CancelToken
 from core.disks.addresses import is_login
 from core.disks.front import needed
 from core.disks.unreached import password_needed, wanted_title
 from core.errors import Cancelled, NeedsPassphrase
 from core.i18n import _
-from core.runner import CancelToken
 from core.secrets import Secret
 from core.session import Session
 from core.text import safe

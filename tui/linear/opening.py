@@ -9,6 +9,7 @@ from core.volumes.checkers import CHECKERS
 from core.volumes.filesystems import FILE_SYSTEMS
 from core.volumes.model import Volume
 from core.volumes.state import State
+from tui import plans
 from tui.cli.common import absolute
 from tui.linear.ground import Ground
 from tui.linear.talk import BACK
@@ -28,7 +29,7 @@ class Opening:
         if volume.pending:
             told = _("It was not unmounted, as after a crash: its last changes may be in its journal only.")
             self.ground.talk.say(told)
-        asides = self.ground.asides("volume", flow.plan_open(volume))
+        asides = self.ground.asides("volume", plans.opening(flow, volume))
         question = _("What shall be done with {volume}?").format(volume=volume.title)
         chosen = self.ground.talk.choose(question, self._choices(), asides)
         if chosen == BACK:

@@ -20,6 +20,7 @@ from core.session import Session
 from core.text import safe, size
 from core.undo.state import StateFolder
 from core.volumes.model import Volume
+from tui import plans
 from tui.cli.common import absolute
 from tui.cli.passphrases import Passphrases
 from tui.flow import Flow, Protection, Wish, make_session
@@ -221,7 +222,7 @@ class Walk(Ground):
             now = described(disk.snapshot) if disk.snapshot else _("the present state")
             self.talk.say(_("Shown is: {state}").format(state=now))
         self.coach("protect")
-        asides = self.asides("protect", self.flow.plan_view(Protection.READ))
+        asides = self.asides("protect", plans.view(self.flow, Protection.READ))
         chosen = self.talk.choose(_("How shall the disk be protected?"), choices, asides)
         if chosen == BACK:
             return self._before_disk
@@ -251,7 +252,7 @@ class Walk(Ground):
         dest, road = absolute(place), self.flow.road()
         look = road.outlook(dest, frozen=frozen)
         self.talk.say(sentences((look.sentence(), look.refusal)))
-        plan = self.asides("backup", self.flow.plan_backup(dest, frozen=frozen))
+        plan = self.asides("backup", plans.backup(self.flow, dest, frozen=frozen))
         if frozen and look.refusal:
             return self._protect
         if frozen and not self.talk.sure(_("Make the snapshot and begin?"), plan):
@@ -353,7 +354,7 @@ class Walk(Ground):
             return self._copy
         # Standard output is what the questions are asked on, so a "-" is a folder's name here
         self.flow.target = Destination("folder", absolute(word)) if place.shape == "stream" else place
-        plan = self.asides("files", self.flow.plan_copy())
+        plan = self.asides("files", plans.copying(self.flow))
         marked = ", ".join(safe(one) for one in self.flow.marked)
         question = _("Copy {names} to {path}?").format(names=marked, path=safe(self.flow.target.word))
         if not self.talk.sure(question, plan):
@@ -383,7 +384,7 @@ class Walk(Ground):
             ("disk", _("Another disk")),
             ("leave", _("Take everything down and leave")),
         ]
-        chosen = self.talk.choose(_("What next?"), choices, self.asides("done", self.flow.plan_copy()))
+        chosen = self.talk.choose(_("What next?"), choices, self.asides("done", plans.copying(self.flow)))
         if chosen == "check" and task:
             where, who = copied.manifest.parent, results.login()
             verdict = self.work(_("Checking."), lambda: labs.check(task.lab, self.flow.labs, where, who))

@@ -20,6 +20,7 @@ from core.i18n import N_, _, titled
 from core.runner import SystemRunner
 from core.session import Session
 from core.text import duration, safe, size
+from tui import plans
 from tui.plain import plain
 from tui.screens.ask import AskPath
 from tui.screens.confirm import ConfirmScreen
@@ -73,7 +74,7 @@ class BackupScreen(Frame):
         chosen, disk = self.query_one(Menu).highlighted_option, self.flow.disk
         if disk is None or chosen is None or chosen.id not in ("make", "frozen"):
             return None
-        return self.flow.plan_backup(_place(disk), frozen=chosen.id == "frozen")
+        return plans.backup(self.flow, _place(disk), frozen=chosen.id == "frozen")
 
     def plan_told(self) -> str:
         return _("To make the backup as highlighted:")

@@ -23,6 +23,7 @@ from core.i18n import N_, _, listed, ngettext
 from core.lab import labs
 from core.session import Session
 from core.text import grouped, safe, size
+from tui import plans
 from tui.screens.done import DoneScreen
 from tui.screens.how import Asking, HowScreen
 from tui.screens.progress import ProgressScreen
@@ -263,7 +264,7 @@ class BasketScreen(Frame):
 
     def plan(self) -> Callable[[Session], None]:
         self.flow.marked = self._sources()
-        return self.flow.plan_copy()
+        return plans.copying(self.flow)
 
     def plan_told(self) -> str:
         return _("From the disk to the copied files, from the start:")

@@ -16,6 +16,7 @@ from core.volumes.checkers import CHECKERS, Verdict
 from core.volumes.filesystems import FILE_SYSTEMS
 from core.volumes.model import Volume
 from core.volumes.state import State
+from tui import plans
 from tui.openable import content
 from tui.plain import plain
 from tui.screens.menu import Choice, Menu
@@ -72,7 +73,7 @@ class CheckScreen(SightFrame):
         chosen = self.query_one(Menu).highlighted_option
         picked = chosen.id if chosen else None
         wanted = next((state for state in State if state.value == picked), State.LEFT)
-        return self.flow.plan_check(self.volume, wanted)
+        return plans.checking(self.flow, self.volume, wanted)
 
     def plan_told(self) -> str:
         return _("For what is highlighted, from the start:")

@@ -23,6 +23,7 @@ from core.tables.notes import told
 from core.text import duration, grouped, safe, size
 from core.volumes.model import Inspection, Volume
 from core.volumes.searched import Searched
+from tui import plans
 from tui.openable import content, hindrance, in_short, openable, why_aside
 from tui.plain import plain
 from tui.screens.ask import AskPath
@@ -289,8 +290,8 @@ class PartitionsScreen(Frame):
     def plan(self) -> Callable[[Session], None]:
         row = self.query_one(VolumeTable).current
         if row is None or row.volume is None or row.refused or row.volume.seen_when_opened:
-            return self.flow.plan_view(self.flow.protection)
-        return self.flow.plan_open(row.volume)
+            return plans.view(self.flow, self.flow.protection)
+        return plans.opening(self.flow, row.volume)
 
     def plan_told(self) -> str:
         return _("From the disk to the highlighted partition, from the start:")

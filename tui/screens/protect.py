@@ -21,6 +21,7 @@ from core.secrets import Secret
 from core.session import Session
 from core.text import grouped, safe, size
 from core.volumes.model import Inspection
+from tui import plans
 from tui.flow import Protection, Wish
 from tui.screens.ask import AskPath
 from tui.screens.backup import BackupScreen
@@ -117,7 +118,7 @@ class ProtectScreen(Frame):
     def plan(self) -> Callable[[Session], None]:
         chosen = self.query_one(Menu).highlighted_option
         overlay = chosen is not None and chosen.id == "overlay"
-        return self.flow.plan_view(Protection.OVERLAY if overlay else Protection.READ)
+        return plans.view(self.flow, Protection.OVERLAY if overlay else Protection.READ)
 
     def plan_told(self) -> str:
         return _("To reach the raw bytes of the disk, protected as highlighted:")

@@ -16,6 +16,7 @@ from core.volumes.filesystems import FILE_SYSTEMS
 from core.volumes.model import Volume
 from core.volumes.mounting import Way
 from core.volumes.state import State
+from tui import plans
 from tui.flow import Protection
 from tui.openable import content
 from tui.plain import plain
@@ -151,11 +152,11 @@ class VolumeScreen(SightFrame):
         picked = chosen.id if chosen else "loop"
         if picked in ("sight", "writable"):
             point = self.point
-            return self.flow.plan_open(self.volume, point, writable=picked == "writable")
+            return plans.opening(self.flow, self.volume, point, writable=picked == "writable")
         if picked == "check":
-            return self.flow.plan_check(self.volume, State.LEFT)
+            return plans.checking(self.flow, self.volume, State.LEFT)
         state = State.REPLAYED if picked == "replayed" else State.LEFT
-        return self.flow.plan_open(self.volume, way=_way(picked), state=state)
+        return plans.opening(self.flow, self.volume, way=_way(picked), state=state)
 
     def plan_told(self) -> str:
         return _("For what is highlighted, from the start:")

@@ -7,9 +7,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.cancel import CancelToken
 from core.errors import SalvageError
 from core.i18n import _
-from core.runner import CancelToken
 from core.tables.gpt import SIGNATURE
 from core.tables.lost import boot, ext, layers, plain, remains, trees
 from core.tables.lost.candidate import Candidate, Read, Remain, Sign

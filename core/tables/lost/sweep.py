@@ -13,7 +13,7 @@ import threading
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
-from core.runner import CancelToken
+from core.cancel import CancelToken
 from core.tables.lost.medium import SECTOR, STEP, Medium
 
 _THREADS = 2

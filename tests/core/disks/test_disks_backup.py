@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from core.cancel import CancelToken
 from core.disks import outlook
 from core.disks.backup import BackedUp, backup
 from core.disks.medium import Buffer, Medium
 from core.disks.model import Disk
 from core.errors import NoSpace, Refused, SalvageError
 from core.files.progress import Progress
-from core.runner import CancelToken
 from tests.core.disks.disk_images import SIZE, content, converted, created, opened
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from core.cancel import CancelToken
 from core.disks import backup as backing
 from core.disks import unfinished
 from core.disks.areas import BAD, SKIPPED, UNTRIMMED, Area, Areas, mapfile
 from core.disks.backup import backup
 from core.errors import Cancelled
 from core.files.progress import Progress
-from core.runner import CancelToken
 from tests.core.disks.disk_images import opened
 
 SIZE = 24 << 20

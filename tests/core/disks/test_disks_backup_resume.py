@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from core.cancel import CancelToken
 from core.disks import backup as backing
 from core.disks import bytecopy, medium, naming, stream, unfinished
 from core.disks.backup import BackedUp, Still, backup
@@ -19,7 +20,6 @@ from core.disks.bytecopy import Unreachable
 from core.disks.unfinished import map_of, part_of
 from core.errors import Cancelled, Refused, SalvageError
 from core.files.progress import Meter, Progress
-from core.runner import CancelToken
 from tests.core.disks.disk_images import content, converted, created, opened
 
 BIG = 40 << 20

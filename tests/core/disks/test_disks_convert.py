@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from core.cancel import CancelToken
 from core.disks.convert import WRITTEN, Converted, convert
 from core.disks.extents import extents
 from core.disks.model import Disk
 from core.errors import Cancelled, NoSpace, Refused, SalvageError, WrongUsage
 from core.files.progress import Progress
-from core.runner import CancelToken, PlanRunner, Result, SystemRunner
+from core.runner import PlanRunner, Result, SystemRunner
 from tests.conftest import Guard, Program, needs_root
 from tests.core.disks.disk_images import SIZE, content, converted, created, opened
 

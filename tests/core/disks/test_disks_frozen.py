@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from core import lvm
+from core.cancel import CancelToken
 from core.command import Command
 from core.disks import frozen, logical
 from core.disks.frozen import Frozen, Plan, planned, take
@@ -19,7 +20,7 @@ from core.disks.model import Disk
 from core.errors import Cancelled, NeedsRoot, NoSpace, Refused, SalvageError, WrongUsage
 from core.hoststate import HostState, Owners, Thing
 from core.lvm import LogicalVolume, mapped, unmapped
-from core.runner import CancelToken, PlanRunner, Result, SystemRunner
+from core.runner import PlanRunner, Result, SystemRunner
 from core.undo.account import Entry
 from core.undo.live import seen
 from core.undo.snapshots import VolumeSnapshot

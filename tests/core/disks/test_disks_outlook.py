@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from core.cancel import CancelToken
 from core.disks.backup import backup
 from core.disks.outlook import outlook, require_outside
 from core.errors import NoSpace, Refused
-from core.runner import CancelToken
 from tests.conftest import needs_root
 from tests.core.disks.disk_images import SIZE, content, opened
 

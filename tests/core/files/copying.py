@@ -4,13 +4,13 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from core.cancel import CancelToken
 from core.files.choices import Choices
 from core.files.content import ReadAt, read_at
 from core.files.copy import copy
 from core.files.outcome import Copied
 from core.files.progress import Progress
 from core.files.tree import GuestTree
-from core.runner import CancelToken
 
 ALL = Choices(privileges=True, verify="all")
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from core.cancel import CancelToken
 from core.files.changes import SHOWN, Change, Tally, census, compare, settle
-from core.runner import CancelToken
 
 
 def _changes(before: Path, after: Path) -> Tally:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from core.cancel import CancelToken
 from core.files.abilities import Abilities, abilities, probe
 from core.files.applying import apply
 from core.files.choices import Choices
 from core.files.inodeflags import InodeFlags, flags_of
 from core.files.naming import Names
-from core.runner import CancelToken
 from tests import hostile_tree
 from tests.compare_trees import differences
 from tests.conftest import needs_root

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from core.cancel import CancelToken
 from core.errors import Cancelled, NoSpace
 from core.files.content import read_at
 from core.files.copy import copy
@@ -20,7 +21,6 @@ from core.files.estimate import Estimate
 from core.files.progress import Progress
 from core.files.space import check_space
 from core.files.tree import GuestTree
-from core.runner import CancelToken
 from tests import hostile_tree
 from tests.compare_trees import differences
 from tests.conftest import needs_root

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from core.cancel import CancelToken
 from core.errors import Cancelled
 from core.files.estimate import estimate
 from core.files.tree import GuestTree
-from core.runner import CancelToken
 
 
 @pytest.fixture

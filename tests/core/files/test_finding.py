@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from core.cancel import CancelToken
 from core.errors import WrongUsage
 from core.files.finding import Match, find, wanted
 from core.files.matters import matters
 from core.files.preview import Preview, preview
 from core.files.tree import GuestTree
-from core.runner import CancelToken
 
 
 def found(root: Path, *words: str) -> dict[bytes, Match]:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from core.cancel import CancelToken
 from core.errors import Cancelled
 from core.files import resume
 from core.files.content import read_at
 from core.files.progress import Progress
 from core.files.target import JOURNAL
-from core.runner import CancelToken
 from tests import hostile_tree
 from tests.compare_trees import differences
 from tests.conftest import needs_root

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from core import child
+from core.cancel import CancelToken
 from core.errors import Cancelled, NoSpace
 from core.files import handing
 from core.files.choices import Choices
@@ -21,7 +22,6 @@ from core.files.inodeflags import InodeFlags, set_flags
 from core.files.progress import Progress
 from core.files.resume import Identity
 from core.files.small import Small
-from core.runner import CancelToken
 from tests import hostile_tree
 from tests.compare_trees import differences
 from tests.conftest import needs_root

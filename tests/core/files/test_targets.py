@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from core.cancel import CancelToken
 from core.errors import NoSpace, Refused, SalvageError, WrongUsage
 from core.files.archive import ArchiveFile, Stream
 from core.files.choices import Choices
@@ -23,7 +24,7 @@ from core.files.packing import pack
 from core.files.sending import send
 from core.files.tarring import acl_text
 from core.files.tree import GuestTree
-from core.runner import CancelToken, SystemRunner
+from core.runner import SystemRunner
 from tests import hostile_tree
 from tests.compare_trees import differences
 from tests.conftest import needs_root

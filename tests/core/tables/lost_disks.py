@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.runner import CancelToken
+from core.cancel import CancelToken
 from core.tables.lost.search import Found, search
 
 MIB = 1 << 20

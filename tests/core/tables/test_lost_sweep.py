@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from core.cancel import CancelToken
 from core.errors import Cancelled, SalvageError
-from core.runner import CancelToken
 from core.tables.lost.layout import layout
 from core.tables.lost.medium import Medium
 from core.tables.lost.search import _KNOWN, Searching, search

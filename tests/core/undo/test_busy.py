@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from core import host, loops, mounts, processes
+from core.cancel import CancelToken
 from core.command import Command
-from core.runner import CancelToken, Result, SystemRunner
+from core.runner import Result, SystemRunner
 from core.undo import busy, patience
 from core.undo.holders import Held, Way
 from core.undo.journal import NAME, read
