@@ -32,6 +32,11 @@ for one in v-g/web-01 v-g/thin tight/web; do
 done
 cat > /usr/local/bin/salvage <<'END'
 #!/bin/sh
+exec /checkout/tests/vm/salvage --state-dir /tmp/state "$@"
+END
+cat > /usr/local/bin/killable <<'END'
+#!/bin/sh
+# The same in the very process that is started
 cd /tmp; PYTHONPATH=/checkout exec python3 -m tui.main --state-dir /tmp/state "$@"
 END
 cat > /usr/local/bin/found <<'END'
@@ -57,7 +62,7 @@ while True:
     if sys.argv[2:]:
         os.pwrite(fd, block, (1 << 20) + count * (1 << 20) % (size - (2 << 20)))
 END
-chmod +x /usr/local/bin/salvage /usr/local/bin/found /usr/local/bin/writer
+chmod +x /usr/local/bin/salvage /usr/local/bin/killable /usr/local/bin/found /usr/local/bin/writer
 mkdir -p /tmp/state/sessions
 """
 
@@ -146,7 +151,7 @@ def test_without_room_in_the_group_nothing_is_begun(machine: Machine) -> None:
 
 
 BEGUN = """
-salvage backup --lvm-snapshot /dev/{volume} /tmp/out/ >/tmp/said 2>&1 & backup=$!
+killable backup --lvm-snapshot /dev/{volume} /tmp/out/ >/tmp/said 2>&1 & backup=$!
 until ls -A /tmp/out | grep -q part$; do kill -0 $backup || break; sleep 0.02; done
 """
 KILLED = (
