@@ -1,12 +1,10 @@
 """The wizard: its keys, its signals, and how it ends."""
 
 import asyncio
-import contextlib
 import gc
 import os
 import signal
 import sys
-import termios
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -18,14 +16,13 @@ from typing import Any, ClassVar, TypeVar
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
-from textual.worker import WorkerFailed
 
 from core.errors import Cancelled, Exit, NoSpace, SalvageError
 from core.i18n import _
-from core.text import safe
 from core.undo.health import ExportEnded
 from core.undo.stack import Release
 from core.undo.state import StateFolder
+from tui import ending
 from tui.ascii import to_ascii
 from tui.breaking import teach_textual
 from tui.flow import Flow, Wish
@@ -46,16 +43,8 @@ from tui.wire import SparingDriver, Wire
 
 T = TypeVar("T")
 
-RESET = (
-    b"\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?2004l\x1b[<u\x1b[?7h\x1b[?1049l\x1b[?25h\x1b[0m\r\n"
-)
-"""Mouse, paste and keyboard modes off, wrapping on, alternate screen left, cursor shown: ctlseqs of xterm."""
 SWITCH = 0.001
 """Seconds that other threads may keep the interpreter while the screen wants it: a key is answered soon."""
-PATIENCE = 60.0
-"""Seconds that a signal waits for the kernel to let go of what is up."""
-Attributes = list[Any]
-"""What termios(3) knows of a terminal."""
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 _NEVER = 1_000_000_000
 """Collections of younger objects after which all would be looked through."""
@@ -98,7 +87,7 @@ class SalvageApp(App[int]):
         self.failure: BaseException | None = None
         self._ended: set[str] = set()
         self._full = ""
-        self.terminal_before: Attributes | None = None
+        self.terminal_before: ending.Attributes | None = None
         for one in THEMES:
             self.register_theme(one)
         self.theme = theme
@@ -330,7 +319,7 @@ class SalvageApp(App[int]):
         """
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
-        threading.Thread(target=end_now, args=(self.flow, self.terminal_before), daemon=True).start()
+        threading.Thread(target=ending.end_now, args=(self.flow, self.terminal_before), daemon=True).start()
 
     def _leave(self, status: Exit) -> None:
         self.flow.operator.cancel.cancel()
@@ -365,91 +354,16 @@ def run(
     sys.setswitchinterval(SWITCH)
     ascii_only = plain or wants_plain(as_started(os.environ))
     app = SalvageApp(flow, wish, ascii_only=ascii_only, colour=not plain)
-    app.terminal_before = _terminal()
+    app.terminal_before = ending.terminal()
     status: Any = Exit.FAILED
     try:
         # a console without a mouse is spared the bytes that ask for one
         status = app.run(mouse=not (plain or ansi_only(os.environ)))
     finally:
-        told = _end(flow) + _left_up(flow) + _proved(flow)
+        told = ending.end(flow)
     if app.failure:
-        told.insert(0, _told(app.failure))
+        told.insert(0, ending.told(app.failure))
         status = Exit.FAILED
     for line in told:
         sys.stderr.write((to_ascii(line) if ascii_only else line) + "\n")
     return int(status) if status is not None else int(Exit.FAILED)
-
-
-def _terminal() -> Attributes | None:
-    try:
-        return termios.tcgetattr(sys.__stdin__) if sys.__stdin__ else None
-    except (termios.error, ValueError):
-        return None
-
-
-def end_now(flow: Flow, before: Attributes | None) -> None:
-    """Take everything down, give the terminal back as it was, and end the program with status 130.
-
-    What the kernel does not let go of in a minute stays in the journal, for `virt-salvage undo`.
-    """
-    flow.operator.cancel.cancel()
-    flow.outside.cancel.cancel()
-    told = []
-    try:
-        flow.operator.submit(flow.do_close).result(PATIENCE)
-        flow.outside.submit(flow.do_forget_gone).result(PATIENCE)
-    except SalvageError as error:
-        told.append(error.paragraph())
-    except TimeoutError:
-        told.append(_("Not everything could be taken down yet. Later: virt-salvage undo --all"))
-    finally:  # nobody hears this thread, and a program without a terminal must end
-        lines = "".join(f"{line}\r\n" for line in told + _left_up(flow))
-        # A terminal that takes nothing must not keep the program: after two seconds it ends anyway.
-        writer = threading.Thread(target=_give_back, args=(before, lines), daemon=True)
-        writer.start()
-        writer.join(2)
-        os._exit(Exit.INTERRUPTED)
-
-
-def _give_back(before: Attributes | None, lines: str) -> None:
-    with contextlib.suppress(OSError, termios.error):
-        if before is not None:
-            termios.tcsetattr(2, termios.TCSANOW, before)
-        os.write(2, RESET + lines.encode("ascii", "replace"))
-
-
-def _left_up(flow: Flow) -> list[str]:
-    told = _("{path} stays mounted. Take it down with: virt-salvage undo {session}")
-    return [told.format(path=safe(shown.point), session=shown.session) for shown in flow.in_sight]
-
-
-def _proved(flow: Flow) -> list[str]:
-    return [flow.proof.sentence()] if flow.proof else []
-
-
-def _end(flow: Flow) -> list[str]:
-    """Take down what is still up whatever ended the wizard; sentences about what could not be."""
-    flow.operator.cancel.cancel()
-    try:
-        flow.operator.submit(flow.do_close).result()
-    except SalvageError as error:
-        return [error.paragraph()]
-    finally:
-        flow.operator.close()
-        flow.outside.close()
-    return []
-
-
-def _told(failure: BaseException) -> str:
-    if isinstance(failure, SalvageError):
-        return failure.paragraph()
-    if isinstance(failure, WorkerFailed):
-        failure = failure.error
-    place = failure.__traceback__
-    while place and place.tb_next:
-        place = place.tb_next
-    where = f"{os.path.basename(place.tb_frame.f_code.co_filename)}:{place.tb_lineno}" if place else "?"
-    return _(
-        "The wizard met an error of its own ({kind} at {where}). The disk is untouched, and what was put up"
-        " was taken down. The command line does the same work: virt-salvage --help."
-    ).format(kind=type(failure).__name__, where=where)

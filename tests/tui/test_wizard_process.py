@@ -102,7 +102,7 @@ def test_the_last_words_keep_to_ascii_too(tmp_path: Path) -> None:
     program = (
         "import sys, tui.app\n"
         "from tui.main import main\n"
-        "tui.app._left_up = lambda flow: ['na\\u00efve \\u2026 \\u65e5']\n"
+        "tui.ending.left_up = lambda flow: ['na\\u00efve \\u2026 \\u65e5']\n"
         "sys.exit(main())\n"
     )
     with terminal(tmp_path / "state", "--plain", program=program) as one:

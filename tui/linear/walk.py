@@ -20,7 +20,7 @@ from core.session import Session
 from core.text import safe, size
 from core.undo.state import StateFolder
 from core.volumes.model import Volume
-from tui import plans
+from tui import ending, plans
 from tui.cli.common import absolute
 from tui.cli.passphrases import Passphrases
 from tui.flow import Flow, Protection, Wish, make_session
@@ -413,22 +413,8 @@ def run(flow: Flow, disk: Wish | None, *, plain: bool) -> int:
     try:
         status = Walk(flow, talk, disk).run()
     finally:
-        told = _end(flow)
+        told = ending.end(flow)
     with suppress(Leave):  # where the terminal is gone there is nobody to tell
         for line in told:
             talk.say(line)
     return status
-
-
-def _end(flow: Flow) -> list[str]:
-    told = []
-    try:
-        flow.operator.submit(flow.do_close).result()
-    except SalvageError as error:
-        told.append(error.paragraph())
-    finally:
-        flow.operator.close()
-        flow.outside.close()
-    up = _("{path} stays mounted. Take it down with: virt-salvage undo {session}")
-    told += [up.format(path=safe(shown.point), session=shown.session) for shown in flow.in_sight]
-    return [*told, flow.proof.sentence()] if flow.proof else told
