@@ -7,6 +7,8 @@ import termios
 import threading
 from typing import Any
 
+from textual.worker import WorkerFailed
+
 from core.errors import Exit, SalvageError
 from core.i18n import _
 from core.text import safe
@@ -83,8 +85,6 @@ def end(flow: Flow) -> list[str]:
 
 def told(failure: BaseException) -> str:
     """What ended the wizard, for a person: a mistake of ours by its place, never with what it knew."""
-    from textual.worker import WorkerFailed  # which the walk line by line does without
-
     if isinstance(failure, SalvageError):
         return failure.paragraph()
     if isinstance(failure, WorkerFailed):
