@@ -77,8 +77,20 @@ def masked(cells: Sequence[Cell], masks: Sequence[tuple[re.Pattern[str], str]]) 
             shown[found.start() : found.end()] = new
             if gap > 0:
                 shown[found.start() + len(new) : found.start() + len(new)] = [Cell(" ", style)] * gap
+            elif gap < 0:
+                _take_blanks(shown, found.start() + len(new), -gap)
             text = "".join(cell.text[:1] or "\0" for cell in shown)
     return shown[: len(cells)]
+
+
+def _take_blanks(cells: list[Cell], begin: int, count: int) -> None:
+    """Make up for what became longer: a border at the end of the line stays in its column."""
+    blanks = 0
+    for at in range(begin, len(cells)):
+        blanks = blanks + 1 if cells[at].text == " " else 0
+        if blanks > count:
+            del cells[at - count : at]
+            return
 
 
 @dataclass(frozen=True, slots=True)

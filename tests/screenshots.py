@@ -102,7 +102,7 @@ MASKS = tuple(
         (r"\bpid \d{1,4}(?!\d)", "pid 4711"),
         (r"\bpid \d{5,}(?!\d)", "pid 47110"),
         (r"\bkill \d{5}(?!\d)", "kill 4711 "),
-        (r"\bkill \d{4}(?!\d)", "kill 4711"),
+        (r"\bkill \d{1,4}(?!\d)", "kill 4711"),
     )
 )
 

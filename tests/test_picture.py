@@ -43,3 +43,6 @@ def test_what_differs_from_run_to_run_is_masked_and_the_width_stays():
     line = cells_of([Segment("/dev/loop17 since 09:41:07 │")])
     assert read(masked(line, masks)) == "/dev/loop0  since 12:00:00 │"
     assert read(masked(cells_of([Segment("/dev/loop3 │")]), masks)) == "/dev/loop0 │"
+    longer = ((re.compile(r"kill \d{1,4}(?!\d)"), "kill 4711"),)
+    assert read(masked(cells_of([Segment("kill 7 then  a    │")]), longer)) == "kill 4711 then  a │"
+    assert read(masked(cells_of([Segment("kill 7 then  a  b│")]), longer)) == "kill 4711 then  a "
