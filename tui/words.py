@@ -39,7 +39,7 @@ WORDS = (
     ),
     Word(
         N_("dirty journal"),
-        N_("The machine died with changes noted but not yet made; the file system wants to make them up."),
+        N_("The machine died with changes noted but not yet made; the file system wants to carry them out."),
         ("protect", "volume"),
     ),
     Word(
@@ -113,7 +113,7 @@ WORDS = (
     Word(N_("LUKS"), N_("The usual encryption of partitions under Linux."), ("partitions", "volume")),
     Word(
         N_("LVM"),
-        N_("Puts partitions together to a group and cuts logical volumes out of it."),
+        N_("Puts partitions together into a group and cuts logical volumes out of it."),
         ("partitions",),
     ),
     Word(
@@ -164,7 +164,7 @@ WORDS = (
     Word(N_("read only"), N_("Nothing can be written, not by mistake either."), ("protect", "volume")),
     Word(
         N_("replay"),
-        N_("To make up the changes that a journal notes. It writes, so it needs an overlay."),
+        N_("To carry out the changes that a journal notes. It writes, so it needs an overlay."),
         ("protect", "volume"),
     ),
     Word(

@@ -110,7 +110,9 @@ def resolved(given: str) -> Path:
 def _hint(given: str) -> str:
     if given.startswith("json:") or "://" in given:
         return _("Addresses are: nbd://, nbd+unix://, ssh://, https:// and fat:FOLDER; see the README.")
-    return _("Check the spelling; virt-salvage list shows the disks that it can find here.")
+    return _(
+        "Check the spelling. `virt-salvage list`, or the wizard, shows the disks that can be found here."
+    )
 
 
 def _require_content(source: Source) -> None:

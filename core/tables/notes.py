@@ -64,12 +64,14 @@ def told(sources: Sources) -> str:
     """Which reader each fact is from, as a sentence; empty where nothing was read."""
     if sources.places is None or sources.types is None:
         return ""
-    places = _("Places: {reader} (the same by {readers}).") if sources.agree else _("Places: {reader}.")
+    places = _("Start and end were read by {reader}.")
+    if sources.agree:
+        places = _("Start and end were read by {reader}, and the same by {readers}.")
     return sentences(
         (
             places.format(reader=_name(sources.places), readers=listed(map(_name, sources.agree))),
-            _("Types and names: {reader}.").format(reader=_name(sources.types)),
-            _("Contents: {reader}.").format(reader="libblkid"),
+            _("Types and names by {reader}.").format(reader=_name(sources.types)),
+            _("Contents by {reader}.").format(reader="libblkid"),
         )
     )
 

@@ -310,8 +310,11 @@ async def test_mounted_in_sight_left_up_and_finished_later(
         assert (point / "home").is_dir()
         with pytest.raises(OSError):
             (point / "home" / "new").touch()
-        await choose(pilot, "stay")
+        await pilot.press("escape")  # that it stays was asked for
         await on(pilot, VolumeScreen)
+        assert (point / "home").is_dir()
+        await pilot.resize_terminal(160, 50)
+        await until(pilot, lambda: "/seen" in shown(pilot), "what is in sight, among what is up")
         await pilot.press("q")
         await on(pilot, QuitScreen)
         await choose(pilot, "leave")

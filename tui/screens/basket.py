@@ -232,7 +232,7 @@ class BasketScreen(Frame):
             self._begin(self.flow.choices)
 
     def action_how(self) -> None:
-        self.app.push_screen(HowScreen(self.flow.choices, _("Keep it so")), self._picked)
+        self.app.push_screen(HowScreen(self.flow.choices, _("Use these settings")), self._picked)
 
     def _picked(self, choices: Choices | None) -> None:
         if choices:

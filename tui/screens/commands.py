@@ -63,7 +63,9 @@ class CommandsScreen(Dialog[None]):
         if self not in self.app.screen_stack:  # closed meanwhile: its widgets may be gone before itself
             return
         ran = self.app.flow.ran()
-        title = _("What this step is about to run") if self._shows_plan else _("What was run so far")
+        title = (
+            _("What leads to this step, from the disk on") if self._shows_plan else _("What was run so far")
+        )
         note = self._note or self._told if self._shows_plan else ""
         if not self._shows_plan and not ran:
             note = _("Nothing was run yet.")
@@ -77,7 +79,7 @@ class CommandsScreen(Dialog[None]):
         commands.show(self._planned if self._shows_plan else ran)
         commands.visible = not waits  # an empty list would say that nothing is run
         commands.focus()
-        other = _("run so far") if self._shows_plan else _("about to run")
+        other = _("run so far") if self._shows_plan else _("all that leads here")
         keys = [("↑↓", _("scroll")), ("Esc", _("back"))]
         self.query_one(KeyLine).show([("Tab", other), *keys] if self._plan else keys)
 

@@ -8,6 +8,7 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import OptionList, Static
 
 from core.i18n import N_, _
+from tui.widgets.pager import Pager
 
 if TYPE_CHECKING:
     from tui.app import SalvageApp
@@ -71,3 +72,11 @@ class Dialog(ModalScreen[R]):
         if self.around:
             for menu in self.query(OptionList):
                 menu.styles.max_height = max(2, self.app.size.height - self.around)
+        self.call_after_refresh(self.name_keys)
+
+    def name_keys(self) -> None:
+        """Name the keys that depend on what there is room for, now that it is known."""
+
+    def scroll_keys(self) -> list[tuple[str, str]]:
+        """The keys that scroll, where a text is longer than its room."""
+        return [("↑↓", _("scroll"))] if any(pager.max_scroll_y for pager in self.query(Pager)) else []

@@ -186,7 +186,10 @@ class DiskScreen(Frame):
         if isinstance(error, Ambiguous):
             for name in error.formats:
                 title = _("Open it as {format}").format(format=name)
-                remedies.append(Remedy(title, self._again(replace(wish, format=name))))
+                line = _("Only if you know that the host made it so.")
+                if name == "raw":
+                    line = _("The safe one, if in doubt: it opens no other file.")
+                remedies.append(Remedy(title, self._again(replace(wish, format=name)), line))
         elif isinstance(error, SeveralMembers):
             for name, length in error.members[:MEMBERS]:
                 title = _("Open {name}").format(name=safe(name))

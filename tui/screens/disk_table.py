@@ -200,7 +200,7 @@ def details(row: Row | None, width: int) -> tuple[str, str]:
         mode = {"read": _("reads it"), "write": _("writes to it")}[holder.mode]
         where = _("pid {pid}").format(pid=holder.pid) if holder.pid else safe(holder.through)
         told.append(noted(f"{safe(holder.vm or holder.program)} {mode}", where))
-    return middle_cut(safe(found.path), width), listed(told)
+    return middle_cut(safe(found.path), width), _(", ").join(told)
 
 
 def _rows(one: Group | Found) -> list[Row]:

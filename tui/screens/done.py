@@ -25,6 +25,7 @@ from tui.screens.said import SaidScreen
 from tui.screens.step import WIDE, Frame, Key
 from tui.widgets.facts import Facts
 from tui.widgets.lines import left, middle_cut
+from tui.widgets.stack_list import named
 
 ROOMY = 28
 """Lines of the screen from which on what is up is shown line by line."""
@@ -61,7 +62,7 @@ class DoneScreen(Frame):
         undo = [("l", _("undo last")), ("a", _("undo all"))] if self.flow.road_stands else []
         back = _("files") if self.flow.volume_open else _("back")
         more = [("Space", _("read on"))] if self.is_mounted and self.query_one(Facts).long else []
-        return [("Enter", _("choose")), *more, *undo, ("Esc", back)]
+        return [("↑↓", _("move")), ("Enter", _("choose")), *more, *undo, ("Esc", back)]
 
     def action_read_on(self) -> None:
         self.query_one(Facts).turn()
@@ -216,7 +217,7 @@ def _still_up(standing: Sequence[Entry], width: int, *, short: bool) -> Content:
     if short:
         many = len(standing)
         shows = ngettext("u shows it", "u shows them", many)
-        names = [entry.what for entry in standing]
+        names = [named(entry) for entry in standing]
         told = _("Still up: {names}; {shows}").format(names=listed(names), shows=shows)
         if cell_len(told) > width or len(set(names)) < many:
             count = ngettext("Still up: {count} thing; {shows}", "Still up: {count} things; {shows}", many)
@@ -224,7 +225,7 @@ def _still_up(standing: Sequence[Entry], width: int, *, short: bool) -> Content:
         return Content(told)
     rows = [Content(_("Still up, the last first:"))]
     for entry in standing[:UP]:
-        rows.append(Content("  " + left(entry.what, 12) + middle_cut(safe(entry.target), width - 14)))
+        rows.append(Content("  " + left(named(entry), 12) + middle_cut(safe(entry.target), width - 14)))
     if len(standing) > UP:
         rows.append(Content("  " + _("and {count} more: press u").format(count=len(standing) - UP)))
     return Content("\n").join(rows)

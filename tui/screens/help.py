@@ -40,7 +40,10 @@ class HelpScreen(Dialog[None]):
         pager = self.query_one(Pager)
         pager.draw_with(self._drawn)
         pager.focus()
-        self.query_one(KeyLine).show([("↑↓", _("scroll")), ("d", _("words")), ("Esc", _("back"))])
+        self.name_keys()
+
+    def name_keys(self) -> None:
+        self.query_one(KeyLine).show([*self.scroll_keys(), ("d", _("words")), ("Esc", _("back"))])
 
     def _drawn(self, width: int) -> list[Line]:
         lines: list[Line] = []

@@ -60,7 +60,9 @@ class HowScreen(Dialog[Choices]):
 
     def on_mount(self) -> None:
         self.query_one(Menu).focus()
-        self.query_one(KeyLine).show([("Enter", _("take or change it")), ("Esc", _("back"))])
+        self.query_one(KeyLine).show(
+            [("↑↓", _("move")), ("Enter", _("take or change it")), ("Esc", _("back, as it was"))]
+        )
 
     def _offered(self) -> list[Choice]:
         picked = self._picked
@@ -69,7 +71,9 @@ class HowScreen(Dialog[Choices]):
             Choice("go", self._go),
             Choice(
                 "existing",
-                _("Something else of that name: {what}").format(what=_(_EXISTING[picked.existing])),
+                _("If something else of that name is there: {what}").format(
+                    what=_(_EXISTING[picked.existing])
+                ),
                 _("What is the same already is passed over."),
             ),
             Choice(
@@ -77,7 +81,7 @@ class HowScreen(Dialog[Choices]):
                 _("Setuid, capabilities, immutable: {what}").format(
                     what=kept if picked.privileges else not_kept
                 ),
-                _("On this host they would give the guest's programs the rights that they had there."),
+                _("The guest's programs would have their rights here too; what is immutable stays there."),
             ),
             Choice(
                 "devices",
@@ -166,7 +170,7 @@ class ClashScreen(Dialog[tuple[Existing, bool]]):
 
     def on_mount(self) -> None:
         self.query_one(Menu).focus()
-        self.query_one(KeyLine).show([("Enter", _("choose")), ("Esc", _("leave it"))])
+        self.query_one(KeyLine).show([("↑↓", _("move")), ("Enter", _("choose")), ("Esc", _("leave it"))])
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         answer = event.option.id or "leave"

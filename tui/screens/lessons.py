@@ -33,8 +33,9 @@ LESSONS: Mapping[str, Lesson] = {
             " steps lead there: disk, protect, partition, open, files, copy, done. You can go back at each."
         ),
         N_(
-            "Nothing on the disk can be spoilt: it is never written to. If the program dies or the host"
-            " crashes, the next start offers to take down what was left up."
+            "Nothing on the disk can be spoilt: it is never written to, unless you order that by typing its"
+            " name. If the program dies or the host crashes, the next start offers to take down what was left"
+            " up."
         ),
     ),
     "practise": Lesson(
@@ -78,7 +79,7 @@ LESSONS: Mapping[str, Lesson] = {
         N_(
             "Nothing outside of the lab: what leads there is refused. What you attach and mount"
             " stays up until"
-            " you take it down, and counts when it is forgotten."
+            " you take it down, and costs points when it is forgotten."
         ),
         N_("virt-salvage lab hand NAME"),
     ),
@@ -180,7 +181,7 @@ LESSONS: Mapping[str, Lesson] = {
             " damaged. Where the table is lost, s searches the disk; w then writes what was found to an"
             " overlay or a copy, o goes back to the disk's own table."
         ),
-        N_("sfdisk --list DISK, then start × 512, then mount -o ro,loop,offset=…"),
+        N_("sfdisk --list RAW, then start × 512, then mount -o ro,noload,loop,offset=…,sizelimit=… RAW DIR"),
     ),
     "passphrase": Lesson(
         N_("The passphrase"),
@@ -278,7 +279,10 @@ LESSONS: Mapping[str, Lesson] = {
             "The upper bar is the whole, the lower one the current file. The time left is a guess from the"
             " rate of the last seconds."
         ),
-        N_("Esc stops. What is complete by then stays; the same copy started again goes on from there."),
+        N_(
+            "Esc stops. What is complete by then stays; the same copy started again goes on from there. A"
+            " .tar or .zip begins anew."
+        ),
     ),
     "done": Lesson(
         N_("Done"),

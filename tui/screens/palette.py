@@ -36,8 +36,8 @@ class PaletteScreen(Dialog[Bound]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
-            yield Static(_("What shall be done?"), classes="title", markup=False)
-            yield TextLine(placeholder=_("a word of it"), compact=True)
+            yield Static(_("All keys of this screen"), classes="title", markup=False)
+            yield TextLine(placeholder=_("a word, to find a key"), compact=True)
             yield Menu(self._matching(""), numbered=False)
             yield Static(_("Nothing here has that word."), id="none", classes="said", markup=False)
             yield KeyLine(id="keys")

@@ -199,7 +199,7 @@ class TicketScreen(Frame):
         asked = [Choice("answer", _("Answer the question of the ticket"))] if self.lab.goal.question else []
         return [
             *chosen,
-            Choice("hint", _("A hint, for {cost} points").format(cost=cost or 0), reason=none),
+            Choice("hint", _("A hint (costs {cost} points)").format(cost=cost or 0), reason=none),
             *asked,
             Choice("stop", _("Hand the ticket back"), _("Where it would be wrong to go on.")),
             Choice("check", _("Check whether the task is solved")),
@@ -211,7 +211,7 @@ class TicketScreen(Frame):
 
     def keys(self) -> list[Key]:
         more = [("Space", _("read on"))] if self.is_mounted and self.query_one(Facts).long else []
-        return [("Enter", _("choose")), *more, ("Esc", _("back"))]
+        return [("↑↓", _("move")), ("Enter", _("choose")), *more, ("Esc", _("back"))]
 
     def action_read_on(self) -> None:
         self.query_one(Facts).turn()
@@ -277,7 +277,10 @@ class TicketScreen(Frame):
     def _checked(self, verdict: Verdict) -> None:
         said = [*telling.verdict(verdict)]
         if verdict.solved:
-            said += [Said("title", _("The after-talk can now be read from the list.")), Said("text", "")]
+            said += [
+                Said("title", _("“What happened, and how it is done” can now be read: it is in the list.")),
+                Said("text", ""),
+            ]
         self.app.push_screen(SaidScreen(_("The task"), said))
 
     def _after_talk(self) -> None:

@@ -90,7 +90,11 @@ class ProtectScreen(Frame):
             if self._room.free < self._room.largest:
                 overlay += " " + _("When that is full, writes fail; the disk is not touched.")
         ways = []
+        backup = _("Make one, or check one that exists: safe from a dying medium and mistakes.")
         if disk and disk.writers:
+            backup = _("Check one that exists; none can be made as long as it is written to.")
+            if logical_volume(disk.path):
+                backup = _("Make one from a snapshot of the volume, or check one that exists.")
             line = _("It is in use: what can be done, each way explained.")
             ways = [Choice("ways", _("See who writes to it, and the ways out"), line)]
         return [
@@ -98,7 +102,7 @@ class ProtectScreen(Frame):
             *(_other_states(disk) if disk else ()),
             Choice(
                 "read",
-                _("Read only (recommended)"),
+                _("Read only") if reason else _("Read only (recommended)"),
                 _("Nothing is written; not even the guest's journal is replayed."),
                 reason,
             ),
@@ -111,7 +115,7 @@ class ProtectScreen(Frame):
             Choice(
                 "backup",
                 _("Backup first"),
-                _("Make one, or check one that exists: safe from a dying medium and mistakes."),
+                backup,
             ),
         ]
 

@@ -31,7 +31,7 @@ class Reading(Dialog[A]):
 
     def keys(self) -> list[Key]:
         """The keys that count, the most important first."""
-        return [("Enter", _("choose")), ("Esc", _("back"))]
+        return [("↑↓", _("move")), ("Enter", _("choose")), ("Esc", _("back"))]
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -81,7 +81,7 @@ class Reading(Dialog[A]):
     def _name_keys(self) -> None:
         keys = self.keys()
         if self.query_one(VerticalScroll).max_scroll_y:
-            keys.insert(1, ("Space b", _("scroll down, up")))
+            keys.insert(2, ("Space/b", _("scroll down, up")))
         self.query_one(KeyLine).show(keys)
 
     def action_scroll(self, pages: int) -> None:

@@ -41,7 +41,10 @@ class SaidScreen(Dialog[None]):
         pager = self.query_one(Pager)
         pager.draw_with(lambda width: drawn(self.said, width))
         pager.focus()
-        self.query_one(KeyLine).show([("↑↓", _("scroll")), ("Esc", _("back"))])
+        self.name_keys()
+
+    def name_keys(self) -> None:
+        self.query_one(KeyLine).show([*self.scroll_keys(), ("Esc", _("back"))])
 
     def action_close(self) -> None:
         self.app.pop_screen()

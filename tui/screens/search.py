@@ -42,7 +42,7 @@ class SearchScreen(Frame):
         yield Gauge()
         yield FoundTable()
         told = _(
-            "Each is judged by what it says of itself. At the end, copies and left-overs are sorted out."
+            "Sizes and dates are what each says of itself. At the end, copies and left-overs are sorted out."
         )
         yield Static(told, classes="label", markup=False)
 

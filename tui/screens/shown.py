@@ -19,7 +19,7 @@ class ShownScreen(Frame):
     """Leave it up and go on, or take it down."""
 
     topic: ClassVar[str] = "shown"
-    step: ClassVar[int] = 6
+    step: ClassVar[int] = 3
 
     def __init__(self, shown: InSight) -> None:
         super().__init__()
@@ -35,19 +35,19 @@ class ShownScreen(Frame):
             plain(told.format(volume=shown.title[:1].upper() + shown.title[1:], path=safe(shown.point))),
             classes="said",
         )
-        later = _("It stays when this program ends. Later: virt-salvage undo {session}")
-        yield Static(plain(later.format(session=shown.session)), classes="said")
+        yield Static(_("It stays when this program ends. Later:"), classes="said", markup=False)
+        yield Static(plain(f"virt-salvage undo {shown.session}"), classes="way-told")
         choices = [
             Choice("stay", _("Leave it up and go back to the volume")),
             Choice("down", _("Take it down now"), _("End first what uses it: shells, editors, viewers.")),
         ]
         if shown.writable:
-            line = _("Shows what changed, backs the disk up, asks for its name, writes, verifies.")
+            line = _("Takes the mount down, shows what changed, asks for the disk's name, backs up, writes.")
             choices.append(Choice("commit", _("Write the changes back into the disk"), line))
         yield Menu(choices)
 
     def keys(self) -> list[Key]:
-        return [("Enter", _("choose")), ("Esc", _("take it down"))]
+        return [("↑↓", _("move")), ("Enter", _("choose")), ("Esc", _("leave it up"))]
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -55,7 +55,7 @@ class ShownScreen(Frame):
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         if event.option.id == "down":
-            self.back()
+            self._take_down()
         elif event.option.id == "commit":
             self.app.push_screen(
                 CommitScreen(self.shown.session, self.flow.wish.allow if self.flow.wish else ())
@@ -63,7 +63,7 @@ class ShownScreen(Frame):
         else:
             self.leave()
 
-    def back(self) -> None:
+    def _take_down(self) -> None:
         names = [self.shown.session]
         self.work(
             _("Taking it down."), lambda: self.flow.do_undo(names), self._undone, operator=self.flow.outside

@@ -67,8 +67,13 @@ class StackScreen(Dialog[None]):
         self.query_one(StackList).show(entries[::-1])
         self.query_one("#note", Static).update(plain(note))
         self.query_one("#note").display = bool(note)
-        undo = [("l", _("undo last")), ("1-9", _("undo to there")), ("a", _("undo all"))] if entries else []
-        self.query_one(KeyLine).show([*undo, ("Esc", _("back"))])
+        self.call_after_refresh(self.name_keys)
+
+    def name_keys(self) -> None:
+        undo = [("l", _("undo last")), ("1-9", _("undo to there")), ("a", _("undo all"))]
+        self.query_one(KeyLine).show(
+            [*(undo if self._standing else []), *self.scroll_keys(), ("Esc", _("back"))]
+        )
 
     def action_last(self) -> None:
         if self._standing and not self._standing[0].ours:

@@ -47,7 +47,7 @@ class StartScreen(Frame):
             Choice(
                 "recover",
                 _("Recover files from a disk"),
-                _("Choose a disk, see its partitions, copy files out. Never writes to it."),
+                _("Choose a disk, look into it, copy files out. The disk stays as it is."),
             ),
             Choice(
                 "left",

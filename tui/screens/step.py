@@ -169,7 +169,7 @@ class Frame(Screen[None]):
         everywhere = [
             ("c", _("commands")),
             ("u", _("undo")),
-            *([("b", _("steps"))] if self.step > 0 else []),
+            *([("b", _("steps"))] if self.step > 0 and not self.busy else []),
             ("d", _("words")),
             ("q", _("quit")),
         ]
@@ -186,7 +186,8 @@ class Frame(Screen[None]):
         self.query_one(Coach).show(below, width, height)
         self.set_class(bool(below), "-coached")
         if width >= WIDE and self.topic:
-            self.query_one(Side).show(said or self.beside(), self.flow.standing)
+            up = [entry for shown in self.flow.in_sight[::-1] for entry in shown.entries]
+            self.query_one(Side).show(said or self.beside(), [*up, *self.flow.standing])
 
     def beside(self) -> Sequence[Part]:
         """What stands beside the step on a wide screen, where no coach speaks: what the step is."""

@@ -17,7 +17,7 @@ from tui.widgets.rail import STEPS
 
 _BELOW = (
     N_("Everything that is up for this disk is taken down."),
-    N_("The disk is let go."),
+    N_("The disk is let go; an overlay is thrown away, with all that was written to it."),
     N_("The volume is closed; the disk stays attached."),
     N_("The volume is closed; the disk stays attached."),
     N_("Nothing is taken down."),
@@ -55,7 +55,9 @@ class StepsScreen(Dialog[int]):
         menu = self.query_one(Menu)
         menu.focus()
         menu.action_last()
-        self.query_one(KeyLine).show([("Enter", _("go back there")), ("Esc", _("stay here"))])
+        self.query_one(KeyLine).show(
+            [("↑↓", _("move")), ("Enter", _("go back there")), ("Esc", _("stay here"))]
+        )
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(int(event.option.id or 0))

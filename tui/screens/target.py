@@ -47,7 +47,7 @@ class TargetScreen(Dialog[str]):
         shapes = [menu.get_option_at_index(at).id for at in range(menu.option_count)]
         if self._now and self._now.shape in shapes:
             menu.highlighted = shapes.index(self._now.shape)
-        self.query_one(KeyLine).show([("Enter", _("choose")), ("Esc", _("back"))])
+        self.query_one(KeyLine).show([("↑↓", _("move")), ("Enter", _("choose")), ("Esc", _("back"))])
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(event.option.id)
@@ -67,7 +67,7 @@ def _kinds() -> list[Choice]:
         Choice(
             "folder",
             _("A folder of this host"),
-            _("Keeps all that its file system can; what it cannot is told before. Goes on when cut off."),
+            _("Keeps all that its file system can, and tells before what that is not. Goes on when cut off."),
         ),
         Choice(
             "tar",
@@ -82,7 +82,7 @@ def _kinds() -> list[Choice]:
         Choice(
             "rsync",
             _("Another machine, by rsync"),
-            _("Keeps what the other end lets it; not told file by file. Goes on when cut off."),
+            _("What the other end cannot keep is not listed. Goes on when cut off."),
             lacks["rsync"],
         ),
         Choice(
@@ -178,8 +178,8 @@ def _question(kind: str) -> tuple[str, str]:
             return (
                 _("To which place, by rsync?"),
                 _(
-                    "As rsync writes it, such as root@backup:/srv/rescued or rsync://backup/module. Nobody is"
-                    " asked for a passphrase: a key or an agent must let this host in."
+                    "As rsync writes it, such as root@backup:/srv/rescued or rsync://backup/module. No"
+                    " password can be typed here: a key or an agent must let this host in."
                 ),
             )
         case _other:

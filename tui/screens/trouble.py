@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 
 from core.disks.ways_out import InUse, WayOut
-from core.errors import Cancelled, Refused, SalvageError
+from core.errors import Ambiguous, Cancelled, PointsOutside, Refused, SalvageError
 from core.i18n import _
 from tui.plain import plain
 from tui.screens.menu import Choice, Menu
@@ -45,7 +45,7 @@ class TroubleScreen(Reading[None]):
                 for name, text in (
                     (_("What happened"), self.error.what),
                     (_("What it means for the data"), self.error.meaning),
-                    (_("What can be done"), "" if ways else self.error.remedy),
+                    (_("What can be done"), "" if ways or self._offered else self.error.remedy),
                 ):
                     if text:
                         yield Static(name, classes="label", markup=False)
@@ -56,6 +56,11 @@ class TroubleScreen(Reading[None]):
                     yield from _told(way)
             yield Menu(self._choices())
             yield KeyLine(id="keys")
+
+    @property
+    def _offered(self) -> bool:
+        """Whether the choices below are what the remedy names the options of the command line for."""
+        return bool(self.remedies) and isinstance(self.error, (Ambiguous, PointsOutside))
 
     def _title(self) -> str:
         if isinstance(self.error, Refused):

@@ -75,7 +75,7 @@ class VolumeScreen(SightFrame):
             no_root,
         )
         usual = _("A loop device with offset, mounted where only this program sees it.")
-        if overlay:
+        if overlay and self.volume.pending:
             usual = sentences((usual, _("The overlay takes what its journal brings.")))
         return [
             Choice(

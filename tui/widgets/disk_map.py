@@ -364,7 +364,7 @@ def _legend(
         for part in sorted(table.partitions, key=lambda part: part.number)
         if part.number not in told
     ]
-    return [(Piece(line, "disk-map--scale"),) for line in _joined_texts(texts, width)]
+    return [(Piece(" " + line, "disk-map--scale"),) for line in _joined_texts(texts, width - 1)]
 
 
 def _number(part: Partition, doubtful: Collection[int]) -> str:

@@ -11,6 +11,7 @@ from tui.widgets.lines import Line, Piece, left, right
 from tui.widgets.rows import Rows
 
 _NUMBERS = 2
+_GAP = "  "
 """The first columns, which are aligned to the right."""
 
 
@@ -52,12 +53,12 @@ class FoundTable(Rows):
     def _columns(self, cells: tuple[str, ...], width: int) -> str:
         rows = [_heading(), *map(_cells, self._found)]
         widths = [max(cell_len(row[column]) for row in rows) for column in range(len(cells))]
-        widths[-1] = max(0, width - sum(widths[:-1]) - len(widths) + 1)
+        widths[-1] = max(0, width - sum(widths[:-1]) - len(_GAP) * (len(widths) - 1))
         parts = [
             right(text, room) if column < _NUMBERS else left(text, room)
             for column, (text, room) in enumerate(zip(cells, widths, strict=True))
         ]
-        return left(" ".join(parts), width)
+        return left(_GAP.join(parts), width)
 
 
 def _heading() -> tuple[str, ...]:

@@ -14,10 +14,10 @@ _DONE_AT = (
     N_("Which one. Its header is read by this program itself, before any other opens it."),
     N_("Who holds it, and where writes go: nowhere, or into an overlay, or a backup comes first."),
     N_("Where each begins: by the disk's own table, or found by a search where that is lost."),
-    N_("The file system is mounted, read only, where nobody but this program sees it."),
+    N_("The file system is mounted, read only or over an overlay, where only this program sees it."),
     N_("Look around, search, mark what you want; what matters most is one key away."),
     N_("Every byte is hashed on its way. What was cut off goes on where it stopped."),
-    N_("What was recovered and where it lies, with a report. All that was put up is taken down."),
+    N_("What was recovered and where it lies, with a report. What was put up is taken down from here."),
 )
 """What each step is about."""
 

@@ -15,6 +15,9 @@ from core.volumes.searched import Searched
 from tui.widgets.lines import Line, Piece, left, right
 from tui.widgets.rows import Rows
 
+_GAPS = ("  ", "  ", "  ", "  ", " ", " ")
+"""Between the columns: numbers have blanks in them, and want more than one to be told apart."""
+
 
 @dataclass(frozen=True, slots=True)
 class VolumeRow:
@@ -186,7 +189,7 @@ def _widths(rows: Sequence[Cells], width: int) -> tuple[int, ...]:
     """Numbers get what they need; type, content and label share what is left."""
     needed = [max(cell_len(row[column]) for row in [_heading(), *rows]) for column in range(7)]
     numbers = [min(needed[0], 9), *(min(need, 17) for need in needed[1:4])]
-    left_over = max(0, width - sum(numbers) - 6)
+    left_over = max(0, width - sum(numbers) - sum(map(len, _GAPS)))
     content = min(needed[5], max(7, left_over * 2 // 5))
     label = min(needed[6], left_over * 2 // 5)
     kind = min(needed[4], max(8, left_over - content - label))
@@ -200,5 +203,7 @@ def _columns(cells: Cells, widths: tuple[int, ...]) -> str:
         for column, (text, width) in enumerate(zip(cells[:7], widths, strict=True))
     ]
     if cells.name:
-        parts[:3] = [left(cells.name, sum(widths[:3]) + 2)]
-    return left(" ".join(parts), sum(widths) + 6)
+        parts[:3] = ["", "", left(cells.name, sum(widths[:3]) + len(_GAPS[0] + _GAPS[1]))]
+    gaps = ("", "", *_GAPS[2:]) if cells.name else _GAPS
+    text = "".join(part + gap for part, gap in zip(parts, (*gaps, ""), strict=True))
+    return left(text, sum(widths) + sum(map(len, _GAPS)))

@@ -12,6 +12,15 @@ from tui.widgets.pager import Pager
 _INDENT = "     "
 
 
+def named(entry: Entry) -> str:
+    """What a thing is, for a person: a file may be a folder, or a setting of the kernel's."""
+    if entry.what != "file":
+        return safe(entry.what)
+    if "restores" in entry.facts:
+        return _("setting")
+    return _("folder") if entry.identity.get("folder") else _("file")
+
+
 class StackList(Pager):
     """The undo stack: number, what it is, where, since when, and the commands that take it down."""
 
@@ -39,7 +48,7 @@ def _lines_of(entry: Entry, width: int) -> list[Line]:
     }
     title = _("{number:>3}  {what}, since {time}: {state}").format(
         number=entry.number,
-        what=safe(entry.what),
+        what=named(entry),
         time=time.strftime("%H:%M:%S", time.localtime(entry.since)),
         state=names.get(entry.state, safe(entry.state)),
     )

@@ -31,8 +31,8 @@ def test_a_healthy_table_is_read_the_same_by_all_three(tmp_path: Path) -> None:
     assert table.sources == Sources("libparted", "sectors", ("sectors", "sfdisk"))
     said = told(table.sources)
     assert said == (
-        "Places: libparted (the same by our own reader, sfdisk). Types and names: our own reader."
-        " Contents: libblkid."
+        "Start and end were read by libparted, and the same by our own reader, sfdisk."
+        " Types and names by our own reader. Contents by libblkid."
     )
 
 
@@ -77,5 +77,5 @@ def test_room_for_a_lost_partition_is_told(tmp_path: Path) -> None:
 def test_a_name_beyond_the_basic_plane_is_shown_and_no_complaint(tmp_path: Path, program: Program) -> None:
     disk = gpt_disk(tmp_path / "disk", 65536, [gpt_entry(2048, 65000, "root 💾".encode("utf-16-le"))])
     called = program("inspect", "--format", "raw", disk)
-    assert "root 💾" in called.out and "Places: libparted" in called.out
+    assert "root 💾" in called.out and "Start and end were read by libparted" in called.out
     assert "translate" not in called.out and "!" not in called.out
