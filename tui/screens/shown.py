@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from textual.app import ComposeResult
+from textual.content import Content
 from textual.widgets import OptionList, Static
 
 from core.i18n import _
@@ -35,8 +36,9 @@ class ShownScreen(Frame):
             plain(told.format(volume=shown.title[:1].upper() + shown.title[1:], path=safe(shown.point))),
             classes="said",
         )
-        yield Static(_("It stays when this program ends. Later:"), classes="said", markup=False)
-        yield Static(plain(f"virt-salvage undo {shown.session}"), classes="way-told")
+        later = Content(_("It stays when this program ends. Later:"))
+        by_hand = plain(f"  virt-salvage undo {shown.session}")
+        yield Static(Content("\n").join([later, by_hand]), classes="said")
         choices = [
             Choice("stay", _("Leave it up and go back to the volume")),
             Choice("down", _("Take it down now"), _("End first what uses it: shells, editors, viewers.")),

@@ -67,7 +67,7 @@ def _kinds() -> list[Choice]:
         Choice(
             "folder",
             _("A folder of this host"),
-            _("Keeps all that its file system can, and tells before what that is not. Goes on when cut off."),
+            _("Keeps what its file system can; the rest is told before. Goes on when cut off."),
         ),
         Choice(
             "tar",

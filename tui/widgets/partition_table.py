@@ -117,7 +117,7 @@ def rows_of(inspection: Inspection, refused: Mapping[str, str]) -> tuple[VolumeR
         volume = volumes.pop(str(part.number), None)
         more = any(later.kind == "logical" for later in parts[index + 1 :])
         branch = ("├" if more else "└") if part.kind == "logical" else ""
-        reason = refused.get(str(part.number), "" if volume else _("holds logical partitions"))
+        reason = refused.get(str(part.number), "" if volume else _("holds logical ones"))
         rows.append(VolumeRow(part, volume, branch, reason))
         rows += _inside(str(part.number), volumes, refused, 0)
     for whole in [one for one in volumes.values() if not one.inside]:

@@ -166,7 +166,7 @@ async def test_a_partition_that_cannot_be_opened_says_why():
         await pilot.press("home", "enter", "down", "enter", "down", "enter")
         assert app.heard == [
             ("refused", "swap space"),
-            ("refused", "holds logical partitions"),
+            ("refused", "holds logical ones"),
             ("chosen", 2),
         ]
         assert table.current.volume.id == "5"

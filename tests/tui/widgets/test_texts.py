@@ -233,7 +233,7 @@ def test_what_cannot_be_chosen_says_why():
     rows = partition_table.rows_of(inspection(), {"1": "swap space"})
     assert [(row.partition.number, row.refused) for row in rows if row.refused] == [
         (1, "swap space"),
-        (3, "holds logical partitions"),
+        (3, "holds logical ones"),
     ]
     assert "(swap space)" in partition_table.lines_of(inspection(), {"1": "swap space"}, 98)[1]
 
