@@ -5,8 +5,8 @@ BIN := .venv/bin
 LOCK := tests/requirements.lock
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 ARGS ?=
-# One more than there are processors: tests also wait, for a daemon, a terminal, a holder that lets go.
-WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
+# Two more than there are processors: tests also wait, for a daemon, a terminal, a holder that lets go.
+WORKERS ?= $(shell echo $$(($$(nproc) + 2)))
 
 .DEFAULT_GOAL := help
 .PHONY: help run test faults classical check screenshots bench crash vm dist clean packages packages-test

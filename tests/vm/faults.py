@@ -1,7 +1,7 @@
 """The fault sweep of the ways that need the device mapper, nbd or md: `python -m tests.vm.faults [WORD …]`.
 
-Every point of every pipeline is hit by one fault, and `--seed` says by which one; `--whole` takes them all.
-Each machine has one pipeline. Ends with 1 if anything was left behind.
+Every situation of a pipeline is hit by one fault (see `tests.faults.sample`), and `--seed` says by which;
+`--whole` takes them all. Each machine has one pipeline. Ends with 1 if anything was left behind.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.vm.faults")
     parser.add_argument("words", nargs="*", metavar="WORD", help="pipelines whose name contains one of them")
     parser.add_argument("--whole", action="store_true", help="every fault at every point")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="which one of a point's faults")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="which one of a situation's faults")
     parser.add_argument("--fault", action="append", choices=FAULTS, help="this fault, not all; several times")
     parser.add_argument("--machines", type=int, default=os.cpu_count() or 1, metavar="N", help="at a time")
     asked = parser.parse_args()
