@@ -181,7 +181,8 @@ class Injector:
             self.failing = self.fault == "keeps failing"
             if daemon and self.fault == "hangs":
                 return (*tie, "bash", "-c", _DEAF, *words)
-            return (*tie, "sh", "-c", _SCRIPTS[self.fault], "sh", *words)
+            slow = _SLOW if tie[-len(runner.UNBROKEN) :] == runner.UNBROKEN else {}
+            return (*tie, "sh", "-c", slow.get(self.fault, _SCRIPTS[self.fault]), "sh", *words)
         return (*tie, "false") if self.failing else argv
 
     def limited(self, command: Command) -> Command:
@@ -194,7 +195,7 @@ class Injector:
 def _tie(argv: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What the runner puts before a command, and the command."""
     tie: tuple[str, ...] = ()
-    for before in (runner.OFFLINE, runner.TIED):
+    for before in (runner.OFFLINE, runner.TIED, runner.UNBROKEN):
         if argv[: len(before)] == before:
             tie, argv = (*tie, *before), argv[len(before) :]
     return tie, argv
@@ -209,6 +210,11 @@ _SCRIPTS = {
     "orphaned": 'kill -KILL "$PPID"; sleep 0.2; exec "$@"',
     "orphaned at once": 'kill -KILL "$PPID"; exec "$@"',
 }
+_SLOW = {
+    "hangs": 'kill -INT "$PPID"; sleep 2; exec "$@"',
+    "hangs late": '"$@"; kill -INT "$PPID"; sleep 2',
+}
+"""What changes a volume group of the host is never ended, so it is only slow when SIGINT comes."""
 _DEAF = 'trap "" TERM; kill -INT "$PPID"; exec -a "$0" tail -f /dev/null -- "$@" 2>/dev/null'
 """A daemon by its command line, which serves nothing and does not hear SIGTERM."""
 
