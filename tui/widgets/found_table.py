@@ -11,8 +11,8 @@ from tui.widgets.lines import Line, Piece, left, right
 from tui.widgets.rows import Rows
 
 _NUMBERS = 2
-_GAP = "  "
 """The first columns, which are aligned to the right."""
+_GAP = "  "
 
 
 class FoundTable(Rows):
