@@ -104,9 +104,10 @@ def apart() -> None:
     """Give the calling helper thread a root and working directory of its own.
 
     A thread shares them with the one that started it, and as long as they are shared, that one cannot go
-    back to the host's mount namespace: setns(2), EINVAL.
+    back to the host's mount namespace: setns(2), EINVAL. Where this is not allowed, that is not either.
     """
-    _libc_call("unshare", _CLONE_FS)
+    with suppress(OSError):
+        _libc_call("unshare", _CLONE_FS)
 
 
 def entered() -> bool:

@@ -9,6 +9,7 @@ import threading
 from contextlib import suppress
 from typing import Self
 
+from core import namespace
 from core.files.kernel import flush
 
 _PAUSE = 2.0
@@ -39,6 +40,7 @@ class WriteOut:
         self._thread.join(None if kind is None else _MOMENT)
 
     def _go(self) -> None:
+        namespace.apart()
         try:
             while not self._over.wait(_PAUSE):
                 with suppress(OSError):

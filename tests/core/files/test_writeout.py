@@ -4,12 +4,16 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from core import namespace
 from core.files import writeout
 from core.files.writeout import WriteOut
+from core.runner import SystemRunner
+from tests.conftest import needs_root
 
 
 @pytest.fixture
@@ -59,3 +63,32 @@ def test_who_cancels_does_not_wait_for_a_slow_medium(folder: int, monkeypatch: p
         raise KeyboardInterrupt
     assert time.monotonic() - began < 5
     go_on.set()
+
+
+@needs_root
+def test_a_slow_medium_does_not_keep_the_thread_that_copies_in_its_namespace(
+    folder: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_work, go_on = threading.Event(), threading.Event()
+    problems: list[Exception] = []
+
+    def slow(_descriptor: int) -> None:
+        at_work.set()
+        go_on.wait(30)
+
+    def copies() -> None:
+        try:
+            namespace.enter(SystemRunner())
+            with suppress(KeyboardInterrupt), WriteOut(folder):
+                assert at_work.wait(10)
+                raise KeyboardInterrupt
+            namespace.leave()
+        except (AssertionError, OSError) as error:
+            problems.append(error)
+
+    monkeypatch.setattr(writeout, "flush", slow)
+    thread = threading.Thread(target=copies)
+    thread.start()
+    thread.join()
+    go_on.set()
+    assert problems == []
