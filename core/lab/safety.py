@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ ONLY_IF_WARNED = frozenset({"full-copy"})
 """What is wrong only where a lab warns of it."""
 FATAL = frozenset({"written", "others", "followed"})
 """After these a lab is not solved, whatever was recovered."""
+_MOMENT = 2.0
+"""Seconds that a device gets to go by itself."""
 
 
 def breach(kind: str, more: str = "") -> Finding:
@@ -145,12 +148,24 @@ def left_behind(scene: Scene) -> Iterator[str]:
     for mount in mounts.mounts():
         if mount.point.startswith(inside) and mount.point not in owned:
             yield _("mounted: {path}").format(path=safe(mount.point.removeprefix(inside)))
-    attached = [one for one in loops.loops() if one.backing.startswith(inside) and one.path not in owned]
-    for one in attached:
-        yield _("attached: {path}").format(path=one.path)
+    for path in _attached(inside, owned):
+        yield _("attached: {path}").format(path=path)
     daemons = [pid for pid in daemons_on(scene.home) if str(pid) not in owned]
     if daemons:
         yield ngettext("{n} program of QEMU", "{n} programs of QEMU", len(daemons)).format(n=len(daemons))
+
+
+def _attached(inside: str, owned: set[str]) -> list[str]:
+    """Loop devices of the lab's files; those that go by themselves get the moment that this may take.
+
+    `umount` frees what `mount -o loop` attached, but not while somebody still looks at the device.
+    """
+    deadline = time.monotonic() + _MOMENT
+    while True:
+        found = [one for one in loops.loops() if one.backing.startswith(inside) and one.path not in owned]
+        if not any(one.autoclear for one in found) or time.monotonic() > deadline:
+            return [one.path for one in found]
+        time.sleep(0.05)
 
 
 def daemons_on(home: Path) -> Iterator[int]:
