@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from core.hoststate import HostState, differences
+from tests.corpora import unpacked
 from tests.starter import Ended, Starter
 
 PATIENCE = 30.0
@@ -113,6 +114,12 @@ class Called:
 
 
 Program = Callable[..., Called]
+
+
+@pytest.fixture(scope="session")
+def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real images, for reading: other tests read them too."""
+    return unpacked(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture

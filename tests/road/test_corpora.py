@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import Guard, Program, needs_root
+from tests.corpora import MISSING, TRUTH
 
-CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
-
-pytestmark = pytest.mark.skipif(not CORPORA.is_dir(), reason="the corpora of real images are not here")
+pytestmark = pytest.mark.skipif(not TRUTH, reason=MISSING)
 
 UNLIKE: dict[str, dict[str, Any]] = {
     # a host-side LUKS disk is raw: its content is found by libblkid, not by QEMU's luks driver
@@ -43,26 +42,15 @@ LAYERS = {"LVM2_member", "crypto_LUKS"}
 DAMAGED = {"qemu-iotests/afl5.img": "beyond the end"}
 
 
-def _truth() -> list[dict[str, Any]]:
-    return json.loads((CORPORA / "truth.json").read_text()) if CORPORA.is_dir() else []
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("corpora")
-    subprocess.run([CORPORA / "unpack", folder], check=True)
-    return folder
-
-
-@pytest.mark.parametrize("truth", _truth(), ids=lambda truth: truth["file"])
-def test_inspect_sees_the_truth(truth: dict[str, Any], images: Path, program: Program, guard: Guard) -> None:
+@pytest.mark.parametrize("truth", TRUTH, ids=lambda truth: truth["file"])
+def test_inspect_sees_the_truth(truth: dict[str, Any], corpora: Path, program: Program, guard: Guard) -> None:
     name = truth["file"]
     if name in BEYOND_QEMU:
         name_of_test = Path(name).stem.replace("-", "_")
         assert f"test_{name_of_test}" in globals()
         return
-    guard.watch(images / name)
-    called = program("inspect", "--json", images / name)
+    guard.watch(corpora / name)
+    called = program("inspect", "--json", corpora / name)
     if name in DAMAGED:
         assert (called.status, DAMAGED[name] in called.err) == (1, True), called
         return
@@ -91,15 +79,15 @@ def test_inspect_sees_the_truth(truth: dict[str, Any], images: Path, program: Pr
     assert seen == [":".join(line.split(":")[:3]) for line in truth["parted"]]
 
 
-def test_every_image_has_a_truth(images: Path) -> None:
-    known = {truth["file"] for truth in _truth()}
-    files = {str(path.relative_to(images)) for path in images.rglob("*") if path.is_file()}
+def test_every_image_has_a_truth(corpora: Path) -> None:
+    known = {truth["file"] for truth in TRUTH}
+    files = {str(path.relative_to(corpora)) for path in corpora.rglob("*") if path.is_file()}
     assert files <= known | {"README.md", "truth.json"}, sorted(files - known)
 
 
 @needs_root
-def test_fat_differential(images: Path, program: Program, guard: Guard) -> None:
-    image, parent = (images / "dfvfs" / name for name in ("fat-differential.vhd", "fat-parent.vhd"))
+def test_fat_differential(corpora: Path, program: Program, guard: Guard) -> None:
+    image, parent = (corpora / "dfvfs" / name for name in ("fat-differential.vhd", "fat-parent.vhd"))
     guard.watch(image, parent)
     seen = json.loads(program("inspect", "--json", image).out)
     assert [link["format"] for link in seen["disk"]["chain"]] == ["vpc", "vpc"]
@@ -112,9 +100,9 @@ def test_fat_differential(images: Path, program: Program, guard: Guard) -> None:
 
 
 @needs_root
-def test_vhdx_log_replay(images: Path, tmp_path: Path, program: Program, guard: Guard) -> None:
+def test_vhdx_log_replay(corpora: Path, tmp_path: Path, program: Program, guard: Guard) -> None:
     """The same bytes as QEMU's own replay on a copy gives."""
-    image = images / "discutils/Vhdx/Data/vhdx-log-replay.vhdx"
+    image = corpora / "discutils/Vhdx/Data/vhdx-log-replay.vhdx"
     guard.watch(image)
     copy = tmp_path / "copy.vhdx"
     subprocess.run(["cp", "--sparse=always", image, copy], check=True)

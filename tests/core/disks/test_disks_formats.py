@@ -15,11 +15,7 @@ import pytest
 from core.disks.vet import blockdev
 from core.errors import SalvageError
 from tests.core.disks.disk_images import KINDS, SIZE, content, converted, created, opened, patched
-
-CORPORA = Path(__file__).resolve().parents[4] / "shared" / "corpora"
-TRUTH: list[dict[str, Any]] = (
-    json.loads((CORPORA / "truth.json").read_text()) if (CORPORA / "truth.json").exists() else []
-)
+from tests.corpora import MISSING, TRUTH
 
 # where we differ from qemu-img 7.2 on purpose, or say what it cannot
 OURS: dict[str, tuple[str, int, str]] = {
@@ -96,14 +92,7 @@ def test_json_has_the_contracts_fields(made: dict[str, Path], name: str) -> None
     assert shown["snapshots"] == shown["held_by"] == []
 
 
-@pytest.fixture(scope="module")
-def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("corpora")
-    subprocess.run([str(CORPORA / "unpack"), str(folder)], check=True)
-    return folder
-
-
-@pytest.mark.skipif(not TRUTH, reason="the corpora of real images are not beside the checkout")
+@pytest.mark.skipif(not TRUTH, reason=MISSING)
 @pytest.mark.parametrize("row", TRUTH, ids=lambda row: str(row["file"]))
 def test_a_real_image_is_what_it_is(corpora: Path, row: dict[str, Any]) -> None:
     path = corpora / row["file"]

@@ -3,9 +3,7 @@
 Each disagreement is listed here with its explanation; one that is not, and one that is gone, fails.
 """
 
-import json
 import logging
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +12,7 @@ from oslo_utils.imageutils import format_inspector
 
 from core.errors import SalvageError
 from tests.core.disks.disk_images import KINDS, content, created, opened, patched
-
-CORPORA = Path(__file__).parents[4] / "shared" / "corpora"
+from tests.corpora import MISSING, TRUTH
 
 SAME_FORMAT = {"vhd": "vpc", "iso": "raw", "gpt": "raw", "luks": "raw"}
 """What oslo calls by another name: VHD is vpc for QEMU; a table or LUKS at the start makes no container."""
@@ -86,12 +83,11 @@ def _differ(path: Path) -> bool:
     return ours[1] != theirs[1] or (ours[1] and ours[0] != theirs[0])
 
 
-@pytest.mark.skipif(not CORPORA.is_dir(), reason="the corpora of real images are not here")
-def test_real_images(tmp_path: Path) -> None:
-    subprocess.run([CORPORA / "unpack", tmp_path], check=True)
-    names = [row["file"] for row in json.loads((CORPORA / "truth.json").read_text())]
+@pytest.mark.skipif(not TRUTH, reason=MISSING)
+def test_real_images(corpora: Path) -> None:
+    names = [row["file"] for row in TRUTH]
     assert len(names) > 100
-    assert {name for name in names if _differ(tmp_path / name)} == set(UNLIKE)
+    assert {name for name in names if _differ(corpora / name)} == set(UNLIKE)
 
 
 def test_images_that_qemu_makes(tmp_path: Path) -> None:

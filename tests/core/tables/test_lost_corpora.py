@@ -1,6 +1,5 @@
 """Real images that nobody here made, with their tables wiped: what was seen before is found again."""
 
-import json
 import lzma
 from pathlib import Path
 from typing import Any
@@ -8,14 +7,13 @@ from typing import Any
 import pytest
 
 from tests.core.tables.lost_disks import searched, wipe
+from tests.corpora import CORPORA, MISSING, TRUTH
 
-CORPORA = Path(__file__).parents[4] / "shared" / "corpora"
-
-pytestmark = pytest.mark.skipif(not CORPORA.is_dir(), reason="the corpora of real images are not here")
+pytestmark = pytest.mark.skipif(not TRUTH, reason=MISSING)
 
 
 def _truth(name: str) -> dict[str, Any]:
-    return next(one for one in json.loads((CORPORA / "truth.json").read_text()) if one["file"] == name)
+    return next(one for one in TRUTH if one["file"] == name)
 
 
 def _unpacked(name: str, folder: Path) -> Path:

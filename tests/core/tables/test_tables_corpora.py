@@ -11,7 +11,6 @@ Where the three disagree, this is who is right:
   agree on the table, and the file system is named among the problems.
 """
 
-import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,9 @@ import pytest
 from core.runner import SystemRunner
 from core.tables.content import probe
 from core.tables.judge import read_table
+from tests.corpora import MISSING, TRUTH
 
-CORPORA = Path(__file__).resolve().parents[4] / "shared" / "corpora"
-TRUTH: list[dict[str, Any]] = (
-    json.loads((CORPORA / "truth.json").read_text()) if (CORPORA / "truth.json").exists() else []
-)
-pytestmark = pytest.mark.skipif(not TRUTH, reason="the corpora of real images are not beside the checkout")
+pytestmark = pytest.mark.skipif(not TRUTH, reason=MISSING)
 
 READABLE = [row for row in TRUTH if row["qemu_img_format"] and not row.get("qemu_img_error")]
 UNKNOWN_TO_QEMU = [row for row in TRUTH if not row["qemu_img_format"]]
@@ -38,23 +34,17 @@ INSIDE = [
 ]
 
 
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("corpora")
-    subprocess.run([CORPORA / "unpack", folder], check=True)
-    return folder
-
-
-def raw(images: Path, row: dict[str, Any]) -> Path:
+def raw(corpora: Path, row: dict[str, Any]) -> Path:
     """The image as raw bytes; converted once where it is of another format.
 
     A disk that begins with a LUKS header is raw: qemu's driver of that name is for its own use.
     """
-    image = images / row["file"]
+    image = corpora / row["file"]
     if row["qemu_img_format"] in ("raw", "luks", None):
         return image
-    converted = image.with_name(f"{image.name}.as-raw")
+    converted = corpora.with_name("corpora-as-raw") / row["file"]
     if not converted.exists():
+        converted.parent.mkdir(parents=True, exist_ok=True)
         argv = ["qemu-img", "convert", "-f", row["qemu_img_format"], "-O", "raw", image, converted]
         subprocess.run(argv, check=True, capture_output=True)
     return converted
@@ -85,8 +75,8 @@ def shown_by_blkid(text: str | None) -> str | None:
 
 
 @pytest.mark.parametrize("row", READABLE + UNKNOWN_TO_QEMU, ids=lambda row: row["file"])
-def test_partitions_are_those_that_parted_sees(images: Path, tmp_path: Path, row: dict[str, Any]) -> None:
-    disk = raw(images, row)
+def test_partitions_are_those_that_parted_sees(corpora: Path, tmp_path: Path, row: dict[str, Any]) -> None:
+    disk = raw(corpora, row)
     table = read_table(disk, disk.stat().st_size, tmp_path, SystemRunner())
     assert [(p.number, p.start, p.end) for p in table.partitions] == parted_says(row)
     kind = (row["blkid"] or {}).get("PTTYPE")
@@ -98,17 +88,17 @@ def test_partitions_are_those_that_parted_sees(images: Path, tmp_path: Path, row
 
 
 @pytest.mark.parametrize("row", READABLE, ids=lambda row: row["file"])
-def test_content_of_the_whole_disk(images: Path, row: dict[str, Any]) -> None:
+def test_content_of_the_whole_disk(corpora: Path, row: dict[str, Any]) -> None:
     truth = row["blkid"] or {}
-    found = probe(raw(images, row), 0, None, SystemRunner())
+    found = probe(raw(corpora, row), 0, None, SystemRunner())
     assert found.content == truth.get("TYPE")
     assert shown_by_blkid(found.label) == truth.get("LABEL")
     assert shown_by_blkid(found.uuid) == truth.get("UUID")
 
 
 @pytest.mark.parametrize(("row", "part"), INSIDE, ids=lambda value: value.get("file") or value.get("n"))
-def test_content_of_partitions(images: Path, row: dict[str, Any], part: dict[str, Any]) -> None:
-    found = probe(raw(images, row), part["start"] * 512, part["size"] * 512, SystemRunner())
+def test_content_of_partitions(corpora: Path, row: dict[str, Any], part: dict[str, Any]) -> None:
+    found = probe(raw(corpora, row), part["start"] * 512, part["size"] * 512, SystemRunner())
     assert (found.content, found.usage) == (part.get("TYPE"), part.get("USAGE"))
     assert shown_by_blkid(found.label) == part.get("LABEL")
     assert shown_by_blkid(found.uuid) == part.get("UUID")
