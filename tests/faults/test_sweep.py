@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import Guard, needs_root
 from tests.faults.pipelines import PIPELINES, Place
 from tests.faults.points import FAULTS
-from tests.faults.sample import sampled, situations
+from tests.faults.sample import sampled, situations, standing
 from tests.faults.sweep import HERE, swept, trials
 from tests.faults.trial import Bench
 
@@ -40,10 +40,14 @@ def test_the_sample_comes_to_every_situation(tmp_path: Path) -> None:
     assert len(chosen) == len(found)
     for runs in found.values():
         assert not set(chosen).isdisjoint(trial for trials in runs.values() for trial in trials)
-    rows = {pipeline: [one for one in every if one.pipeline == pipeline] for pipeline in HERE.pipelines}
-    for runs in found.values():
-        (length,) = {rows[pipeline].index(trials[0]) for pipeline, trials in runs.items()}
-        assert len({tuple(one.point for one in rows[pipeline][:length]) for pipeline in runs}) == 1
+    stands = {
+        (pipeline, point): up
+        for pipeline in HERE.pipelines
+        for up, point in standing(dict.fromkeys(one.point for one in every if one.pipeline == pipeline))
+    }
+    for (_format, _protection, up, _point), runs in found.items():
+        assert {stands[pipeline, trials[0].point] for pipeline, trials in runs.items()} == {up}
+    assert ("done loop", "releasing mount") in {up[-2:] for up in stands.values()}
 
 
 def test_the_sample_comes_to_every_event(tmp_path: Path) -> None:

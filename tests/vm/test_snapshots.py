@@ -22,13 +22,13 @@ group() {  # NAME SIZE: each on a file of its own, so that none takes another's 
     truncate -s $2 /tmp/$1.pv
     vgcreate -qq -s 1M $1 $(losetup --find --show /tmp/$1.pv)
 }
-group v-g 420M; group tight 152M; group little 130M
-lvcreate -qq -y -Wn -Zn -L 128M -n web-01 v-g
-lvcreate -qq -y -Wn -Zn -L 128M -n web tight
-lvcreate -qq -y -Wn -Zn -L 126M -n web little
-lvcreate -qq -y -L 140M -T v-g/pool; lvcreate -qq -y -V 96M -T v-g/pool -n thin
+group v-g 220M; group tight 88M; group little 65M
+lvcreate -qq -y -Wn -Zn -L 64M -n web-01 v-g
+lvcreate -qq -y -Wn -Zn -L 64M -n web tight
+lvcreate -qq -y -Wn -Zn -L 63M -n web little
+lvcreate -qq -y -L 70M -T v-g/pool; lvcreate -qq -y -V 48M -T v-g/pool -n thin
 for one in v-g/web-01 v-g/thin tight/web; do
-    seq 99999999 | dd of=/dev/$one bs=1M count=90 iflag=fullblock oflag=direct status=none
+    seq 99999999 | dd of=/dev/$one bs=1M count=45 iflag=fullblock oflag=direct status=none
 done
 cat > /usr/local/bin/salvage <<'END'
 #!/bin/sh
@@ -50,7 +50,7 @@ END
 cat > /usr/local/bin/writer <<'END'
 #!/usr/bin/python3
 # DEVICE [bulk]: writes a count to its first block and then to its last; with `bulk` everything between
-import mmap, os, sys
+import mmap, os, sys, time
 fd = os.open(sys.argv[1], os.O_RDWR | os.O_DIRECT)
 size, block, count = os.lseek(fd, 0, os.SEEK_END), mmap.mmap(-1, 1 << 20), 0
 print("ready", flush=True)
@@ -61,6 +61,8 @@ while True:
     os.pwrite(fd, memoryview(block)[:4096], size - 4096)
     if sys.argv[2:]:
         os.pwrite(fd, block, (1 << 20) + count * (1 << 20) % (size - (2 << 20)))
+    else:
+        time.sleep(0.005)
 END
 chmod +x /usr/local/bin/salvage /usr/local/bin/killable /usr/local/bin/found /usr/local/bin/writer
 mkdir -p /tmp/state/sessions
@@ -68,19 +70,20 @@ mkdir -p /tmp/state/sessions
 
 
 @pytest.fixture(scope="module")
-def booted(image: Image) -> Iterator[Machine]:
+def booted(image: Image) -> Iterator[tuple[Machine, str]]:
+    """The machine, and all that it has before the first test."""
     with Machine(image, Setup(CHECKOUT, accelerator=usermode.preferred())) as machine:
         done(machine, START)
-        yield machine
+        yield machine, machine.run("found").output
 
 
 @pytest.fixture
-def machine(booted: Machine) -> Iterator[Machine]:
+def machine(booted: tuple[Machine, str]) -> Iterator[Machine]:
     """The machine, whose volumes, mappings, daemons and sessions must end as they were found."""
-    before = booted.run("mkdir -p /tmp/out; found").output
-    yield booted
-    booted.run("rm -rf /tmp/out")
-    assert booted.run("found").output == before
+    machine, before = booted
+    machine.run("mkdir -p /tmp/out")
+    yield machine
+    assert machine.run("rm -rf /tmp/out; found").output == before
 
 
 def done(machine: Machine, script: str, status: int = 0) -> str:
