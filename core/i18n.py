@@ -53,6 +53,11 @@ def listed(parts: Iterable[str]) -> str:
     return _(", ").join(part for part in parts if part)
 
 
+def enumerated(names: Iterable[str]) -> str:
+    """Things of one kind, in a row as the language writes it."""
+    return _("{one}, {another}").format(one="", another="").join(name for name in names if name)
+
+
 def titled(title: str, text: str) -> str:
     """A word and what is told of it, with the colon of the language."""
     return _("{title}: {text}").format(title=title, text=text)

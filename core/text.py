@@ -9,6 +9,7 @@ import os
 import shlex
 import time
 import unicodedata
+from collections.abc import Callable
 
 # Cc control, Cf format (bidi overrides, zero width), Cs lone surrogates, Co private use,
 # Cn unassigned, Zl/Zp line and paragraph separators: https://www.unicode.org/reports/tr44/
@@ -115,8 +116,17 @@ def duration(seconds: float) -> str:
 
 def date(seconds: float) -> str:
     """A time for people, in the host's time zone; far-off years are no error."""
+    return _date(seconds, time.localtime, "%Y-%m-%d %H:%M")
+
+
+def guest_date(seconds: float) -> str:
+    """A time that a guest wrote, in UTC, and says so: nobody knows the zone that the guest lived in."""
+    return _date(seconds, time.gmtime, "%Y-%m-%d %H:%M UTC")
+
+
+def _date(seconds: float, broken_down: Callable[[float], time.struct_time], form: str) -> str:
     try:
-        return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+        return time.strftime(form, broken_down(seconds))
     except (OverflowError, ValueError, OSError):
         return f"@{seconds:.0f}"
 

@@ -239,6 +239,8 @@ class Album:
             line.cursor_blink = False
         for keys in app.screen.query(KeyLine):
             keys.refresh()
+        if isinstance(app.screen, PaletteScreen):
+            app.screen.narrow("")
         app.refresh(layout=True)
 
     @staticmethod
@@ -256,7 +258,11 @@ class Album:
     def _write_png(drawing: str, path: Path) -> Image.Image:
         pixels = cairosvg.svg2png(bytestring=drawing.encode(), scale=1.25)
         picture = Image.open(io.BytesIO(pixels)).convert("RGB")
-        few = picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        # the commonest colours as they are: a picture's grounds must not differ from the next one's
+        counted = sorted(picture.getcolors(picture.width * picture.height), reverse=True)
+        palette = Image.new("P", (1, 1))
+        palette.putpalette([part for _count, colour in counted[:256] for part in colour])
+        few = picture.quantize(palette=palette, dither=Image.Dither.NONE)
         few.save(path, optimize=True)
         return few
 

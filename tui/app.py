@@ -16,6 +16,7 @@ from typing import Any, ClassVar, TypeVar
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
+from textual.scrollbar import ScrollBar, ScrollBarRender
 
 from core.errors import Cancelled, Exit, NoSpace, SalvageError
 from core.i18n import _
@@ -52,13 +53,28 @@ _TIDY = 60.0
 """Seconds after which all are."""
 
 
+class WholeCells(ScrollBarRender):
+    """A scroll bar that begins and ends at whole cells: not every font has the eighths of one."""
+
+    VERTICAL_BARS: ClassVar[list[str]] = [" "]
+    HORIZONTAL_BARS: ClassVar[list[str]] = [" "]
+
+
+ScrollBar.renderer = WholeCells
+
+
 class SalvageApp(App[int]):
     """The guided way from a dead machine's disk to its files."""
 
     CSS_PATH = "app.tcss"
     TITLE = "virt-salvage"
     ENABLE_COMMAND_PALETTE = False
-    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (LEAST[0], "-usual-width"), (WIDE, "-wide")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012
+        (0, "-tiny"),
+        (LEAST[0], "-usual-width"),
+        (96, "-roomy"),
+        (WIDE, "-wide"),
+    ]
     VERTICAL_BREAKPOINTS = [  # noqa: RUF012
         (0, "-flat"),
         (LEAST[1], "-low"),
@@ -135,15 +151,17 @@ class SalvageApp(App[int]):
     def follow(
         self, future: "Future[T]", then: Callable[[T], object], failed: Callable[[SalvageError], object]
     ) -> None:
-        """Wait for work without blocking, and go on on the screen's side."""
+        """Wait for work without blocking, and go on on the side of the screens, if they are still there."""
 
         async def wait() -> None:
             try:
                 value = await asyncio.wrap_future(future)
             except SalvageError as error:
-                failed(error)
+                if self.is_running:
+                    failed(error)
             else:
-                then(value)
+                if self.is_running:
+                    then(value)
 
         self.run_worker(wait(), group="work")
 
@@ -208,9 +226,7 @@ class SalvageApp(App[int]):
         """What this screen is, and its keys."""
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(
-                HelpScreen(
-                    self._topic(), [(one.names, one.does) for one in keys_of(self.screen, self.ascii_only)]
-                )
+                HelpScreen(self._topic(), [(one.names, one.does) for one in keys_of(self.screen)])
             )
 
     def action_words(self) -> None:
@@ -226,7 +242,7 @@ class SalvageApp(App[int]):
             if one:
                 self.run_worker(self.run_action(one.action, one.node), group="work")
 
-        offered = [one for one in keys_of(self.screen, self.ascii_only) if "-" not in one.names]
+        offered = [one for one in keys_of(self.screen) if "-" not in one.names]
         self.push_screen(PaletteScreen(offered), picked)
 
     def action_brightness(self) -> None:

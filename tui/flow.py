@@ -339,9 +339,11 @@ class Flow:
         return releases
 
     def do_forget_gone(self) -> None:
-        """Strike from the list what was taken down, by us or from another terminal."""
-        there = {known.account.session for known in self.state.known()}
-        self.in_sight = [shown for shown in self.in_sight if shown.session in there]
+        """Strike from the list what was taken down, by us or from another terminal, whole or in part."""
+        there = {known.account.session: known.account.standing for known in self.state.known()}
+        self.in_sight = [
+            replace(shown, entries=there[shown.session]) for shown in self.in_sight if shown.session in there
+        ]
 
     def do_standing(self) -> list[Standing]:
         """All that this wizard put up: the road first, then what it mounted in sight."""

@@ -60,19 +60,18 @@ def in_ascii(names: str) -> str:
     return names
 
 
-def keys_of(screen: Screen[object], ascii_only: bool = False) -> list[Bound]:
+def keys_of(screen: Screen[object]) -> list[Bound]:
     """What can be done on the screen by a key: first its own keys, then those of the part that has the focus.
 
     The keys of every screen come last.
     """
-    told = in_ascii if ascii_only else str
     found: dict[tuple[int, str], list[tuple[str, Binding, DOMNode]]] = {}
     for key, active in screen.active_bindings.items():
         binding, node = active.binding, active.node
         if binding.description and not _is_textuals(binding, node) and _has_use(binding, node):
             found.setdefault((id(node), binding.description), []).append((key, binding, node))
     bound = [
-        Bound(told(_joined([key for key, _binding, _node in same])), _(does), same[0][2], same[0][1].action)
+        Bound(_joined([key for key, _binding, _node in same]), _(does), same[0][2], same[0][1].action)
         for (_id, does), same in found.items()
     ]
     everywhere = {binding.action for binding in EVERYWHERE if isinstance(binding, Binding)}

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from core.i18n import _, listed, ngettext, sentences
+from core.i18n import _, enumerated, ngettext, sentences
 from core.tables.model import Gap, Partition, Reader, Sources
 from core.text import size as told_size
 
@@ -27,7 +27,7 @@ def _alignment(partitions: Sequence[Partition]) -> list[str]:
     ]
     if not askew:
         return []
-    named = listed(str(number) for number in askew[:_MOST_NAMED])
+    named = enumerated(str(number) for number in askew[:_MOST_NAMED])
     if len(askew) > _MOST_NAMED:
         named += " " + _("and {count} more").format(count=len(askew) - _MOST_NAMED)
     told = ngettext(
@@ -69,7 +69,7 @@ def told(sources: Sources) -> str:
         places = _("Start and end were read by {reader}, and the same by {readers}.")
     return sentences(
         (
-            places.format(reader=_name(sources.places), readers=listed(map(_name, sources.agree))),
+            places.format(reader=_name(sources.places), readers=enumerated(map(_name, sources.agree))),
             _("Types and names by {reader}.").format(reader=_name(sources.types)),
             _("Contents by {reader}.").format(reader="libblkid"),
         )

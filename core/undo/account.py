@@ -39,6 +39,25 @@ class Entry:
         """Whether the thing may still be there."""
         return self.state != "released"
 
+    @property
+    def named(self) -> str:
+        """What it is, for a person: a file may be a folder, or a setting of the kernel's."""
+        if self.what != "file":
+            return safe(self.what)
+        if "restores" in self.facts:
+            return _("setting")
+        return _("folder") if self.identity.get("folder") else _("file")
+
+    @property
+    def standing(self) -> str:
+        """Whether it is up, for a person."""
+        names = {
+            "intended": _("may have been put up"),
+            "held": _("is up"),
+            "failed": _("could not be taken down"),
+        }
+        return names.get(self.state, safe(self.state))
+
     def to_json(self) -> dict[str, Any]:
         return {
             "what": self.what,

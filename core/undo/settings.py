@@ -1,5 +1,6 @@
 """Settings of devices, as the undo stack knows them."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from core import loops
-from core.command import Command
+from core.command import Command, Variable
 from core.i18n import _
 from core.undo.account import Entry
 from core.undo.standing import Facts, Standing
@@ -25,12 +26,16 @@ class SettingKind:
     outlives_boot = False
     needs: Mapping[str, type] = MappingProxyType({"device": str, "set": str, "restores": str})
     knows: Mapping[str, type] = MappingProxyType({})
-    _SCRIPT = 'echo "$2" > "/sys/block/${1#/dev/}/queue/max_sectors_kb"'
 
     @classmethod
     def command(cls, device: str, value: str) -> Command:
+        if isinstance(device, Variable):
+            place = '"/sys/block/${1#/dev/}/queue/max_sectors_kb"'
+            words: tuple[str, ...] = ("sh", device)
+        else:
+            place, words = shlex.quote(str(cls._path(device))), ()
         return Command(
-            ("sh", "-c", cls._SCRIPT, "sh", device, value),
+            ("sh", "-c", f"echo {shlex.quote(value)} > {place}", *words),
             why=_("Let the device write in small pieces: each is written whole, or its loss is noticed."),
             effect=_("the device asks for {value} KiB at a time").format(value=value),
         )

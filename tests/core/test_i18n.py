@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.i18n import bracketed, listed, noted, sentences, titled, use_language
+from core.i18n import bracketed, enumerated, listed, noted, sentences, titled, use_language
 from core.tables.model import Sources
 from core.tables.notes import told
 
@@ -23,7 +23,8 @@ def test_sentences_follow_each_other() -> None:
 
 
 def test_lists_and_colons(chinese: None) -> None:
-    assert listed(("一", "", "二")) == "一、二"
+    assert listed(("磁盘已读", "", "没有错误")) == "磁盘已读，没有错误"
+    assert enumerated(("一", "", "二")) == "一、二"
     assert titled("已恢复", "3") == "已恢复：3"
 
 

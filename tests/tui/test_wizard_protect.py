@@ -359,6 +359,8 @@ async def test_changes_are_written_back_when_the_name_is_typed(disk: Path, tmp_p
         assert "changed: /motd" in text
         assert "added: /new" in text
         assert digest(disk) == before
+        (left,) = flow_of(pilot).in_sight
+        assert [entry.what for entry in left.entries] == ["overlay"], "told is what is up still"
         await pilot.press(*"web02.qcow2", "enter")
         assert "not the disk's name" in shown(pilot) or await _says(pilot, "not the disk's name")
         assert digest(disk) == before

@@ -11,7 +11,7 @@ from core.files.destination import Destination, destination
 from core.files.outcome import Copied, verified_told
 from core.i18n import _, ngettext
 from core.session import Session
-from core.text import date, duration, safe, size
+from core.text import duration, guest_date, safe, size
 from tui.cli.common import Context, ProgressLine, absolute, open_volume
 from tui.cli.files import warn
 
@@ -91,7 +91,7 @@ class _Asking:
         say = self._context.say
         say(_("{path}: something else of that name is in the target.").format(path=safe(clash.path)))
         for whose, entry in ((_("the guest's"), clash.guest), (_("there"), clash.there)):
-            say(f"  {whose}: {entry.kind}, {size(entry.size)}, {date(entry.mtime_ns / 1e9)}")
+            say(f"  {whose}: {entry.kind}, {size(entry.size)}, {guest_date(entry.mtime_ns / 1e9)}")
         letters: dict[str, Existing] = {"l": "leave", "b": "both", "r": "replace"}
         while True:
             self._context.cancel.check()

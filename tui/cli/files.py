@@ -8,7 +8,7 @@ from core.errors import Cancelled, Exit, WrongUsage
 from core.files.entry import Entry
 from core.i18n import _, listed
 from core.session import Session
-from core.text import date, safe
+from core.text import guest_date, safe
 from core.volumes.subvolumes import Subvolume
 from tui.cli.common import Context, open_volume, table
 
@@ -50,7 +50,7 @@ def subvolumes(context: Context) -> int:
         context.json({"subvolumes": [one.to_json() for one in found]})
         return Exit.DONE
     rows = [
-        (str(one.id), date(one.created) if one.created else "", subvolume_told(one), safe(one.path))
+        (str(one.id), guest_date(one.created) if one.created else "", subvolume_told(one), safe(one.path))
         for one in found
     ]
     for line in table(rows, frozenset({0})):
@@ -84,7 +84,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
     if entry.target is not None:
         name += " -> " + safe(entry.target)
     mode = stat.filemode(_TYPE[entry.kind] | entry.mode)
-    return mode, str(entry.uid), str(entry.gid), str(entry.size), date(entry.mtime_ns / 1e9), name
+    return mode, str(entry.uid), str(entry.gid), str(entry.size), guest_date(entry.mtime_ns / 1e9), name
 
 
 def cat(context: Context) -> int:

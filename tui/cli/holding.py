@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from core.disks.model import Holder
 from core.disks.ways_out import InUse
 from core.errors import SalvageError
-from core.i18n import _, noted
+from core.i18n import _, listed, noted
 from core.text import safe
 
 
@@ -24,7 +24,7 @@ def holder_line(holder: Holder) -> str:
         name = _("a program that cannot be seen from here")
     pid = _(", pid {pid}").format(pid=holder.pid) if holder.pid else ""
     whose = _(", session {id} of virt-salvage").format(id=holder.session) if holder.session else ""
-    return safe(f"{noted(name + pid, holder.through)}{whose}, {does}")
+    return safe(listed((noted(name + pid, holder.through) + whose, does)))
 
 
 def ways_told(error: SalvageError) -> Iterator[str]:

@@ -9,8 +9,8 @@ from core.errors import SalvageError
 from core.files.entry import Entry
 from core.files.finding import Match, find, wanted
 from core.files.matters import matters
-from core.i18n import _, ngettext
-from core.text import date, safe, size
+from core.i18n import _, enumerated, listed, ngettext
+from core.text import guest_date, safe, size
 from tui.linear.ground import Ground
 
 PAGE = 20
@@ -118,7 +118,7 @@ class Browser:
 
     def _matters(self) -> list[Row]:
         with self._flow.road().guest() as tree:
-            return [Row(one.path, f"{safe(one.path)}, {one.why}", folder=False) for one in matters(tree)]
+            return [Row(one.path, listed((safe(one.path), one.why)), folder=False) for one in matters(tree)]
 
     def _tell(self) -> None:
         count = len(self._rows)
@@ -127,7 +127,7 @@ class Browser:
         for number in range(self._first, min(self._first + PAGE, count)):
             row = self._rows[number]
             marked = [_("marked")] if row.path in self._marked else []
-            self._talk.say(f"{number + 1}: " + ", ".join([row.told, *marked]))
+            self._talk.say(f"{number + 1}: " + listed((row.told, *marked)))
         left = count - self._first - PAGE
         if left > 0:
             self._talk.say(_("and {count} more: n").format(count=left))
@@ -149,15 +149,15 @@ class Browser:
                 del self._marked[path]
             else:
                 self._marked[path] = None
-        names = ", ".join(safe(path) for path in self._marked)
+        names = enumerated(safe(path) for path in self._marked)
         self._talk.say(_("Marked: {names}").format(names=names or _("nothing")))
 
 
 def _row(path: bytes, entry: Entry, name: str) -> Row:
     parts = [name, _("folder") if entry.kind == "dir" else entry.kind]
     if entry.kind == "file":
-        parts += [size(entry.size), date(entry.mtime_ns / 1e9)]
-    return Row(path, ", ".join(parts), entry.kind == "dir")
+        parts += [size(entry.size), guest_date(entry.mtime_ns / 1e9)]
+    return Row(path, listed(parts), entry.kind == "dir")
 
 
 def _hit(hit: Match) -> str:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from core.committing import Commit
-from core.i18n import _
+from core.i18n import _, listed
 from core.runner import SystemRunner
 from core.text import date, duration, safe, size
 from core.undo.state import Known
@@ -41,7 +41,7 @@ def _told(known: Known) -> str:
     why = _("left up on purpose") if account.kept else _("its program died")
     points = [safe(entry.target) for entry in account.standing if entry.what == "mount"]
     parts = [account.session, safe(account.disk), date(account.began), why]
-    return ", ".join([*parts, *(_("mounted: {path}").format(path=point) for point in points)])
+    return listed([*parts, *(_("mounted: {path}").format(path=point) for point in points)])
 
 
 def write_back(ground: Ground, known: Known) -> None:

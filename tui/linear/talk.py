@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from core.files.progress import Progress
-from core.i18n import _, ngettext
+from core.i18n import _, listed, ngettext
 from core.text import duration, safe, size
 from tui.ascii import to_ascii
 from tui.plain import as_started, wants_plain
@@ -124,4 +124,4 @@ class Talk:
         parts.append(ngettext("{count} file", "{count} files", done).format(count=done))
         if progress.seconds_left is not None:
             parts.append(_("{time} left").format(time=duration(progress.seconds_left)))
-        self.say(", ".join(parts))
+        self.say(listed(parts))

@@ -7,7 +7,7 @@ from core.disks.model import Holder
 from core.files.destination import Destination
 from core.files.outcome import Copied
 from core.i18n import _, listed, ngettext, titled
-from core.text import date, duration, grouped, safe, size
+from core.text import duration, grouped, guest_date, safe, size
 from core.volumes.model import Inspection, Volume
 from core.volumes.subvolumes import TOP, Subvolume
 from tui.machines import holders_told
@@ -47,7 +47,7 @@ def subvolume_told(one: Subvolume) -> str:
         _("snapshot") if one.snapshot else "",
         _("read-only") if one.read_only else "",
         _("what a mount shows by itself") if one.default else "",
-        _("made {date}").format(date=date(one.created)) if one.created else "",
+        _("made {date}").format(date=guest_date(one.created)) if one.created else "",
     ]
     return listed(words)
 

@@ -257,7 +257,7 @@ class _Cells:
 
     def texts(self, width: int) -> tuple[str, str]:
         """Those that every row has, and who holds it."""
-        parts = [left(self.format, _FORMAT), right(self.size, _SIZE)]
+        parts = [" " + left(self.format, _FORMAT), right(self.size, _SIZE)]
         if width >= _WIDE:
             parts.append(right(self.used, _SIZE))
         parts.append(" " + left(self.changed, _TIME if width >= _WIDE else _DAY))
@@ -267,7 +267,7 @@ class _Cells:
 def _room(width: int) -> int:
     """Columns for the name."""
     wide = width >= _WIDE
-    behind = _FORMAT + _SIZE + (_TIME + _SIZE + _HELD_WIDE + 1 if wide else _DAY + _HELD) + 5
+    behind = _FORMAT + _SIZE + (_TIME + _SIZE + _HELD_WIDE + 1 if wide else _DAY + _HELD) + 6
     return max(10, width - behind)
 
 

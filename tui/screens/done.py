@@ -12,7 +12,7 @@ from textual.widgets import OptionList, Static
 
 from core.files.destination import Destination
 from core.files.outcome import Copied
-from core.i18n import N_, _, listed, ngettext, titled
+from core.i18n import N_, _, enumerated, ngettext, titled
 from core.lab import labs, results, telling
 from core.lab.lab import Verdict
 from core.text import duration, grouped, safe, size
@@ -25,7 +25,6 @@ from tui.screens.said import SaidScreen
 from tui.screens.step import WIDE, Frame, Key
 from tui.widgets.facts import Facts
 from tui.widgets.lines import left, middle_cut
-from tui.widgets.stack_list import named
 
 ROOMY = 28
 """Lines of the screen from which on what is up is shown line by line."""
@@ -217,15 +216,15 @@ def _still_up(standing: Sequence[Entry], width: int, *, short: bool) -> Content:
     if short:
         many = len(standing)
         shows = ngettext("u shows it", "u shows them", many)
-        names = [named(entry) for entry in standing]
-        told = _("Still up: {names}; {shows}").format(names=listed(names), shows=shows)
+        names = [entry.named for entry in standing]
+        told = _("Still up: {names}; {shows}").format(names=enumerated(names), shows=shows)
         if cell_len(told) > width or len(set(names)) < many:
             count = ngettext("Still up: {count} thing; {shows}", "Still up: {count} things; {shows}", many)
             told = count.format(count=many, shows=shows)
         return Content(told)
     rows = [Content(_("Still up, the last first:"))]
     for entry in standing[:UP]:
-        rows.append(Content("  " + left(named(entry), 12) + middle_cut(safe(entry.target), width - 14)))
+        rows.append(Content("  " + left(entry.named, 12) + middle_cut(safe(entry.target), width - 14)))
     if len(standing) > UP:
         rows.append(Content("  " + _("and {count} more: press u").format(count=len(standing) - UP)))
     return Content("\n").join(rows)

@@ -60,7 +60,7 @@ class FilesScreen(BasketScreen):
             ("f", _("find")),
             ("w", _("matters")),
             ("Esc", _("close")),
-            ("←", _("up")),
+            ("←", _("parent")),
             ("o", _("how")),
             ("v", _("view")),
             ("/", _("filter")),

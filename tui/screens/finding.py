@@ -199,7 +199,7 @@ class MattersScreen(_Working):
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog", classes="wide"):
             yield Static(_("What matters first"), classes="title", markup=False)
-            yield Static(_("Looking."), id="state", classes="label", markup=False)
+            yield Static(_("Looking."), id="state", classes="label below", markup=False)
             yield Results(id="results")
             yield KeyLine(id="keys")
 

@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from core.i18n import N_, _
+from tui.keys import in_ascii
 from tui.screens.dialog import Dialog
 from tui.screens.lessons import LESSONS
 from tui.screens.step import Key, KeyLine
@@ -52,8 +53,10 @@ class HelpScreen(Dialog[None]):
             lines += [(Piece("  " + line),) for line in wrapped(text, width - 2)]
             lines.append(())
         lines.append((Piece(_("Keys"), "pager--title"),))
-        column = max((cell_len(name) for name, _does in self._keys), default=0) + 2
-        for name, does in self._keys:
+        told = in_ascii if self.app.ascii_only else str
+        keys = [(told(name), does) for name, does in self._keys]
+        column = max((cell_len(name) for name, _does in keys), default=0) + 2
+        for name, does in keys:
             first, *more = wrapped(does, max(10, width - 2 - column))
             lines.append((Piece("  "), Piece(left(name, column), "pager--command"), Piece(first)))
             lines += [(Piece(" " * (2 + column) + line),) for line in more]

@@ -11,7 +11,7 @@ from textual.widgets import OptionList, Static
 
 from core.files.choices import Choices, Clash, Existing
 from core.i18n import N_, _
-from core.text import date, size
+from core.text import guest_date, size
 from tui.plain import plain
 from tui.screens.dialog import Dialog
 from tui.screens.menu import Choice, Menu
@@ -154,7 +154,7 @@ class ClashScreen(Dialog[tuple[Existing, bool]]):
             yield Static(_("Something else of that name is there"), classes="title", markup=False)
             yield Static(plain(clash.path), classes="said")
             for whose, entry in ((_("guest"), clash.guest), (_("there"), clash.there)):
-                line = f"{whose}: {entry.kind}, {size(entry.size)}, {date(entry.mtime_ns / 1e9)}"
+                line = f"{whose}: {entry.kind}, {size(entry.size)}, {guest_date(entry.mtime_ns / 1e9)}"
                 yield Static(plain(line), classes="said")
             yield Menu(
                 [

@@ -10,7 +10,7 @@ from textual.containers import Vertical
 from textual.widgets import Input, OptionList, Static
 
 from core.i18n import N_, _
-from tui.keys import Bound
+from tui.keys import Bound, in_ascii
 from tui.screens.dialog import Dialog
 from tui.screens.menu import Choice, Menu
 from tui.screens.step import KeyLine
@@ -49,15 +49,21 @@ class PaletteScreen(Dialog[Bound]):
         self.query_one(KeyLine).show([("↑↓", _("move")), ("Enter", _("do it")), ("Esc", _("back"))])
 
     def _matching(self, word: str) -> list[Choice]:
-        column = max((cell_len(one.names) for one in self._offered), default=0) + 2
+        told = in_ascii if self.app.ascii_only else str
+        names = [told(one.names) for one in self._offered]
+        column = max(map(cell_len, names), default=0) + 2
         return [
-            Choice(str(at), left(one.names, column) + one.does)
-            for at, one in enumerate(self._offered)
-            if word.casefold() in f"{one.names} {one.does}".casefold()
+            Choice(str(at), left(name, column) + one.does)
+            for at, (name, one) in enumerate(zip(names, self._offered, strict=True))
+            if word.casefold() in f"{name} {one.does}".casefold()
         ]
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        matching = self._matching(event.value.strip())
+        self.narrow(event.value.strip())
+
+    def narrow(self, word: str) -> None:
+        """Offer what has the word in it."""
+        matching = self._matching(word)
         menu = self.query_one(Menu)
         menu.offer(matching)
         menu.highlighted = 0 if matching else None

@@ -16,7 +16,7 @@ from core.disks.overlay import OverlayRoom
 from core.disks.snapshots import described
 from core.disks.ways_out import InUse
 from core.errors import NeedsPassphrase, Refused, SalvageError
-from core.i18n import N_, _, noted
+from core.i18n import N_, _, enumerated, listed, noted
 from core.secrets import Secret
 from core.session import Session
 from core.text import grouped, safe, size
@@ -246,10 +246,10 @@ def _facts(disk: Disk, backup: Path | None, width: int) -> Content:
         rows.append((_("Built on"), below))
     rows += [(_("Data in"), _short(part.path, home)) for link in disk.chain for part in link.parts]
     if disk.snapshots:
-        names = ", ".join(noted(safe(shot.name), f"{shot.date:%Y-%m-%d}") for shot in disk.snapshots)
+        names = enumerated(noted(safe(shot.name), f"{shot.date:%Y-%m-%d}") for shot in disk.snapshots)
         rows.append((_("Snapshots"), names))
     modes = {"read": _("reads"), "write": _("writes")}
-    held = "; ".join(f"{_holder(holder)}, {modes[holder.mode]}" for holder in disk.held_by)
+    held = "; ".join(listed((_holder(holder), modes[holder.mode])) for holder in disk.held_by)
     rows.append((_("Held by"), held or _("nobody")))
     if backup:
         rows.append((_("Backup"), _("{path}, verified").format(path=safe(backup))))

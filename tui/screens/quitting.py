@@ -1,14 +1,17 @@
 """The question before leaving while something is still up."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
 from textual.widgets import OptionList, Static
 
 from core.i18n import N_, _
 from core.text import safe
+from core.undo.account import Entry
 from tui.plain import plain
 from tui.screens.menu import Choice, Menu
 from tui.screens.reading import Reading
@@ -17,6 +20,26 @@ from tui.widgets.lines import left, middle_cut
 
 TAKE_DOWN = "take-down"
 LEAVE = "leave"
+_NAME = 15
+"""Columns for what a thing is."""
+
+
+class Up(Static):
+    """What stands, a line each; a path that is too long is cut in its middle."""
+
+    DEFAULT_CSS = "Up { height: auto; padding: 0 1; }"
+
+    def __init__(self, standing: Sequence[Entry]) -> None:
+        super().__init__(markup=False)
+        self._standing = standing
+
+    def render(self) -> Content:
+        """The lines for the room at hand."""
+        room = max(10, self.content_region.width - _NAME)
+        lines = (
+            "  " + left(one.named, _NAME - 2) + middle_cut(safe(one.target), room) for one in self._standing
+        )
+        return Content("\n".join(lines))
 
 
 class QuitScreen(Reading[str]):
@@ -30,11 +53,8 @@ class QuitScreen(Reading[str]):
         with Vertical(id="dialog"):
             yield Static(_("Something is still up"), classes="title", markup=False)
             with VerticalScroll(can_focus=False):
-                for entry in flow.session.stack.standing if flow.session else ():
-                    # the dialog is at most 76 columns wide, its frame and padding take eight
-                    room = min(self.app.size.width, 76) - 8 - 15
-                    line = "  " + left(entry.what, 13) + middle_cut(safe(entry.target), room)
-                    yield Static(plain(line), classes="said")
+                if flow.session and (standing := flow.session.stack.standing):
+                    yield Up(standing)
                 for shown in flow.in_sight:
                     told = _("  mounted in sight: {path} ({volume})")
                     line = told.format(path=safe(shown.point), volume=shown.title)
@@ -58,7 +78,7 @@ class QuitScreen(Reading[str]):
         ]
 
     def keys(self) -> list[Key]:
-        return [("Enter", _("choose")), ("Esc", _("stay"))]
+        return [("↑↓", _("move")), ("Enter", _("choose")), ("Esc", _("stay"))]
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(event.option.id)

@@ -7,7 +7,7 @@ from textual.widgets import OptionList, Static
 
 from core.errors import SalvageError
 from core.i18n import _, listed
-from core.text import date, safe
+from core.text import guest_date, safe
 from core.volumes.model import Volume
 from core.volumes.subvolumes import TOP, Subvolume
 from tui.screens.menu import Choice, Menu
@@ -68,6 +68,6 @@ def _line(one: Subvolume) -> str:
         _("snapshot") if one.snapshot else "",
         _("read-only") if one.read_only else "",
         _("what a mount shows by itself") if one.default else "",
-        _("made {date}").format(date=date(one.created)) if one.created else "",
+        _("made {date}").format(date=guest_date(one.created)) if one.created else "",
     ]
     return listed(words)

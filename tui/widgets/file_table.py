@@ -302,9 +302,9 @@ def _time(nanoseconds: int, width: int) -> str:
 def _columns(mark: str, name: str, told: str, mode: str, owner: str, modified: str, width: int) -> str:
     """The columns beside each other. What is long is cut, the name last."""
     roomy = width >= _ROOMY
-    modes, times = (10, 16) if roomy else (5, 10)
-    fixed = 4 + 1 + _SIZE + 1 + modes + 1 + _OWNER + 1 + times
+    modes, times, gap = (10, 16, "  ") if roomy else (5, 10, " ")
+    fixed = 4 + _SIZE + modes + _OWNER + times + 4 * len(gap)
     if width - fixed < 16:  # a very narrow screen: name and size are what counts
         return f"{left(mark, 4)}{left(name, max(1, width - 5 - _SIZE))} {right(told, _SIZE)}"
     parts = (right(told, _SIZE), right(mode, modes), right(owner, _OWNER), left(modified, times))
-    return left(mark, 4) + left(name, width - fixed) + " " + " ".join(parts)
+    return gap.join((left(mark, 4) + left(name, width - fixed), *parts))

@@ -6,7 +6,7 @@ from rich.cells import cell_len
 
 from core.i18n import _
 from core.tables.lost.candidate import Candidate
-from core.text import date, grouped, safe, size
+from core.text import grouped, guest_date, safe, size
 from tui.widgets.lines import Line, Piece, left, right
 from tui.widgets.rows import Rows
 
@@ -69,6 +69,6 @@ def _cells(one: Candidate) -> tuple[str, ...]:
     label = safe(one.label or "")
     if not one.primary:
         label = (_("(by a copy)") + " " + label).rstrip()
-    written = date(one.written) if one.written else ""
+    written = guest_date(one.written) if one.written else ""
     least = "≥ " if one.open_ended else ""
     return grouped(one.start), least + size(one.size), safe(one.content), written, label

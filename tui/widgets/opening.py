@@ -26,7 +26,7 @@ def picture() -> str:
     """A dead machine's disk, this program, the files: three boxes with a title each."""
     boxes = (
         (_("dead VM"), "×  " + _("disk")),
-        ("virt-salvage", _("look · never write")),
+        ("virt-salvage", _("look · copy")),
         (_("your files"), "/srv/rescued"),
     )
     rows = ["  "] * 4

@@ -15,8 +15,10 @@ from core.volumes.searched import Searched
 from tui.widgets.lines import Line, Piece, left, right
 from tui.widgets.rows import Rows
 
-_GAPS = ("  ", "  ", "  ", "  ", " ", " ")
-"""Between the columns: numbers have blanks in them, and want more than one to be told apart."""
+_GAP = "  "
+"""Between numbers, which have blanks in them, and want more than one to be told apart."""
+_ROOMY = 90
+"""Columns from which on texts have such gaps too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +96,10 @@ class VolumeTable(Rows):
         return _("There is nothing on this disk that can be opened.")
 
     def heading(self, width: int) -> Line:
-        return (Piece(_columns(_heading(), _widths(self._cells, width))),)
+        return (Piece(_columns(_heading(), _widths(self._cells, width), width)),)
 
     def row(self, index: int, width: int) -> Line:
-        text = _columns(self._cells[index], _widths(self._cells, width))
+        text = _columns(self._cells[index], _widths(self._cells, width), width)
         return (Piece(text, "rows--muted" if self._rows[index].refused else ""),)
 
     def action_choose(self) -> None:
@@ -116,7 +118,7 @@ def rows_of(inspection: Inspection, refused: Mapping[str, str]) -> tuple[VolumeR
     for index, part in enumerate(parts):
         volume = volumes.pop(str(part.number), None)
         more = any(later.kind == "logical" for later in parts[index + 1 :])
-        branch = ("├" if more else "└") if part.kind == "logical" else ""
+        branch = ("├ " if more else "└ ") if part.kind == "logical" else ""
         reason = refused.get(str(part.number), "" if volume else _("holds logical ones"))
         rows.append(VolumeRow(part, volume, branch, reason))
         rows += _inside(str(part.number), volumes, refused, 0)
@@ -144,7 +146,7 @@ def lines_of(inspection: Inspection, refused: Mapping[str, str], width: int) -> 
     """Heading and rows as they read in `width` columns."""
     cells = [_cells(row, inspection.table) for row in rows_of(inspection, refused)]
     widths = _widths(cells, width)
-    return [_columns(one, widths) for one in [_heading(), *cells]]
+    return [_columns(one, widths, width) for one in [_heading(), *cells]]
 
 
 def _heading() -> Cells:
@@ -189,7 +191,7 @@ def _widths(rows: Sequence[Cells], width: int) -> tuple[int, ...]:
     """Numbers get what they need; type, content and label share what is left."""
     needed = [max(cell_len(row[column]) for row in [_heading(), *rows]) for column in range(7)]
     numbers = [min(needed[0], 9), *(min(need, 17) for need in needed[1:4])]
-    left_over = max(0, width - sum(numbers) - sum(map(len, _GAPS)))
+    left_over = max(0, width - sum(numbers) - sum(map(len, _gaps(width))))
     content = min(needed[5], max(7, left_over * 2 // 5))
     label = min(needed[6], left_over * 2 // 5)
     kind = min(needed[4], max(8, left_over - content - label))
@@ -197,13 +199,19 @@ def _widths(rows: Sequence[Cells], width: int) -> tuple[int, ...]:
     return (*numbers, kind, content, label)
 
 
-def _columns(cells: Cells, widths: tuple[int, ...]) -> str:
+def _gaps(width: int) -> tuple[str, ...]:
+    """Between the seven columns."""
+    return (*[_GAP] * 4, *[_GAP if width >= _ROOMY else " "] * 2)
+
+
+def _columns(cells: Cells, widths: tuple[int, ...], width: int) -> str:
+    gaps = _gaps(width)
     parts = [
-        right(text, width) if column < 4 else left(text, width)
-        for column, (text, width) in enumerate(zip(cells[:7], widths, strict=True))
+        right(text, room) if column < 4 else left(text, room)
+        for column, (text, room) in enumerate(zip(cells[:7], widths, strict=True))
     ]
     if cells.name:
-        parts[:3] = ["", "", left(cells.name, sum(widths[:3]) + len(_GAPS[0] + _GAPS[1]))]
-    gaps = ("", "", *_GAPS[2:]) if cells.name else _GAPS
+        parts[:3] = ["", "", left(cells.name, sum(widths[:3]) + 2 * len(_GAP))]
+        gaps = ("", "", *gaps[2:])
     text = "".join(part + gap for part, gap in zip(parts, (*gaps, ""), strict=True))
-    return left(text, sum(widths) + sum(map(len, _GAPS)))
+    return left(text, width)

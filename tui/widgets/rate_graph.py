@@ -93,13 +93,13 @@ def drawn(parts: Sequence[float | None], width: int, height: int) -> list[Line]:
 
 
 def _columns(parts: Sequence[float | None], width: int) -> list[float]:
-    """The mean rate of the parts that each column stands for; 0 for what is still to come."""
+    """The mean rate of the parts that each column stands for; 0 for what has not come to its end."""
     columns = []
     for column in range(width):
         begin = column * len(parts) // width
         end = max(begin + 1, (column + 1) * len(parts) // width)
         known = [rate for rate in parts[begin:end] if rate is not None]
-        columns.append(sum(known) / len(known) if known else 0.0)
+        columns.append(sum(known) / len(known) if len(known) == end - begin else 0.0)
     return columns
 
 

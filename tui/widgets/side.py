@@ -10,7 +10,6 @@ from core.i18n import _
 from core.text import safe
 from core.undo.account import Entry
 from tui.widgets.lines import Line, Piece, content_of, left, middle_cut, wrapped
-from tui.widgets.stack_list import named
 
 Part = tuple[str, str]
 """A title and a text."""
@@ -65,5 +64,5 @@ def _up(standing: Sequence[Entry], width: int) -> Iterator[Line]:
         told = wrapped(_("Nothing that this session put up."), width)
         yield from ((Piece(line, "side--muted"),) for line in told)
     for entry in standing:
-        name = left(named(entry), 13)
+        name = left(entry.named, 13)
         yield (Piece(name, "side--up"), Piece(middle_cut(safe(entry.target), width - 13)))

@@ -12,15 +12,6 @@ from tui.widgets.pager import Pager
 _INDENT = "     "
 
 
-def named(entry: Entry) -> str:
-    """What a thing is, for a person: a file may be a folder, or a setting of the kernel's."""
-    if entry.what != "file":
-        return safe(entry.what)
-    if "restores" in entry.facts:
-        return _("setting")
-    return _("folder") if entry.identity.get("folder") else _("file")
-
-
 class StackList(Pager):
     """The undo stack: number, what it is, where, since when, and the commands that take it down."""
 
@@ -41,16 +32,11 @@ def drawn(entries: Sequence[Entry], width: int) -> list[Line]:
 
 
 def _lines_of(entry: Entry, width: int) -> list[Line]:
-    names = {
-        "intended": _("may have been put up"),
-        "held": _("is up"),
-        "failed": _("could not be taken down"),
-    }
     title = _("{number:>3}  {what}, since {time}: {state}").format(
         number=entry.number,
-        what=named(entry),
+        what=entry.named,
         time=time.strftime("%H:%M:%S", time.localtime(entry.since)),
-        state=names.get(entry.state, safe(entry.state)),
+        state=entry.standing,
     )
     role = "pager--title" if entry.state == "held" else "pager--bad"
     lines = _block(title, "", _INDENT, width, role)

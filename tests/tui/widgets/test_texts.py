@@ -223,8 +223,8 @@ def test_the_table_fits_a_small_screen_and_shows_all_numbers():
     lines = partition_table.lines_of(inspection(), {}, 74)
     assert lines[0].split() == ["No.", "Start", "End", "Size", "Type", "Content", "Label"]
     assert lines[1].split() == ["1", "63", "7", "055", "3.4", "MiB", "Linux", "*", "ext4", "home"]
-    assert "├5" in lines[3]
-    assert "└6" in lines[4]
+    assert "├ 5" in lines[3]
+    assert "└ 6" in lines[4]
     ends = [line.index("MiB") for line in lines[1:]]
     assert len(set(ends)) == 1, "sizes are aligned to the right"
 
