@@ -49,7 +49,7 @@ class Entry:
         return _("folder") if self.identity.get("folder") else _("file")
 
     @property
-    def standing(self) -> str:
+    def state_told(self) -> str:
         """Whether it is up, for a person."""
         names = {
             "intended": _("may have been put up"),

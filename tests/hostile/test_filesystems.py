@@ -133,9 +133,10 @@ def _replayed(image: Path, folder: Path) -> bool:
     attach: list[str | Path] = ["losetup", "--find", "--show", twin]
     loop = subprocess.run(attach, check=True, capture_output=True, text=True).stdout.strip()
     try:
-        # mount(8) would make a read-only loop by itself, and then the kernel refuses
-        subprocess.run(["mount", "-o", "ro", loop, folder / "by-hand"], check=True)
-        subprocess.run(["umount", folder / "by-hand"], check=True)
+        # mount(8) would make a read-only loop by itself, and then the kernel refuses. Apart from others:
+        # their private namespaces would have a copy of the mount where unmounts do not propagate.
+        apart = ["unshare", "--mount", "sh", "-c", 'mount -o ro "$1" "$2" && umount "$2"', "sh"]
+        subprocess.run([*apart, loop, folder / "by-hand"], check=True)
     finally:
         subprocess.run(["losetup", "--detach", loop], check=True)
     changed = hashlib.sha256(twin.read_bytes()).digest() != before

@@ -91,7 +91,7 @@ def _tell(context: Context, one: Known) -> None:
         context.out("  " + account.half.sentence(account.session))
     said = remarks(account.entries)
     for entry in account.standing:
-        context.out(f"  {entry.number}. {entry.named}  {safe(entry.target)}  ({entry.standing})")
+        context.out(f"  {entry.number}. {entry.named}  {safe(entry.target)}  ({entry.state_told})")
         if entry.number in said:
             context.out("       " + said[entry.number])
         if entry.error:

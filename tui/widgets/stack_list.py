@@ -36,7 +36,7 @@ def _lines_of(entry: Entry, width: int) -> list[Line]:
         number=entry.number,
         what=entry.named,
         time=time.strftime("%H:%M:%S", time.localtime(entry.since)),
-        state=entry.standing,
+        state=entry.state_told,
     )
     role = "pager--title" if entry.state == "held" else "pager--bad"
     lines = _block(title, "", _INDENT, width, role)
