@@ -23,6 +23,7 @@ from tui.screens.disk import DiskScreen
 from tui.screens.done import DoneScreen
 from tui.screens.files import FilesScreen
 from tui.screens.leftovers import LeftoversScreen
+from tui.screens.menu import Menu
 from tui.screens.partitions import PartitionsScreen
 from tui.screens.passphrase import AskPassphrase
 from tui.screens.practise import HandBackScreen, PractiseScreen, TicketScreen
@@ -296,6 +297,8 @@ async def test_its_after_talk_solves_it_with_the_wizard(
             if isinstance(pilot.app.screen, DoneScreen):
                 await choose(pilot, "check")
                 await until(pilot, lambda: "The task is solved" in reads(pilot, "#verdict"), "the verdict")
+                await pilot.pause()
+                assert not pilot.app.screen.query_one(Menu).max_scroll_y, shown(pilot)
                 await choose(pilot, "talk")
                 await on(pilot, SaidScreen)
                 await pilot.press("escape")

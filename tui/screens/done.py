@@ -154,6 +154,11 @@ class DoneScreen(Frame):
         self.query_one("#verdict").display = True
         self._solved = verdict.solved
         self.query_one(Menu).offer(self._choices())
+        self.refresh_frame()
+
+    def spare(self, height: int) -> int:
+        judged = self.is_mounted and self.query_one("#verdict").display
+        return 1 if judged and height < 28 else super().spare(height)
 
     def _talk(self) -> None:
         task = self.flow.task()

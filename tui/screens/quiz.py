@@ -50,7 +50,7 @@ class QuizScreen(Dialog[None]):
         super().on_mount()
         self.query_one("#why").display = False
         self.query_one(Menu).focus()
-        self.query_one(KeyLine).show([("↑↓", _("move")), ("Enter", _("answer")), ("Esc", _("later"))])
+        self._name_keys()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
@@ -68,11 +68,16 @@ class QuizScreen(Dialog[None]):
             return
         self.right = True
         self.query_one(Menu).offer(self._choices())
+        self._name_keys()
         try:
             labs.answered(self.lab, self.app.flow.labs, self.number, len(self.wrong))
         except SalvageError as error:
             self.app.pop_screen()
             self.app.trouble(error)
+
+    def _name_keys(self) -> None:
+        keys = [("↑↓", _("move")), ("Enter", _("answer")), ("Esc", _("later"))]
+        self.query_one(KeyLine).show([("Enter", _("go on"))] if self.right else keys)
 
     def action_close(self) -> None:
         self.app.pop_screen()

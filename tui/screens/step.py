@@ -23,7 +23,7 @@ from tui.openable import content
 from tui.plain import plain
 from tui.screens.dialog import EVERYWHERE, Dialog, TooSmall, concerns
 from tui.screens.lessons import LESSONS
-from tui.widgets.coach import Coach
+from tui.widgets.coach import MOST, Coach
 from tui.widgets.rail import Rail
 from tui.widgets.side import Part, Side
 
@@ -183,11 +183,15 @@ class Frame(Screen[None]):
         width, height = self.app.size
         said = coaching.advice(self.flow, self.topic)
         below = () if width >= WIDE or height < LOW else said
-        self.query_one(Coach).show(below, width, height)
+        self.query_one(Coach).show(below, width, self.spare(height))
         self.set_class(bool(below), "-coached")
         if width >= WIDE and self.topic:
             up = [entry for shown in self.flow.in_sight[::-1] for entry in shown.entries]
             self.query_one(Side).show(said or self.beside(), [*up, *self.flow.standing])
+
+    def spare(self, height: int) -> int:
+        """Lines that the coach may take on a screen of that many."""
+        return max(2, min(MOST, height - 20))
 
     def beside(self) -> Sequence[Part]:
         """What stands beside the step on a wide screen, where no coach speaks: what the step is."""

@@ -26,11 +26,11 @@ class Coach(Static):
     def __init__(self) -> None:
         super().__init__(markup=False)
 
-    def show(self, advice: Sequence[Part], width: int, height: int) -> None:
-        """Say it in at most `width` columns and the lines that a screen of `height` lines can spare."""
+    def show(self, advice: Sequence[Part], width: int, lines: int) -> None:
+        """Say it in so many lines of a screen of `width` columns; what is next stands there always."""
         self.display = bool(advice)
         if advice:
-            self.update(self._drawn(advice, max(20, width - 6), max(2, min(MOST, height - 20))))
+            self.update(self._drawn(advice, max(20, width - 6), lines))
 
     def _drawn(self, advice: Sequence[Part], width: int, height: int) -> Content:
         lines = drawn(advice, width, height)
