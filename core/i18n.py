@@ -6,7 +6,7 @@ see whole, and the values are put in afterwards.
 
 import gettext
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 DOMAIN = "virt-salvage"
@@ -56,6 +56,12 @@ def listed(parts: Iterable[str]) -> str:
 def enumerated(names: Iterable[str]) -> str:
     """Things of one kind, in a row as the language writes it."""
     return _("{one}, {another}").format(one="", another="").join(name for name in names if name)
+
+
+def all_of(names: Sequence[str]) -> str:
+    """All of them, with the word of the language before the last."""
+    *before, last = names or [""]
+    return _("{some} and {last}").format(some=enumerated(before), last=last) if before else last
 
 
 def titled(title: str, text: str) -> str:

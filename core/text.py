@@ -103,7 +103,7 @@ def grouped(count: int) -> str:
 def duration(seconds: float) -> str:
     """A length of time for people: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
     if seconds < 10:
-        return f"{seconds:.1f} s"
+        return f"{max(0.1, seconds):.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -49,7 +49,7 @@ WORDS = (
     ),
     Word(
         N_("ext4"),
-        N_("The usual file system of Linux; ext2 and ext3 are its elders."),
+        N_("The usual file system of Linux; ext2 and ext3 are its predecessors."),
         ("partitions", "volume"),
     ),
     Word(
@@ -81,7 +81,7 @@ WORDS = (
     ),
     Word(
         N_("host"),
-        N_("The machine that you sit at, on which the virtual machines run."),
+        N_("This machine, on which the virtual machines run."),
         ("start", "protect"),
     ),
     Word(N_("image"), N_("A file that is a virtual machine's disk."), ("start", "disk")),

@@ -101,7 +101,10 @@ def outlook(disk: Disk, dest: Path, *, frozen: bool = False) -> Outlook:
         warnings.append(_("An unfinished copy is there; the backup goes on with it if it is of this disk."))
     if same:
         warnings.append(
-            _("It is on the same medium as the disk: if that medium fails, both are lost. Another is safer.")
+            _(
+                "It is on the same medium as the disk: if that medium fails, both are lost."
+                " Another medium is safer."
+            )
         )
     if shares:
         warnings.append(_("The copy can share the disk's blocks there, in an instant and without room."))

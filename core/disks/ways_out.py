@@ -39,7 +39,7 @@ class InUse(Refused):
         self.ways = ways_out(holders, logical_volume(disk.path))
         super().__init__(
             sentences(sentence(one, disk) for one in holders[:_NAMED]),
-            _("What is read while somebody writes does not fit together. Nothing was opened or changed."),
+            _("What is read while somebody writes is inconsistent. Nothing was opened or changed."),
             self.ways[0].sentence(),
         )
 

@@ -67,7 +67,7 @@ def after_talk(lab: Lab, folder: Path) -> Iterator[Said]:
     if lab.wrongs:
         yield Said("title", _("Ways that do harm"))
         for wrong in lab.wrongs:
-            yield Said("bad", told(wrong.told))
+            yield Said("bad", "• " + told(wrong.told))
     if after.reading:
         yield Said("title", _("Further reading"))
         yield Said("text", ", ".join(after.reading))

@@ -22,7 +22,7 @@ from core.session.looking import Looking
 
 
 class Opening(Looking):
-    """Mounts volumes, after their journal was carried out or they were repaired where that is wanted."""
+    """Mounts volumes, after their journal was replayed or they were repaired where that is wanted."""
 
     def _make_room(self, end: int) -> None:
         """Let the view reach to byte `end`, where the disk was cut short: what is missing reads as zeros."""

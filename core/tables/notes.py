@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from core.i18n import _, enumerated, ngettext, sentences
+from core.i18n import _, all_of, enumerated, ngettext, sentences
 from core.tables.model import Gap, Partition, Reader, Sources
 from core.text import size as told_size
 
@@ -66,10 +66,10 @@ def told(sources: Sources) -> str:
         return ""
     places = _("Start and end were read by {reader}.")
     if sources.agree:
-        places = _("Start and end were read by {reader}, and the same by {readers}.")
+        places = _("Start and end were read by {reader}, with the same result by {readers}.")
     return sentences(
         (
-            places.format(reader=_name(sources.places), readers=enumerated(map(_name, sources.agree))),
+            places.format(reader=_name(sources.places), readers=all_of([*map(_name, sources.agree)])),
             _("Types and names by {reader}.").format(reader=_name(sources.types)),
             _("Contents by {reader}.").format(reader="libblkid"),
         )

@@ -177,13 +177,13 @@ def repair(runner: Runner, volume: Volume, device: str) -> str:
         return ""
     command = Command(
         (*checker.last_resort, device),
-        why=_("Its journal cannot be carried out: repair it without. What was only in there is lost."),
+        why=_("Its journal cannot be replayed: repair it without. What was only in there is lost."),
         effect=_("the overlay is changed, the disk is not"),
         good=_ANY,
         limits=checker.limits,
     )
     runner.run(command, hear=_unheard)
-    return _("Its journal could not be carried out and was given up: what was only in there is lost.")
+    return _("Its journal could not be replayed and was given up: what was only in there is lost.")
 
 
 def _damaged(volume: Volume, state: State, program: str, said: tuple[str, ...]) -> Checked:
@@ -191,7 +191,7 @@ def _damaged(volume: Volume, state: State, program: str, said: tuple[str, ...]) 
         told = _(
             "It was not unmounted, and {program} finds things that do not fit together: that is to be"
             " expected of a crash. Its journal puts most of that right: `--replay` checks it with the"
-            " journal carried out, in an overlay."
+            " journal replayed, in an overlay."
         )
         return Checked(Verdict.PENDING, told.format(program=program), program, said)
     told = _(

@@ -164,9 +164,9 @@ def make_point(stack: Stack, point: Path) -> None:
 
 def _why(system: FileSystem, writable: bool, state: State) -> str:
     if writable:
-        return _("Mount it over the overlay: what its journal holds is carried out; every write lands there.")
+        return _("Mount it over the overlay: what its journal holds is replayed; every write lands there.")
     if state is not State.LEFT and system.replayed is not None:
-        return _("Mount it read-only; its journal is carried out first, and that lands in the overlay.")
+        return _("Mount it read-only; its journal is replayed first, and that lands in the overlay.")
     return _("Mount it read-only; {reason}.").format(reason=_(system.why))
 
 

@@ -9,6 +9,6 @@ class State(Enum):
     LEFT = "left"
     """As it lies on the disk: what is only in its journal is not seen."""
     REPLAYED = "replayed"
-    """Its journal carried out in an overlay, as the machine would have done when it started again."""
+    """Its journal replayed in an overlay, as the machine would have done when it started again."""
     REPAIRED = "repaired"
     """Repaired in an overlay by the repair program of its kind, which may throw things away."""

@@ -1,4 +1,4 @@
-"""The health of file systems: as they lie, with the journal carried out, repaired; never on the disk."""
+"""The health of file systems: as they lie, with the journal replayed, repaired; never on the disk."""
 
 import json
 import subprocess

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.i18n import bracketed, enumerated, listed, noted, sentences, titled, use_language
+from core.i18n import all_of, bracketed, enumerated, listed, noted, sentences, titled, use_language
 from core.tables.model import Sources
 from core.tables.notes import told
 
@@ -25,7 +25,13 @@ def test_sentences_follow_each_other() -> None:
 def test_lists_and_colons(chinese: None) -> None:
     assert listed(("磁盘已读", "", "没有错误")) == "磁盘已读，没有错误"
     assert enumerated(("一", "", "二")) == "一、二"
+    assert all_of(("一", "二", "三")) == "一、二和三"
     assert titled("已恢复", "3") == "已恢复：3"
+
+
+def test_all_of_them() -> None:
+    assert [all_of(names) for names in ((), ("one",), ("one", "two"))] == ["", "one", "one and two"]
+    assert all_of(("one", "two", "three")) == "one, two and three"
 
 
 def test_brackets(chinese: None) -> None:

@@ -1,4 +1,4 @@
-"""The wizard after a crash: told, checked, the journal carried out, browsed; subvolumes chosen."""
+"""The wizard after a crash: told, checked, the journal replayed, browsed; subvolumes chosen."""
 
 import subprocess
 from pathlib import Path

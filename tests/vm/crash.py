@@ -1,7 +1,7 @@
 """The real crash: victims are killed while they write, and virt-salvage brings back what they had saved.
 
 A victim tells each fsync that returned. What it told must be there with its content when its journals are
-carried out in an overlay; what is there without is counted. Run by itself it prints the figures, one line a
+replayed in an overlay; what is there without is counted. Run by itself it prints the figures, one line a
 victim: ``python -m tests.vm.crash --runs 20``.
 """
 
@@ -62,11 +62,11 @@ class Place:
     left: Found
     """Read without the journal."""
     replayed: Found
-    """Read with the journal carried out in an overlay."""
+    """Read with the journal replayed in an overlay."""
     differences: int
     """Files that `check --replay` says differ between the two, unsaved ones too."""
     verdict: str
-    """What the check says of it with the journal carried out."""
+    """What the check says of it with the journal replayed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,9 +53,7 @@ def _tell(context: Context, examined: Examined, state: State) -> None:
             context.say("  " + line)
         return
     done = (
-        _("Repaired in an overlay:")
-        if state is State.REPAIRED
-        else _("Its journal carried out in an overlay:")
+        _("Repaired in an overlay:") if state is State.REPAIRED else _("Its journal replayed in an overlay:")
     )
     context.out(f"{done} {examined.after.sentence}")
     for line in examined.differences.lines():

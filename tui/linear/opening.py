@@ -44,7 +44,7 @@ class Opening:
         return self._browse(State.REPLAYED if chosen == "replay" else State.LEFT)
 
     def _choices(self) -> list[tuple[str, str]]:
-        replay = _("Browse and copy files, with its journal carried out (after a crash)")
+        replay = _("Browse and copy files, its journal replayed (after a crash)")
         return [
             ("browse", _("Browse and copy files")),
             ("show", _("Mount it for other tools, for reading only")),
@@ -76,7 +76,7 @@ class Opening:
         show = lambda: ground.flow.do_show(self.volume, absolute(place), writable, state)  # noqa: E731
         shown = ground.on(ground.flow.outside, _("Mounting it."), show)
         ground.talk.say(_("Mounted at {path}.").format(path=safe(shown.point)))
-        later = _("It stays when this program ends. Later: virt-salvage undo {session}")
+        later = _("It stays when this program ends. To take it down later: virt-salvage undo {session}")
         ground.talk.say(later.format(session=shown.session))
 
     def _subvolume(self) -> bool:

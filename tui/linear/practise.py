@@ -67,7 +67,7 @@ def _choices(lab: Lab) -> Iterator[tuple[str, str]]:
         yield "answer", _("Answer the question of the ticket")
     yield "stop", _("Hand the ticket back")
     yield "check", _("Check whether the task is solved")
-    yield "talk", _("What happened, and how it is done: no points after that")
+    yield "talk", _("What happened, and how it is done by hand (no points after that)")
 
 
 def answer(ground: Ground, lab: Lab) -> None:

@@ -92,7 +92,7 @@ class BackupScreen(Frame):
         if self.flow.backup:
             go_on = [
                 Choice("copy", _("Work on the backup"), _("The disk itself is left alone from now on.")),
-                Choice("on", _("Work on the disk itself"), _("Read only or with an overlay, as before.")),
+                Choice("on", _("Work on the disk itself"), _("Read only, or with an overlay.")),
             ]
         in_use = ""
         if disk and disk.writers:

@@ -160,6 +160,6 @@ class CheckScreen(SightFrame):
 def _done(state: State) -> str:
     return {
         State.LEFT: "",
-        State.REPLAYED: _("With its journal carried out:") + " ",
+        State.REPLAYED: _("With its journal replayed:") + " ",
         State.REPAIRED: _("Repaired:") + " ",
     }[state]

@@ -87,7 +87,7 @@ class CommitScreen(Frame):
             yield Static(_("Backup to"), classes="name", markup=False)
             yield host_path_field(self.flow)
         with Horizontal(id="name-row", classes="line"):
-            yield Static(_("Its name"), classes="name", markup=False)
+            yield Static(_("Disk's name"), classes="name", markup=False)
             yield TextLine(id="name", select_on_focus=False, compact=True)
 
     def keys(self) -> list[Key]:
@@ -95,7 +95,7 @@ class CommitScreen(Frame):
         if self._ready is None or self._ready.nothing:
             return [leave]
         if self.focused and self.focused.id == "name":
-            return [("Enter", _("write")), leave, ("Shift+Tab", _("backup"))]
+            return [("Enter", _("write")), leave, ("Shift+Tab", _("the backup's place"))]
         return [("Enter", _("to the name")), leave, ("Tab", _("complete"))]
 
     def on_mount(self) -> None:
@@ -165,9 +165,9 @@ class CommitScreen(Frame):
         self.query_one("#backup-row").display = not (ready.nothing or ready.work.half)
         told = _("The overlay holds nothing: there is nothing to write.")
         if not ready.nothing and ready.work.half:
-            told = _("To go on with writing into {disk}, type its name: {name}")
+            told = _("To go on with writing into {disk}, type the disk's name: {name}")
         elif not ready.nothing:
-            told = _("{size} go into {disk}, after a verified backup. To write, type its name: {name}")
+            told = _("{size} go into {disk}, after a verified backup. To write, type the disk's name: {name}")
         held = 0 if ready.nothing else sum(end - start for start, end in ready.work.extents)
         told = told.format(size=size(held), disk=safe(ready.work.disk.path), name=safe(ready.work.name))
         self.query_one("#commit-told", Static).update(plain(told))

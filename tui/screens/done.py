@@ -96,7 +96,7 @@ class DoneScreen(Frame):
         if exercise and exercise.lab.goal.question:
             task.insert(0, Choice("answer", _("Answer the question of the ticket")))
         if self._solved:
-            task.append(Choice("talk", _("What happened, and how it is done by hand")))
+            task = [Choice("talk", _("What happened, and how it is done by hand"))]
         away = "" if place_of(self.flow.target) else _("Its report is not on this host.")
         keep = Choice("keep", _("Save a script that does the same by hand"), reason=away or closed)
         return [

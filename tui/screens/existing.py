@@ -137,7 +137,7 @@ class ExistingScreen(Frame):
 
     def _offer(self, title: str, told: str, path: Path) -> None:
         """What does not count as the backup can still be looked into."""
-        line = _("The road goes on with it instead of the disk, read only.")
+        line = _("The next steps use it instead of the disk, read only.")
         choices = [Choice("open", _("Open it"), line)]
 
         def answered(answer: str | None) -> None:

@@ -29,7 +29,7 @@ _EXISTING: dict[Existing, str] = {
     "ask": N_("ask each time"),
 }
 _VERIFY = {
-    "fits": N_("as much as costs little time"),
+    "fits": N_("as far as it is quick"),
     "all": N_("all of it"),
     "none": N_("nothing"),
 }
@@ -81,7 +81,7 @@ class HowScreen(Dialog[Choices]):
                 _("Setuid, capabilities, immutable: {what}").format(
                     what=kept if picked.privileges else not_kept
                 ),
-                _("The guest's programs would have their rights here too; what is immutable stays there."),
+                _("The guest's programs would have their rights here; immutable files cannot be deleted."),
             ),
             Choice(
                 "devices",

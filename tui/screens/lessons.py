@@ -73,8 +73,8 @@ LESSONS: Mapping[str, Lesson] = {
     "byhand": Lesson(
         N_("By hand"),
         N_(
-            "The plain commands, one at a time, in the lab's folder. Each is told what it would do before it"
-            " is run; what harms the practice disk is run only when it is given once more."
+            "The plain commands, one at a time, in the lab's folder. You are told what each would do before"
+            " it is run; what harms the practice disk is run only when it is given once more."
         ),
         N_(
             "Nothing outside of the lab: what leads there is refused. What you attach and mount"
@@ -287,7 +287,7 @@ LESSONS: Mapping[str, Lesson] = {
     "done": Lesson(
         N_("Done"),
         N_(
-            "SHA256SUMS holds the checksum of each file as it was read; the report tells the disk, the"
+            "SHA256SUMS holds the checksum of each file as it was read; the report lists the disk, the"
             " volume, every command, what was not read and what could not be kept."
         ),
         N_("What is still up is taken down here: the last thing, or all. The disk is as it was before."),

@@ -51,9 +51,12 @@ class Menu(OptionList):
     ]
     highlighted: reactive[int | None] = reactive(None, repaint=False)
 
-    def __init__(self, choices: list[Choice], id: str | None = None, *, numbered: bool = True) -> None:
+    def __init__(
+        self, choices: list[Choice], id: str | None = None, *, numbered: bool = True, airy: bool = True
+    ) -> None:
         super().__init__(markup=False, compact=True, id=id or "menu")
         self._numbered = numbered
+        self._may_be_airy = airy
         self._choices = choices
         self._tops: list[int] = []
         self._airy = self._cramped = False
@@ -74,7 +77,7 @@ class Menu(OptionList):
             self._draw_all()
 
     def _look_at_room(self) -> None:
-        self._airy = self.app.size.height >= _HIGH and len(self._choices) <= _FEW
+        self._airy = self._may_be_airy and self.app.size.height >= _HIGH and len(self._choices) <= _FEW
         self._cramped = False
         height = self.styles.height
         if height and height.is_fraction and self.size.height:

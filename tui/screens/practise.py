@@ -204,7 +204,10 @@ class TicketScreen(Frame):
             Choice("stop", _("Hand the ticket back"), _("Where it would be wrong to go on.")),
             Choice("check", _("Check whether the task is solved")),
             Choice(
-                "talk", _("What happened, and how it is done"), "" if solved else _("No points after that.")
+                "talk",
+                _("What happened, and how it is done by hand")
+                if solved
+                else _("What happened, and how it is done by hand (no points after that)"),
             ),
             Choice("new", _("Start over with a new disk")),
         ]
@@ -278,7 +281,10 @@ class TicketScreen(Frame):
         said = [*telling.verdict(verdict)]
         if verdict.solved:
             said += [
-                Said("title", _("“What happened, and how it is done” can now be read: it is in the list.")),
+                Said(
+                    "title",
+                    _("“What happened, and how it is done by hand” costs no points any more."),
+                ),
                 Said("text", ""),
             ]
         self.app.push_screen(SaidScreen(_("The task"), said))

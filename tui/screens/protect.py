@@ -175,7 +175,7 @@ class ProtectScreen(Frame):
 
     def _refused(self, error: SalvageError) -> None:
         if isinstance(error, Refused):
-            remedies = [Remedy(_("Look again who holds it"), self._look_again)]
+            remedies = [Remedy(_("Check again who holds it"), self._look_again)]
             if isinstance(error, InUse):
                 line = _("While the machine runs on: one that it made itself, or an older one.")
                 remedies.append(Remedy(_("Look at a backup instead"), self._another, line))
@@ -227,15 +227,14 @@ def _hindrance(disk: Disk) -> str:
     if disk.blocked:
         return disk.blocked
     if disk.writers:
-        return _("{who} writes to it. Shut that down first.").format(who=_holder(disk.writers[0]))
+        return _("{who} writes to it. Shut it down first.").format(who=_holder(disk.writers[0]))
     return ""
 
 
 def _holder(holder: Holder) -> str:
     who = safe(holder.vm) if holder.vm else safe(holder.program)
-    return noted(who, safe(holder.through or "")) + (
-        _(", pid {pid}").format(pid=holder.pid) if holder.pid else ""
-    )
+    pid = _("pid {pid}").format(pid=holder.pid) if holder.pid else ""
+    return noted(who, listed((safe(holder.through or ""), pid)))
 
 
 def _facts(disk: Disk, backup: Path | None, width: int) -> Content:

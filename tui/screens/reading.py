@@ -31,7 +31,8 @@ class Reading(Dialog[A]):
 
     def keys(self) -> list[Key]:
         """The keys that count, the most important first."""
-        return [("↑↓", _("move")), ("Enter", _("choose")), ("Esc", _("back"))]
+        move = [("↑↓", _("move"))] if self.query_one(Menu).option_count > 1 else []
+        return [*move, ("Enter", _("choose")), ("Esc", _("back"))]
 
     def on_mount(self) -> None:
         super().on_mount()

@@ -36,7 +36,7 @@ class ShownScreen(Frame):
             plain(told.format(volume=shown.title[:1].upper() + shown.title[1:], path=safe(shown.point))),
             classes="said",
         )
-        later = Content(_("It stays when this program ends. Later:"))
+        later = Content(_("It stays when this program ends. To take it down later:"))
         by_hand = plain(f"  virt-salvage undo {shown.session}")
         yield Static(Content("\n").join([later, by_hand]), classes="said")
         choices = [

@@ -51,7 +51,7 @@ class KeyLine(Static):
     _always: Key | None = None
 
     def show(self, keys: Sequence[Key], always: Key | None = None) -> None:
-        """Show the first keys that fit; `always` stands at the end whatever else fits.
+        """Show the first keys that fit; Esc, and `always` at the end, stand there whatever else fits.
 
         In a dialog the key of its explanation comes last, where there is room.
         """
@@ -68,8 +68,12 @@ class KeyLine(Static):
         room = max(20, self.content_size.width or self.app.size.width - 2) + GAP
         room -= _width(always) if always else 0
         shown: list[Key] = []
-        for key in ((told(name), does) for name, does in self._keys):
-            if _width(key) <= room:
+        keys = [(told(name), does) for name, does in self._keys]
+        back = sum(_width(key) for key in keys if key[0] == "Esc")
+        for key in keys:
+            if key[0] == "Esc":
+                back = 0
+            if _width(key) + back <= room:
                 room -= _width(key)
                 shown.append(key)
         parts: list[Content | tuple[str, str] | str] = []

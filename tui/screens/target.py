@@ -67,7 +67,7 @@ def _kinds() -> list[Choice]:
         Choice(
             "folder",
             _("A folder of this host"),
-            _("Keeps what its file system can; the rest is told before. Goes on when cut off."),
+            _("Keeps what its file system can; the rest is listed first. Goes on when cut off."),
         ),
         Choice(
             "tar",
@@ -77,7 +77,7 @@ def _kinds() -> list[Choice]:
         Choice(
             "zip",
             _("One file: a .zip, for Windows"),
-            _("Keeps content, modes, owners, links and whole seconds; no attributes, holes, hard links."),
+            _("Keeps content, modes, owners, links, times to the second; no attributes, holes, hard links."),
         ),
         Choice(
             "rsync",

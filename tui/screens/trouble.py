@@ -54,7 +54,7 @@ class TroubleScreen(Reading[None]):
                     yield Static(_("What can be done"), classes="label", markup=False)
                 for way in ways:
                     yield from _told(way)
-            yield Menu(self._choices())
+            yield Menu(self._choices(), airy=not ways)
             yield KeyLine(id="keys")
 
     @property

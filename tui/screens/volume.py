@@ -64,7 +64,7 @@ class VolumeScreen(SightFrame):
         no_kpartx, no_nbd = self._no_other_way()
         replayed = Choice(
             "replayed",
-            _("Browse and copy files, with its journal carried out (after a crash)"),
+            _("Browse and copy files, its journal replayed (after a crash)"),
             _("In a throw-away overlay: what was only in the journal is seen too."),
             no_root or self._no_journal(),
         )
@@ -107,7 +107,7 @@ class VolumeScreen(SightFrame):
             Choice(
                 "writable",
                 _("Mount it at a folder, for writing"),
-                _("Every write lands in an overlay, never in the disk."),
+                _("As above; every write lands in an overlay, never in the disk."),
                 no_root or ("" if overlay else wants_overlay),
             ),
             Choice(
@@ -138,7 +138,7 @@ class VolumeScreen(SightFrame):
         system = FILE_SYSTEMS.get(self.volume.content or "")
         if system is None or system.replayed is None:
             return _("It has no journal that this host could carry out.")
-        return "" if self.volume.pending else _("It was unmounted in order: nothing is left in its journal.")
+        return "" if self.volume.pending else _("It was cleanly unmounted: nothing is left in its journal.")
 
     def keys(self) -> list[Key]:
         return [("↑↓", _("move")), ("Enter", _("choose")), ("Esc", _("another partition"))]

@@ -83,7 +83,7 @@ def drawn(parts: Sequence[float | None], width: int, height: int) -> list[Line]:
     room = max(10, width - cell_len(title) - 6)
     top = _scale(max(known))
     halves = [round(2 * rows * rate / top) for rate in _columns(parts, room)]
-    told = _("up to {size} a second").format(size=size(top))
+    told = _("full height: {size} a second").format(size=size(top))
     area = [
         (indent, Piece("".join(_cell(high, row) for high in halves).rstrip(), "rate-graph--bar"))
         for row in reversed(range(rows))

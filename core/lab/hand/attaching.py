@@ -205,7 +205,7 @@ def told_offset(offset: int, places: tuple[Place, ...]) -> str:
             return _(
                 "{offset} is the sector at which partition {number} starts. mount and losetup count"
                 " bytes: multiply"
-                " by the size of a sector, which sfdisk tells."
+                " by the size of a sector, which sfdisk shows."
             ).format(offset=offset, number=place.number)
         if offset in (place.start * 1024, place.start * 4096, place.start * 2048):
             return _(

@@ -31,7 +31,7 @@ def test_a_healthy_table_is_read_the_same_by_all_three(tmp_path: Path) -> None:
     assert table.sources == Sources("libparted", "sectors", ("sectors", "sfdisk"))
     said = told(table.sources)
     assert said == (
-        "Start and end were read by libparted, and the same by our own reader, sfdisk."
+        "Start and end were read by libparted, with the same result by our own reader and sfdisk."
         " Types and names by our own reader. Contents by libblkid."
     )
 
@@ -79,3 +79,7 @@ def test_a_name_beyond_the_basic_plane_is_shown_and_no_complaint(tmp_path: Path,
     called = program("inspect", "--format", "raw", disk)
     assert "root 💾" in called.out and "Start and end were read by libparted" in called.out
     assert "translate" not in called.out and "!" not in called.out
+
+
+def test_a_table_that_only_the_search_made_is_told() -> None:
+    assert told(Sources("search", "search")).startswith("Start and end were read by the search.")

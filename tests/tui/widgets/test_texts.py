@@ -351,7 +351,7 @@ def test_the_graph_of_rates_is_drawn_as_far_as_the_work_has_come():
     lines = rate_graph.drawn(rates_of((25, 1024.0), (50, 512.0)), 80, 12)
     told = [text_of(line) for line in lines]
     assert len(told) == 12 and all(width_of(line) <= 80 for line in lines)
-    assert "up to 1.0 KiB a second" in told[0]
+    assert "full height: 1.0 KiB a second" in told[0]
     assert told[-1].split() == ["0", "%", "100", "%"]
     area = [line[8:] for line in told[1:-1]]
     end = told[-1].index("100 %") + 5 - 8
@@ -452,7 +452,7 @@ def test_a_command_that_ran_says_how_it_ended():
     good = read(command_list.drawn([Ran(LOOP, Result(0, seconds=0.42))], 98))
     bad = read(command_list.drawn([Ran(LOOP, Result(32, err=b"mount: wrong fs\n"))], 98))
     assert "  ok, 0.4 s" in good
-    assert "  FAILED with status 32, 0.0 s" in bad
+    assert "  FAILED with status 32, 0.1 s" in bad
     assert "    mount: wrong fs" in bad
 
 
