@@ -33,7 +33,7 @@ CHOICES = [Choice("a", "One", "What it means."), Choice("b", "Two")]
 async def test_a_menu_keeps_every_choice_in_sight_on_a_short_screen(tmp_path: Path) -> None:
     lab = catalogue.named("offset-by-hand", tmp_path)
     disk = labs.start(lab, tmp_path / "labs", SystemRunner())
-    async with wizard(tmp_path) as pilot:
+    async with wizard(tmp_path, size=(80, 22)) as pilot:
         await on(pilot, StartScreen)
         pilot.app.push_screen(TicketScreen(Exercise(lab, disk)))
         await on(pilot, TicketScreen)

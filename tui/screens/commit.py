@@ -87,7 +87,7 @@ class CommitScreen(Frame):
             yield Static(_("Backup to"), classes="name", markup=False)
             yield host_path_field(self.flow)
         with Horizontal(id="name-row", classes="line"):
-            yield Static(_("Disk's name"), classes="name", markup=False)
+            yield Static(_("Disk name"), classes="name", markup=False)
             yield TextLine(id="name", select_on_focus=False, compact=True)
 
     def keys(self) -> list[Key]:

@@ -55,7 +55,7 @@ class DoneScreen(Frame):
             yield Static(id="recovered")
             yield Static(id="verdict")
         yield Static(id="up")
-        yield Menu(self._choices())
+        yield Menu(self._choices(), airy=False)
 
     def keys(self) -> list[Key]:
         undo = [("l", _("undo last")), ("a", _("undo all"))] if self.flow.road_stands else []
