@@ -61,7 +61,7 @@ def test_one_file_is_enough_without_a_network(dist: Path, guard: Guard, tmp_path
         )
 
     table = call("inspect", disk)
-    assert "read by libparted, and" in table.stdout, table  # its child found pyparted
+    assert "read by libparted, with" in table.stdout, table  # its child found pyparted
     copied = json.loads(call("copy", disk, "5", "/home", tmp_path / "out", "--json").stdout)
     assert copied["files"] > 5
     assert copied["unreadable"] == []
