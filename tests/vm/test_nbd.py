@@ -69,6 +69,18 @@ def test_copies_and_goes(machine: Machine, disk: str) -> None:
     nothing_left(machine)
 
 
+def test_the_wizard_goes_by_nbd_and_leaves_nothing(machine: Machine) -> None:
+    asked = ["/tmp/state", "/tmp/web01.qcow2", "2", "nbd", "/tmp/walked", "ls /sys/block/nbd*/pid"]
+    walked = machine.run(["python3", "-m", "tests.vm.walk", *asked], 120)
+    assert walked.status == 0, walked.output
+    told = json.loads(walked.output)
+    assert told["status"] == 0 and told["up"].split() == ["/sys/block/nbd0/pid", "/sys/block/nbd1/pid"]
+    assert any("qemu-nbd --disconnect /dev/nbd1" in screen for screen in told["screens"]), "in the undo stack"
+    summed = machine.run("cd /tmp/walked && sha256sum --check --quiet SHA256SUMS && ls -d home")
+    assert summed.output == "home\n"
+    nothing_left(machine)
+
+
 def test_a_mount_stays_until_undo_and_is_not_taken_from_others(machine: Machine) -> None:
     done = machine.run(f"{PROGRAM} mount /tmp/web01.qcow2 6 /tmp/m --way nbd", 600)
     assert done.status == 0, done.output
