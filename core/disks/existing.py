@@ -182,14 +182,15 @@ def _judge(disk: Disk, other: Disk, differing: int | None, older: float, marks: 
             path=safe(path), missing=size(disk.virtual_size - other.virtual_size)
         )
         return Verdict("damaged", path, told, differing, older)
-    age = _("written {time} before the disk was") if older >= 0 else _("written {time} after the disk was")
-    amount = _("{size} differ").format(size=size(differing)) if differing else _("the content differs")
+    age = _("It was written to {time} earlier.") if older >= 0 else _("It was written to {time} later.")
+    amount = _("{size} differ").format(size=size(differing)) if differing else _("its content differs")
     template = (
-        _("{path} is another state of this disk: {amount}, {age}.")
+        _("{path} is another state of this disk: {amount}.")
         if mine
-        else _("{path} differs from the disk, and nothing inside tells whether it is of it: {amount}, {age}.")
+        else _("{path} differs from the disk, and nothing inside tells whether it is of it: {amount}.")
     )
-    told = template.format(path=safe(path), amount=amount, age=age.format(time=duration(abs(older))))
+    told = template.format(path=safe(path), amount=amount)
+    told = sentences((told, age.format(time=duration(abs(older)))))
     if not disk.is_block_device:
         last = _("The machine ran at least until {date}, when the disk was written to last.")
         told = sentences((told, last.format(date=date(disk.mtime_ns / 1e9))))

@@ -186,8 +186,8 @@ def ambiguous(path: Path, names: Sequence[str], reason: str) -> Ambiguous:
     return Ambiguous(
         (RAW, *names),
         _(
-            "{path} can be read in more than one way: as a {format} image, for its header, "
-            "or as a raw disk: {reason}."
+            "{path} can be read in more than one way. Its header says {format}; or it is a raw disk:"
+            " {reason}."
         ).format(path=safe(path), format=", ".join(names), reason=reason),
         _(
             "A guest can write any header to its raw disk and so make programs open other files of the host. "

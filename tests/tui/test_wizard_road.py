@@ -239,7 +239,7 @@ async def test_commands_are_the_plan_of_the_highlighted_choice(disk: Path, state
         await until(pilot, lambda: later._planned, "the plan")
         assert any("--offset 92413440" in ran.command.shell() for ran in later._planned)
         await pilot.press("tab")
-        await until(pilot, lambda: "run so far" in reads(pilot, "#commands-title"))
+        await until(pilot, lambda: "that were run" in reads(pilot, "#commands-title"))
 
 
 async def test_undo_last_falls_back_to_the_step_that_still_stands(disk: Path, state: Path) -> None:

@@ -44,7 +44,11 @@ class Ground:
 
         def help() -> list[str]:
             lesson = LESSONS[topic]
-            return [_(lesson.title), *(titled(title, text) for title, text in lesson.parts())]
+            told = [_(lesson.title)]
+            for title, text in lesson.parts():
+                shell = text.startswith(("$ ", "# "))
+                told += [title, *text.split("\n")] if shell else [titled(title, text)]
+            return told
 
         def commands() -> list[str]:
             if plan is None:

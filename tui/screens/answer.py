@@ -11,6 +11,7 @@ from core.i18n import N_, _
 from tui.plain import plain
 from tui.screens.dialog import Dialog
 from tui.screens.step import KeyLine
+from tui.widgets.text_line import TextLine
 
 
 class AnswerScreen(Dialog[str]):
@@ -27,7 +28,7 @@ class AnswerScreen(Dialog[str]):
         with Vertical(id="dialog"):
             yield Static(_("The question of the ticket"), classes="title", markup=False)
             yield Static(plain(self._question), classes="said")
-            yield Input(compact=True)
+            yield TextLine(compact=True)
             yield Static(id="wrong", classes="warning")
             yield KeyLine(id="keys")
 

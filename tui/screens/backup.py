@@ -223,7 +223,9 @@ class BackupScreen(Frame):
         title = _("The backup is made and verified")
         if made.unreadable:
             title = _("The backup is made, but parts of the disk could not be read")
-        self.app.push_screen(ConfirmScreen(title, [plain(one) for one in (*told, *made.notes)], []))
+        self.app.push_screen(
+            ConfirmScreen(title, [plain(one) for one in (*told, *made.notes)], [], good=not made.unreadable)
+        )
 
     # -- another format ------------------------------------------------------------------------
 
@@ -265,7 +267,7 @@ class BackupScreen(Frame):
             *made.notes,
         ]
         title = _("Written, but the disk lacks something") if made.lacks else _("Written and verified")
-        self.app.push_screen(ConfirmScreen(title, [plain(one) for one in told], []))
+        self.app.push_screen(ConfirmScreen(title, [plain(one) for one in told], [], good=not made.lacks))
 
 
 def _place(disk: Disk) -> Path:

@@ -267,7 +267,7 @@ class BasketScreen(Frame):
         return plans.copying(self.flow)
 
     def plan_told(self) -> str:
-        return _("From the disk to the copied files, from the start:")
+        return _("To copy what is marked, from the disk on:")
 
 
 def _told(marked: str, target: str, width: int) -> Content:

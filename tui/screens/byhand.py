@@ -7,7 +7,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widgets import Input, Static
 
-from core.i18n import N_, _
+from core.i18n import N_, _, titled
 from core.lab import labs, results
 from core.lab.hand.judgement import Weight
 from core.lab.hand.prompt import Prompt, Reply
@@ -17,6 +17,7 @@ from core.text import safe
 from tui.screens.step import Frame, Key
 from tui.widgets.lines import Line, Piece, wrapped
 from tui.widgets.pager import Pager
+from tui.widgets.text_line import TextLine
 
 KEPT = 2000
 """Lines of the conversation that are kept."""
@@ -50,10 +51,10 @@ class ByHandScreen(Frame):
         yield Pager(id="talk", follows=True)
         with Horizontal(id="prompt-row"):
             yield Static("lab>", id="prompt-label", markup=False)
-            yield Input(id="prompt")
+            yield TextLine(id="prompt")
 
     def subtitle(self) -> str:
-        return _("by hand: {title}").format(title=_(self.lab.title))
+        return titled(_("the prompt"), _(self.lab.title))
 
     def keys(self) -> list[Key]:
         return [("Enter", _("run")), ("↑", _("again")), ("PgUp", _("scroll")), ("Esc", _("back"))]

@@ -76,7 +76,7 @@ class CheckScreen(SightFrame):
         return plans.checking(self.flow, self.volume, wanted)
 
     def plan_told(self) -> str:
-        return _("For what is highlighted, from the start:")
+        return _("To do what is highlighted, from the disk on:")
 
     def action_read_on(self) -> None:
         self.query_one(Facts).turn()

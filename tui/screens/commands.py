@@ -63,9 +63,7 @@ class CommandsScreen(Dialog[None]):
         if self not in self.app.screen_stack:  # closed meanwhile: its widgets may be gone before itself
             return
         ran = self.app.flow.ran()
-        title = (
-            _("What leads to this step, from the disk on") if self._shows_plan else _("What was run so far")
-        )
+        title = _("The commands that lead here") if self._shows_plan else _("The commands that were run")
         note = self._note or self._told if self._shows_plan else ""
         if not self._shows_plan and not ran:
             note = _("Nothing was run yet.")

@@ -212,7 +212,9 @@ class CommitScreen(Frame):
             told.append(_("How it was before is kept: {path}").format(path=safe(done.backup[0])))
         self.app.pop_screen()
         self._leave()
-        self.app.push_screen(ConfirmScreen(_("Written and verified"), [plain(one) for one in told], []))
+        self.app.push_screen(
+            ConfirmScreen(_("Written and verified"), [plain(one) for one in told], [], good=True)
+        )
 
     # -- back ------------------------------------------------------------------------------------
 

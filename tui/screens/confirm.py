@@ -12,25 +12,31 @@ from core.i18n import _
 from tui.plain import plain
 from tui.screens.menu import Choice, Menu
 from tui.screens.reading import Reading
-from tui.screens.step import KeyLine
+from tui.screens.step import Key, KeyLine
 
 
 class ConfirmScreen(Reading[str]):
-    """Answers the id of what was chosen; nothing when the person goes back."""
+    """Answers the id of what was chosen; nothing when the person goes back. What went well is `good`."""
 
     topic: ClassVar[str] = "confirm"
 
-    def __init__(self, title: str, told: Sequence[Content], choices: Sequence[Choice]) -> None:
+    def __init__(
+        self, title: str, told: Sequence[Content], choices: Sequence[Choice], *, good: bool = False
+    ) -> None:
         super().__init__()
         self._title, self._told, self._choices = title, told, choices
+        self._good = good
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
-            yield Static(plain(self._title), classes="title")
+            yield Static(plain(self._title), classes="title -good" if self._good else "title")
             with VerticalScroll(can_focus=False):
                 yield Static(Content("\n\n").join(self._told), classes="said")
             yield Menu([*self._choices, Choice("back", _("Go back") if self._choices else _("Go on"))])
             yield KeyLine(id="keys")
+
+    def keys(self) -> list[Key]:
+        return super().keys() if self._choices else [("Enter", _("go on"))]
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         if event.option.id == "back":

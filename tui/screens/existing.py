@@ -122,6 +122,7 @@ class ExistingScreen(Frame):
                     _("This is a backup of the disk as it is now"),
                     [plain(verdict.sentence), plain(_("From now on it counts as the backup."))],
                     [],
+                    good=True,
                 )
             )
         elif verdict.kind == "damaged":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -234,7 +235,7 @@ class MattersScreen(_Working):
         options = self.query_one(Results)
         at = options.highlighted
         options.clear_options()
-        options.add_options([Option(plain(self._row(matter))) for matter in self._found])
+        options.add_options([Option(self._row(matter)) for matter in self._found])
         options.highlighted = at if at is not None else (0 if self._found else None)
         self.query_one("#state", Static).update(plain(self._sum()))
 
@@ -250,12 +251,13 @@ class MattersScreen(_Working):
         )
         return told if len(known) == len(taken) else told + " " + _("so far")
 
-    def _row(self, matter: Matter) -> str:
+    def _row(self, matter: Matter) -> Content:
         mark = "[ ]" if matter.path in self._out else "[x]"
         counted = self._sizes.get(matter.path)
         told = size(counted.apparent) if counted else "…"
         row = f" {mark} {left(middle_cut(safe(matter.path), 32), 32)} {right(told, 10)}  {matter.why}"
-        return middle_cut(row, max(60, min(self.size.width, 120) - 8))
+        shown = middle_cut(row, max(60, min(self.size.width, 120) - 8))
+        return Content.assemble((shown[:4], "bold $text-accent"), shown[4:])
 
     def action_leave_out(self) -> None:
         at = self.query_one(Results).highlighted

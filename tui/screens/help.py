@@ -14,7 +14,7 @@ from tui.keys import in_ascii
 from tui.screens.dialog import Dialog
 from tui.screens.lessons import LESSONS
 from tui.screens.step import Key, KeyLine
-from tui.widgets.lines import Line, Piece, left, wrapped
+from tui.widgets.lines import Line, Piece, left, told_lines, wrapped
 from tui.widgets.pager import Pager
 
 
@@ -50,7 +50,7 @@ class HelpScreen(Dialog[None]):
         lines: list[Line] = []
         for title, text in self.lesson.parts():
             lines.append((Piece(title, "pager--title"),))
-            lines += [(Piece("  " + line),) for line in wrapped(text, width - 2)]
+            lines += [(Piece("  "), *line) for line in told_lines(text, width - 2, "pager--command")]
             lines.append(())
         lines.append((Piece(_("Keys"), "pager--title"),))
         told = in_ascii if self.app.ascii_only else str

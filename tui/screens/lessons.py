@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from core.i18n import N_, _
+from tui.screens.lesson_commands import COMMANDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,21 +14,21 @@ class Lesson:
     title: str
     what: str
     wrong: str
-    by_hand: str = ""
+    by_hand: tuple[str, ...] = ()
+    """Lines for a shell; of these only what begins with ``#`` is translated."""
 
     def parts(self) -> list[tuple[str, str]]:
         """What there is of it, each part with its title, in the language of the person."""
-        named = (
-            (_("What it is"), self.what),
-            (_("What can go wrong"), self.wrong),
-            (_("By hand"), self.by_hand),
-        )
-        return [(title, _(text)) for title, text in named if text]
+        parts = [(_("What it is"), _(self.what)), (_("What can go wrong"), _(self.wrong))]
+        if self.by_hand:
+            lines = (_(line) if line.startswith("#") else "$ " + line for line in self.by_hand)
+            parts.append((_("By hand"), "\n".join(lines)))
+        return parts
 
 
 LESSONS: Mapping[str, Lesson] = {
     "start": Lesson(
-        N_("The start"),
+        N_("What virt-salvage does"),
         N_(
             "virt-salvage brings files back from the disk of a virtual machine that no longer starts. Seven"
             " steps lead there: disk, protect, partition, open, files, copy, done. You can go back at each."
@@ -45,7 +46,7 @@ LESSONS: Mapping[str, Lesson] = {
             " go the same road as with a real disk; at the end the result can be checked."
         ),
         N_("Nothing: it lies in a folder of its own, and can be built again at any time."),
-        N_("virt-salvage lab list, lab start NAME, lab check NAME, lab reset NAME"),
+        COMMANDS["practise"],
     ),
     "quiz": Lesson(
         N_("A question"),
@@ -59,7 +60,7 @@ LESSONS: Mapping[str, Lesson] = {
             " right."
         ),
         N_("A wrong answer costs points, also when a right one follows: find it out before you say it."),
-        N_("virt-salvage lab answer NAME TEXT"),
+        COMMANDS["answer"],
     ),
     "said": Lesson(
         N_("To read"),
@@ -68,7 +69,7 @@ LESSONS: Mapping[str, Lesson] = {
             " your record."
         ),
         N_("What happened, heard before the task is solved, costs all points of that disk."),
-        N_("virt-salvage lab hint NAME, lab check NAME, lab talk NAME, lab record"),
+        COMMANDS["said"],
     ),
     "byhand": Lesson(
         N_("By hand"),
@@ -81,7 +82,7 @@ LESSONS: Mapping[str, Lesson] = {
             " stays up until"
             " you take it down, and costs points when it is forgotten."
         ),
-        N_("virt-salvage lab hand NAME"),
+        COMMANDS["byhand"],
     ),
     "leftovers": Lesson(
         N_("What earlier sessions left"),
@@ -93,7 +94,7 @@ LESSONS: Mapping[str, Lesson] = {
             "A mount that is in use stays up; the message says who uses it. What is not ours any more is"
             " recognised and left alone."
         ),
-        N_("virt-salvage status, then virt-salvage undo SESSION"),
+        COMMANDS["leftovers"],
     ),
     "disk": Lesson(
         N_("Choosing the disk"),
@@ -106,7 +107,7 @@ LESSONS: Mapping[str, Lesson] = {
             " own folder, you are asked, because a header made with bad intent could show any file of the"
             " host. A guest can also write a header to its raw disk; then you say what the disk is."
         ),
-        N_("qemu-img info --backing-chain DISK   (it opens the files that the header names)"),
+        COMMANDS["disk"],
     ),
     "protect": Lesson(
         N_("Protecting the disk"),
@@ -119,7 +120,7 @@ LESSONS: Mapping[str, Lesson] = {
             "A machine that still runs writes to its disk: then nothing is attached, for what is read"
             " would be neither old nor new. A dying medium gets worse with each read: back it up first."
         ),
-        N_("qemu-img create -f qcow2 -F FORMAT -b DISK overlay.qcow2   or   cp --sparse=always DISK BACKUP"),
+        COMMANDS["protect"],
     ),
     "backup": Lesson(
         N_("The backup"),
@@ -136,10 +137,7 @@ LESSONS: Mapping[str, Lesson] = {
             " While a machine writes, a copy would be neither old nor new; of a logical volume a snapshot"
             " stands still, as after a power cut, until writes have filled the room that it got."
         ),
-        N_(
-            "cp --sparse=always DISK BACKUP; cmp DISK BACKUP   or   ddrescue DISK BACKUP MAP;"
-            " to another format: qemu-img convert -t none -f FORMAT -O FORMAT DISK NEW, then qemu-img compare"
-        ),
+        COMMANDS["backup"],
     ),
     "commit": Lesson(
         N_("Writing changes back"),
@@ -152,7 +150,7 @@ LESSONS: Mapping[str, Lesson] = {
             "It is the one act that changes the original. Nobody may have the disk open meanwhile. If it is"
             " cut off, the disk holds a part: do it again (it goes on), or restore the backup."
         ),
-        N_("cp DISK BACKUP; qemu-img commit -d OVERLAY; qemu-img compare OVERLAY DISK"),
+        COMMANDS["commit"],
     ),
     "snapshot": Lesson(
         N_("Snapshots inside the image"),
@@ -164,7 +162,7 @@ LESSONS: Mapping[str, Lesson] = {
             "To apply a snapshot with qemu-img throws away everything that came after it. That is never done"
             " here."
         ),
-        N_("qemu-img snapshot -l DISK, then qemu-img convert -l NAME -O raw DISK THEN.raw"),
+        COMMANDS["snapshot"],
     ),
     "partitions": Lesson(
         N_("The partitions"),
@@ -181,7 +179,7 @@ LESSONS: Mapping[str, Lesson] = {
             " damaged. Where the table is lost, s searches the disk; w then writes what was found to an"
             " overlay or a copy, o goes back to the disk's own table."
         ),
-        N_("sfdisk --list RAW, then start × 512, then mount -o ro,noload,loop,offset=…,sizelimit=… RAW DIR"),
+        COMMANDS["partitions"],
     ),
     "passphrase": Lesson(
         N_("The passphrase"),
@@ -197,7 +195,7 @@ LESSONS: Mapping[str, Lesson] = {
             " too. A damaged header of LUKS2 has a second copy, which is used where it is whole; without any"
             " header nobody can decrypt the data."
         ),
-        N_("losetup --find --show --read-only …, then cryptsetup open --readonly /dev/loopN NAME"),
+        COMMANDS["passphrase"],
     ),
     "search": Lesson(
         N_("The search for lost partitions"),
@@ -205,14 +203,14 @@ LESSONS: Mapping[str, Lesson] = {
             "The whole disk is read, holes left out, and every sector looked at for the superblocks of file"
             " systems, LVM, LUKS, RAID and swap, the copies of them included. Each says where it begins and"
             " how long it is; at the end what fits together is shown as a table. Enter on one of them ends"
-            " the search and opens it read only."
+            " the search and opens it."
         ),
         N_(
             "A disk remembers: file systems that were made anew, and images that lay in files, leave"
             " superblocks too. What loses is set aside with the reason, and can be opened all the same. A"
             " dying medium gets worse with each read: back it up first, and search the backup."
         ),
-        N_("testdisk DISK   or   virt-salvage inspect --scan DISK"),
+        COMMANDS["search"],
     ),
     "volume": Lesson(
         N_("Opening the partition"),
@@ -227,10 +225,7 @@ LESSONS: Mapping[str, Lesson] = {
             " next thing to make. Mounted in sight, other programs can keep it busy; then it cannot be"
             " taken down until they end."
         ),
-        N_(
-            "losetup --find --show --read-only --offset N --sizelimit M DISK, then"
-            " mount -o ro,noload /dev/loopX DIR (over an overlay without --read-only and ro,noload)"
-        ),
+        COMMANDS["volume"],
     ),
     "check": Lesson(
         N_("Is the file system sound?"),
@@ -245,10 +240,7 @@ LESSONS: Mapping[str, Lesson] = {
             " still be read before: so it is made in an overlay, and what it takes is shown. Copy out what"
             " can be read first."
         ),
-        N_(
-            "e2fsck -n -f /dev/loopX, xfs_repair -n, btrfs check --readonly; over an overlay: mount -o ro"
-            " (carries the journal out), e2fsck -y -f"
-        ),
+        COMMANDS["check"],
     ),
     "subvolumes": Lesson(
         N_("Subvolumes and snapshots"),
@@ -258,7 +250,7 @@ LESSONS: Mapping[str, Lesson] = {
             " often there."
         ),
         N_("Nothing: whichever is opened, it is only read. Number 5, the top, shows all of them as folders."),
-        N_("mount -o ro,rescue=nologreplay,subvolid=N /dev/loopX DIR, then btrfs subvolume list DIR"),
+        COMMANDS["subvolumes"],
     ),
     "files": Lesson(
         N_("The files"),
@@ -271,7 +263,7 @@ LESSONS: Mapping[str, Lesson] = {
             "Names may hold anything: what cannot be shown stands there as \\x1b or the like. Files that"
             " cannot be read are listed in the report and do not stop the rest."
         ),
-        N_("cp --archive --sparse=always /MOUNT/home TARGET; sha256sum"),
+        COMMANDS["files"],
     ),
     "progress": Lesson(
         N_("The work is going on"),
@@ -280,8 +272,8 @@ LESSONS: Mapping[str, Lesson] = {
             " rate of the last seconds."
         ),
         N_(
-            "Esc stops. What is complete by then stays; the same copy started again goes on from there. A"
-            " .tar or .zip begins anew."
+            "Esc stops. What is complete by then stays: the same copy or backup, started again, goes on from"
+            " there. An archive, and an image in another format, begin anew."
         ),
     ),
     "done": Lesson(
@@ -291,13 +283,13 @@ LESSONS: Mapping[str, Lesson] = {
             " volume, every command, what was not read and what could not be kept."
         ),
         N_("What is still up is taken down here: the last thing, or all. The disk is as it was before."),
-        N_("cd TARGET && sha256sum --check SHA256SUMS; umount; losetup --detach"),
+        COMMANDS["done"],
     ),
     "shown": Lesson(
         N_("Mounted in sight"),
         N_("The volume is at a folder of this host for every program. It stays when the wizard ends."),
         N_("It cannot be taken down while something uses it; the message says what."),
-        N_("virt-salvage undo SESSION"),
+        COMMANDS["shown"],
     ),
     "commands": Lesson(
         N_("The commands"),
@@ -306,7 +298,7 @@ LESSONS: Mapping[str, Lesson] = {
             " each command with why it is run and how it is undone. Nothing is run by looking."
         ),
         N_("A number such as that of a loop device is known only once it is run; it stands there as a name."),
-        N_("virt-salvage --dry-run prints the same; --explain tells each while it runs."),
+        COMMANDS["commands"],
     ),
     "stack": Lesson(
         N_("The undo stack"),
@@ -316,7 +308,7 @@ LESSONS: Mapping[str, Lesson] = {
             " the last is taken down first: one by one, down to a number, or all."
         ),
         N_("What somebody uses stays up; then it is told who, and what can be done."),
-        N_("umount; losetup --detach; kill of the export: in that order. Or: virt-salvage undo --all"),
+        COMMANDS["stack"],
     ),
     "busy": Lesson(
         N_("Something holds it"),
@@ -330,7 +322,7 @@ LESSONS: Mapping[str, Lesson] = {
             " until"
             " its last user ends, and what it rests on stays up as long."
         ),
-        N_("fuser --verbose --mount DIR; lsof +f -- DIR; then umount DIR"),
+        COMMANDS["busy"],
     ),
     "ask": Lesson(
         N_("A path on this host"),
@@ -341,7 +333,7 @@ LESSONS: Mapping[str, Lesson] = {
         N_("Looking into a file"),
         N_("The file as it is on the guest's disk. What is no text stands there in hexadecimal."),
         N_("Nothing in it can act on your terminal: what cannot be shown stands there as \\x1b or the like."),
-        N_("less FILE"),
+        COMMANDS["preview"],
     ),
     "trouble": Lesson(
         N_("Something did not work"),
@@ -361,7 +353,7 @@ LESSONS: Mapping[str, Lesson] = {
         N_("Leaving"),
         N_("What is still up belongs to this program: it takes it down before it ends."),
         N_("What is mounted in sight may be left up; the next start, or virt-salvage undo, takes it down."),
-        N_("virt-salvage status; virt-salvage undo --all"),
+        COMMANDS["quit"],
     ),
     "steps": Lesson(
         N_("Back to a step"),
@@ -383,7 +375,7 @@ LESSONS: Mapping[str, Lesson] = {
             " that"
             " out unless the tree goes back into a machine."
         ),
-        N_("cp --archive --backup=numbered; rsync --ignore-existing; sha256sum --check SHA256SUMS"),
+        COMMANDS["how"],
     ),
     "target": Lesson(
         N_("Where the files go"),
@@ -392,7 +384,7 @@ LESSONS: Mapping[str, Lesson] = {
             " links is told before the first byte, and kept in a list where the copy lies on this host."
         ),
         N_("Choose no place that is itself at risk, and none that is too small to hold a second try."),
-        N_("cp --archive; tar --create --xattrs --acls; rsync -aHAX --numeric-ids; rclone copy --metadata"),
+        COMMANDS["target"],
     ),
     "clash": Lesson(
         N_("Something of that name is there"),
@@ -406,7 +398,7 @@ LESSONS: Mapping[str, Lesson] = {
             " looks on. Space marks a result for the copy, Enter goes there."
         ),
         N_("Folders that cannot be read are counted; what is in them is not found."),
-        N_("find DIR -name '*.conf' -size +1M -newermt 2024-05-01; grep -rl TEXT DIR"),
+        COMMANDS["find"],
     ),
     "matters": Lesson(
         N_("What matters first"),

@@ -37,6 +37,7 @@ from tui.screens.volume import VolumeScreen
 from tui.widgets.disk_map import DiskMap
 from tui.widgets.partition_table import VolumeRow, VolumeTable
 from tui.widgets.rows import Rows
+from tui.widgets.signed import SignedText
 
 
 class PartitionsScreen(Frame):
@@ -67,13 +68,13 @@ class PartitionsScreen(Frame):
         yield Static(id="offer")
         yield VolumeTable()
         with VerticalScroll(id="problems", can_focus=False):
-            yield Static(id="findings")
+            yield SignedText(id="findings")
         yield Static(id="notes")
 
     def keys(self) -> list[Key]:
         keys = [("↑↓", _("partition")), ("Enter", _("open it"))]
         if isinstance(self.flow.inspection, Searched):
-            return [*keys, ("w", _("write this table")), ("o", _("own table")), ("Esc", _("back"))]
+            return [*keys, ("w", _("write table")), ("o", _("disk's table")), ("Esc", _("back"))]
         if self.flow.inspection and self.flow.inspection.lacking:
             keys.append(("a", _("add a disk")))
         return [*keys, ("s", _("search")), ("Esc", _("back"))]
@@ -96,8 +97,7 @@ class PartitionsScreen(Frame):
         }
         self.query_one(VolumeTable).show(inspection, refused)
         problems = _problems(inspection)
-        lines = [Content.assemble(("! ", "$warning"), plain(problem)) for problem in problems]
-        self.query_one("#findings", Static).update(Content("\n").join(lines))
+        self.query_one("#findings", SignedText).show([("!", problem) for problem in problems])
         self.query_one("#problems").display = bool(problems)
         notes = filter(None, (*inspection.table.notes, told(inspection.table.sources)))
         self.query_one("#notes", Static).update(Content("\n").join(plain(note) for note in notes))
@@ -285,7 +285,9 @@ class PartitionsScreen(Frame):
 
     def _written(self, made: Rebuilt) -> None:
         self.app.pop_screen()
-        self.app.push_screen(ConfirmScreen(_("The table is written"), [plain(made.sentence())], []))
+        self.app.push_screen(
+            ConfirmScreen(_("The table is written"), [plain(made.sentence())], [], good=True)
+        )
 
     def plan(self) -> Callable[[Session], None]:
         row = self.query_one(VolumeTable).current
@@ -294,7 +296,7 @@ class PartitionsScreen(Frame):
         return plans.opening(self.flow, row.volume)
 
     def plan_told(self) -> str:
-        return _("From the disk to the highlighted partition, from the start:")
+        return _("To open what is highlighted, from the disk on:")
 
     def back(self) -> None:
         self.work(_("Letting go of the disk."), self.flow.do_close_view, lambda _none: self.leave())

@@ -15,6 +15,7 @@ from core.secrets import Secret
 from tui.plain import plain
 from tui.screens.dialog import Dialog
 from tui.screens.step import KeyLine
+from tui.widgets.text_line import TextLine
 
 
 def ask_passphrase(app: App[Any], error: NeedsPassphrase, then: Callable[[Secret], None]) -> None:
@@ -44,7 +45,7 @@ class AskPassphrase(Dialog[Secret]):
         with Vertical(id="dialog"):
             yield Static(plain(self._title), classes="title")
             yield Static(plain(told), classes="said")
-            yield Input(password=True, compact=True)
+            yield TextLine(password=True, compact=True)
             yield Static(plain(self._wrong), id="wrong", classes="warning")
             yield KeyLine(id="keys")
 

@@ -15,6 +15,7 @@ from tui.plain import plain
 from tui.screens.dialog import Dialog
 from tui.screens.menu import Choice, Menu
 from tui.screens.step import KeyLine
+from tui.widgets.signed import SignedText
 
 
 class QuizScreen(Dialog[None]):
@@ -35,7 +36,7 @@ class QuizScreen(Dialog[None]):
             with VerticalScroll(can_focus=False):
                 yield Static(plain(self._told(self.quiz.question)), classes="said")
             yield Menu(self._choices())
-            yield Static(id="why", classes="said")
+            yield SignedText(id="why", classes="said")
             yield KeyLine(id="keys")
 
     def _told(self, text: str) -> str:
@@ -59,10 +60,10 @@ class QuizScreen(Dialog[None]):
             return
         at = int(event.option.id or 0)
         answer = self.quiz.answers[at]
-        sign = "✓ " if answer.right else "× "
-        self.query_one("#why").display = True
-        self.query_one("#why", Static).update(plain(sign + self._told(answer.why)))
-        self.query_one("#why").set_class(not answer.right, "warning")
+        why = self.query_one("#why", SignedText)
+        why.display = True
+        why.show([("✓" if answer.right else "×", self._told(answer.why))])
+        why.set_class(not answer.right, "warning")
         if not answer.right:
             self.wrong.add(at)
             return

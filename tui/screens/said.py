@@ -14,9 +14,11 @@ from core.text import safe
 from tui.plain import plain
 from tui.screens.dialog import Dialog
 from tui.screens.step import KeyLine
-from tui.widgets.lines import Line, Piece, wrapped
+from tui.widgets.lines import Line, Piece, shell_lines, wrapped
 from tui.widgets.pager import Pager
 
+_FRAME = 5
+"""Lines of it that are not the text."""
 _ROLES = {"title": "pager--title", "command": "pager--command", "good": "pager--good", "bad": "pager--bad"}
 
 
@@ -31,7 +33,7 @@ class SaidScreen(Dialog[None]):
         self._title, self.said = title, said
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="dialog", classes="wide"):
+        with Vertical(id="dialog", classes="wide -snug"):
             yield Static(plain(self._title), classes="title")
             yield Pager()
             yield KeyLine(id="keys")
@@ -42,6 +44,10 @@ class SaidScreen(Dialog[None]):
         pager.draw_with(lambda width: drawn(self.said, width))
         pager.focus()
         self.name_keys()
+
+    def on_resize(self) -> None:
+        self.query_one(Pager).styles.max_height = max(2, self.app.size.height - _FRAME)
+        super().on_resize()
 
     def name_keys(self) -> None:
         self.query_one(KeyLine).show([*self.scroll_keys(), ("Esc", _("back"))])
@@ -58,9 +64,9 @@ def drawn(said: Sequence[Said], width: int) -> list[Line]:
             lines += [(), (Piece(safe(one.text), "pager--title"),)]
             continue
         for paragraph in one.text.split("\n"):
-            indent = "    " if one.role == "command" else "  "
-            shown = wrapped(
-                indent + safe(paragraph), width, indent + ("    " if one.role == "command" else "")
-            )
+            if one.role == "command":
+                shown = shell_lines("    " + safe(paragraph), width, " " * 8)
+            else:
+                shown = wrapped("  " + safe(paragraph), width, "  ")
             lines += [(Piece(line, _ROLES.get(one.role, "")),) for line in shown]
     return lines[1:] if lines and not lines[0] else lines

@@ -102,7 +102,7 @@ class SearchScreen(Frame):
 
 def _told(searching: Searching) -> tuple[str, str]:
     """How far it is; how fast, and how long it takes."""
-    far = _("{done} of {total}, {read} read").format(
+    far = _("{done} of {total} searched, {read} of it read").format(
         done=size(searching.done), total=size(searching.total), read=size(searching.read)
     )
     goes_on = searching.seconds_left is not None and searching.done < searching.total

@@ -40,7 +40,7 @@ class ShownScreen(Frame):
         by_hand = plain(f"  virt-salvage undo {shown.session}")
         yield Static(Content("\n").join([later, by_hand]), classes="said")
         choices = [
-            Choice("stay", _("Leave it up and go back to the volume")),
+            Choice("stay", _("Leave it up and go back")),
             Choice("down", _("Take it down now"), _("End first what uses it: shells, editors, viewers.")),
         ]
         if shown.writable:

@@ -97,7 +97,7 @@ class Frame(Screen[None]):
     """Which of the seven steps it is; -1 for none."""
     BINDINGS: ClassVar[list[BindingType]] = [
         *EVERYWHERE,
-        Binding("c", "commands", N_("commands"), show=False),
+        Binding("c", "commands", N_("the commands, as one would type them"), show=False),
         Binding("u", "stack", N_("undo stack"), show=False),
         Binding("b", "steps", N_("back to a step"), show=False),
         Binding("escape", "back", N_("one step back"), show=False),
@@ -172,7 +172,7 @@ class Frame(Screen[None]):
         self._refresh_side()
         everywhere = [
             ("c", _("commands")),
-            ("u", _("undo")),
+            ("u", _("undo stack") if self.app.size.width >= 96 else _("undo")),
             *([("b", _("steps"))] if self.step > 0 and not self.busy else []),
             ("d", _("words")),
             ("q", _("quit")),

@@ -17,7 +17,7 @@ from tui.widgets.rail import STEPS
 
 _BELOW = (
     N_("Everything that is up for this disk is taken down."),
-    N_("The disk is let go; an overlay is thrown away, with all that was written to it."),
+    N_("The disk is let go; the overlay is thrown away, with all that was written to it."),
     N_("The volume is closed; the disk stays attached."),
     N_("The volume is closed; the disk stays attached."),
     N_("Nothing is taken down."),

@@ -159,7 +159,7 @@ class VolumeScreen(SightFrame):
         return plans.opening(self.flow, self.volume, way=_way(picked), state=state)
 
     def plan_told(self) -> str:
-        return _("For what is highlighted, from the start:")
+        return _("To do what is highlighted, from the disk on:")
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         if event.option.id in ("sight", "writable"):

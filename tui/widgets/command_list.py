@@ -6,7 +6,7 @@ from core.command import Command
 from core.i18n import _
 from core.runner import Ran, Result
 from core.text import duration, safe
-from tui.widgets.lines import Line, Piece, wrapped
+from tui.widgets.lines import Line, Piece, shell_lines, wrapped
 from tui.widgets.pager import Pager
 
 _PROMPT = "$ "
@@ -34,14 +34,14 @@ def drawn(items: Sequence[Command | Ran], width: int) -> list[Line]:
             lines += _block(
                 "# " + _("done by this program itself; by hand it would be:"), "# ", width, "pager--muted"
             )
-        lines += _block(_PROMPT + safe(command.shell()), _INDENT * 2, width, "pager--command")
+        lines += _shell(_PROMPT + safe(command.shell()), width)
         if command.effect:
             lines += _block(_INDENT + safe(command.effect), _INDENT, width, "")
         else:
             lines += _block(_INDENT + _("only looks, changes nothing"), _INDENT, width, "pager--muted")
         for undo in command.undo:
             told = _("undone by: {command}").format(command=safe(undo.shell()))
-            lines += _block(_INDENT + told, _INDENT * 2, width, "")
+            lines += _shell(_INDENT + told, width)
         if isinstance(item, Ran) and item.result:
             lines += _ending(command, item.result, width)
         lines.append(())
@@ -57,6 +57,10 @@ def _ending(command: Command, result: Result, width: int) -> list[Line]:
     for line in result.err.strip().splitlines()[-3:]:
         lines += _block(_INDENT * 2 + safe(line[:400]), _INDENT * 2, width, "pager--bad")
     return lines
+
+
+def _shell(text: str, width: int) -> list[Line]:
+    return [(Piece(line, "pager--command"),) for line in shell_lines(text, width, _INDENT * 2)]
 
 
 def _block(text: str, rest: str, width: int, role: str) -> list[Line]:

@@ -29,6 +29,7 @@ _SUFFIX = {"dir": "/", "fifo": "|", "socket": "="}
 """As `ls --classify` marks them."""
 
 _SIZE, _OWNER = 10, 11
+_GAP = "  "
 _VERY_MANY, _REST = 50_000, 0.2
 """Entries from which on a filter waits until the keys rest, for so many seconds."""
 _ROOMY = 94
@@ -244,7 +245,7 @@ def filter_line(needle: str, found: int, whole: int, width: int, *, typing: bool
 
 def heading(width: int, *, more: bool = False) -> Line:
     """The names of the columns; with a sign that more will follow."""
-    modified = _("Modified, UTC") if width >= _ROOMY else _("Modified")
+    modified = _("Modified, UTC") if width >= _ROOMY else _("Date, UTC")
     return (
         Piece(
             _columns("", _("Name") + ("…" if more else ""), _("Size"), _("Mode"), _("Owner"), modified, width)
@@ -303,8 +304,8 @@ def _columns(mark: str, name: str, told: str, mode: str, owner: str, modified: s
     """The columns beside each other. What is long is cut, the name last."""
     roomy = width >= _ROOMY
     modes, times, gap = (10, 16, "  ") if roomy else (5, 10, " ")
-    fixed = 4 + _SIZE + modes + _OWNER + times + 4 * len(gap)
+    fixed = 4 + _SIZE + modes + _OWNER + times + 3 * len(gap) + len(_GAP)
     if width - fixed < 16:  # a very narrow screen: name and size are what counts
         return f"{left(mark, 4)}{left(name, max(1, width - 5 - _SIZE))} {right(told, _SIZE)}"
-    parts = (right(told, _SIZE), right(mode, modes), right(owner, _OWNER), left(modified, times))
-    return gap.join((left(mark, 4) + left(name, width - fixed), *parts))
+    parts = (right(told, _SIZE), right(mode, modes), right(owner, _OWNER))
+    return gap.join((left(mark, 4) + left(name, width - fixed), *parts)) + _GAP + left(modified, times)

@@ -92,6 +92,45 @@ def wrapped(text: str, width: int, indent: str = "") -> list[str]:
     return [*lines, current.rstrip() or current]
 
 
+def shell_lines(command: str, width: int, indent: str = "") -> list[str]:
+    """A line for the shell in lines of at most `width` columns, each but the last ending in a backslash.
+
+    There is a blank before that where the line goes on at one, and none in the midst of a word. What is
+    quoted stays together where there is room for it. Every line after the first begins with `indent`.
+    """
+    held = next(char for char in map(chr, range(0xE000, 0xF900)) if char not in command)  # of private use
+    rest, lead, lines = _quoted(command, held), "", []
+    while cell_len(lead + rest) > width:
+        line = wrapped(lead + rest, max(8, width - 2), indent)[0]
+        rest = rest[len(line) - len(lead) :]
+        if not rest.strip():
+            break
+        lines.append(line + (" \\" if rest[0] == " " else "\\"))
+        rest, lead = rest.lstrip(" "), indent
+    return [line.replace(held, " ") for line in [*lines, lead + rest]]
+
+
+def _quoted(command: str, held: str) -> str:
+    """The command with `held` in the place of each blank that is quoted."""
+    quote, kept = "", []
+    for char in command:
+        if char in "'\"" and quote in ("", char):
+            quote = "" if quote else char
+        kept.append(held if quote and char == " " else char)
+    return "".join(kept)
+
+
+def told_lines(text: str, width: int, command: str) -> list[Line]:
+    """Prose; or lines for a shell, each after ``$ `` and in the role `command`, or a remark after ``# ``."""
+    lines: list[Line] = []
+    for line in text.split("\n"):
+        if line.startswith("$ "):
+            lines += [(Piece(one, command),) for one in shell_lines(line, width, "    ")]
+        else:
+            lines += [(Piece(one),) for one in wrapped(line, width, "# " if line.startswith("# ") else "")]
+    return lines
+
+
 def _parts(text: str) -> Iterator[str]:
     """What stays together on a line, in order."""
     whole = held(text)

@@ -96,10 +96,10 @@ class VolumeTable(Rows):
         return _("There is nothing on this disk that can be opened.")
 
     def heading(self, width: int) -> Line:
-        return (Piece(_columns(_heading(), _widths(self._cells, width), width)),)
+        return (Piece(_columns(_heading(), _layout(self._cells, width), width)),)
 
     def row(self, index: int, width: int) -> Line:
-        text = _columns(self._cells[index], _widths(self._cells, width), width)
+        text = _columns(self._cells[index], _layout(self._cells, width), width)
         return (Piece(text, "rows--muted" if self._rows[index].refused else ""),)
 
     def action_choose(self) -> None:
@@ -145,8 +145,8 @@ def _inside(name: str, volumes: dict[str, Volume], refused: Mapping[str, str], d
 def lines_of(inspection: Inspection, refused: Mapping[str, str], width: int) -> list[str]:
     """Heading and rows as they read in `width` columns."""
     cells = [_cells(row, inspection.table) for row in rows_of(inspection, refused)]
-    widths = _widths(cells, width)
-    return [_columns(one, widths, width) for one in [_heading(), *cells]]
+    layout = _layout(cells, width)
+    return [_columns(one, layout, width) for one in [_heading(), *cells]]
 
 
 def _heading() -> Cells:
@@ -187,25 +187,29 @@ def _cells(row: VolumeRow, table: PartitionTable) -> Cells:
     return Cells(safe(volume.id), *ends, size(volume.size), kind, content, label)
 
 
-def _widths(rows: Sequence[Cells], width: int) -> tuple[int, ...]:
-    """Numbers get what they need; type, content and label share what is left."""
+class _Layout(NamedTuple):
+    """How wide the seven columns are, and what stands between them."""
+
+    widths: tuple[int, ...]
+    gaps: tuple[str, ...]
+
+
+def _layout(rows: Sequence[Cells], width: int) -> _Layout:
+    """Numbers get what they need; type, content and label share what is left, closer where that is little."""
     needed = [max(cell_len(row[column]) for row in [_heading(), *rows]) for column in range(7)]
     numbers = [min(needed[0], 9), *(min(need, 17) for need in needed[1:4])]
-    left_over = max(0, width - sum(numbers) - sum(map(len, _gaps(width))))
+    close = sum(numbers) + sum(needed[4:]) + 6 * len(_GAP) > width and width < _ROOMY
+    gaps = (*[_GAP] * 4, *[" " if close else _GAP] * 2)
+    left_over = max(0, width - sum(numbers) - sum(map(len, gaps)))
     content = min(needed[5], max(7, left_over * 2 // 5))
     label = min(needed[6], left_over * 2 // 5)
     kind = min(needed[4], max(8, left_over - content - label))
     label = max(0, left_over - kind - content)
-    return (*numbers, kind, content, label)
+    return _Layout((*numbers, kind, content, label), gaps)
 
 
-def _gaps(width: int) -> tuple[str, ...]:
-    """Between the seven columns."""
-    return (*[_GAP] * 4, *[_GAP if width >= _ROOMY else " "] * 2)
-
-
-def _columns(cells: Cells, widths: tuple[int, ...], width: int) -> str:
-    gaps = _gaps(width)
+def _columns(cells: Cells, layout: _Layout, width: int) -> str:
+    widths, gaps = layout
     parts = [
         right(text, room) if column < 4 else left(text, room)
         for column, (text, room) in enumerate(zip(cells[:7], widths, strict=True))

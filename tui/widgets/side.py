@@ -9,7 +9,7 @@ from textual.widgets import Static
 from core.i18n import _
 from core.text import safe
 from core.undo.account import Entry
-from tui.widgets.lines import Line, Piece, content_of, left, middle_cut, wrapped
+from tui.widgets.lines import Line, Piece, content_of, left, middle_cut, told_lines, wrapped
 
 Part = tuple[str, str]
 """A title and a text."""
@@ -18,12 +18,13 @@ Part = tuple[str, str]
 class Side(Static):
     """The lesson of the step and the undo stack, as far as they fit."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"side--title", "side--muted", "side--up"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"side--title", "side--muted", "side--up", "side--command"}
     DEFAULT_CSS = """
     Side { width: 50; height: 1fr; padding: 1 2; display: none; }
     Side > .side--title { text-style: bold; color: $text-accent; }
     Side > .side--muted { color: $text-muted; }
     Side > .side--up { color: $text-success; }
+    Side > .side--command { color: $text-accent; }
     """
 
     def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
@@ -49,10 +50,7 @@ def drawn(parts: Sequence[Part], standing: Sequence[Entry], width: int, height: 
     up = [*_up(standing, width)]
     told: list[Line] = []
     for title, text in parts:
-        part: list[Line] = [
-            (Piece(title, "side--title"),),
-            *((Piece(line),) for line in wrapped(text, width)),
-        ]
+        part: list[Line] = [(Piece(title, "side--title"),), *told_lines(text, width, "side--command")]
         if len(told) + len(part) + 1 + len(up) <= height:
             told += [*part, ()]
     return [*told, *up][:height]

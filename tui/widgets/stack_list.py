@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from core.i18n import _
 from core.text import safe
 from core.undo.account import Entry
-from tui.widgets.lines import Line, Piece, wrapped
+from tui.widgets.lines import Line, Piece, shell_lines, wrapped
 from tui.widgets.pager import Pager
 
 _INDENT = "     "
@@ -32,8 +32,8 @@ def drawn(entries: Sequence[Entry], width: int) -> list[Line]:
 
 
 def _lines_of(entry: Entry, width: int) -> list[Line]:
-    title = _("{number:>3}  {what}, since {time}: {state}").format(
-        number=entry.number,
+    told = _("{what}, up since {time}") if entry.state == "held" else _("{what}, of {time}: {state}")
+    title = f"{entry.number:>3}  " + told.format(
         what=entry.named,
         time=time.strftime("%H:%M:%S", time.localtime(entry.since)),
         state=entry.state_told,
@@ -44,13 +44,8 @@ def _lines_of(entry: Entry, width: int) -> list[Line]:
         lines += _block(safe(entry.target), _INDENT, _INDENT, width, "")
     lines += _block(safe(entry.why), _INDENT, _INDENT, width, "pager--muted")
     for command in entry.undo:
-        lines += _block(
-            _("undone by: {command}").format(command=safe(command)),
-            _INDENT,
-            _INDENT + "  ",
-            width,
-            "pager--command",
-        )
+        told = _INDENT + _("undone by: {command}").format(command=safe(command))
+        lines += [(Piece(line, "pager--command"),) for line in shell_lines(told, width, _INDENT + "  ")]
     if entry.error:
         lines += _block(safe(entry.error), _INDENT + "! ", _INDENT + "  ", width, "pager--bad")
     return [*lines, ()]

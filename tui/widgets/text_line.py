@@ -1,7 +1,14 @@
 """A line to type into that takes every key in the order in which it was pressed."""
 
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from rich.segment import Segment
 from textual import events
+from textual.strip import Strip
 from textual.widgets import Input
+
+_EMPTY = "_"
 
 
 class TextLine(Input):
@@ -10,6 +17,8 @@ class TextLine(Input):
     Textual takes a letter at once, while a key that is bound goes up to the app first. Where keys come faster
     than they are handled (a slow host, text that is pasted, a serial line) Ctrl+U would delete what was typed
     after it, and Enter would take letters that were meant for the next screen.
+
+    Where a ground of its own cannot be seen, a row of ``_`` shows how far the line goes.
     """
 
     async def on_key(self, event: events.Key) -> None:
@@ -17,3 +26,25 @@ class TextLine(Input):
         if bound and bound.enabled and await self.app.run_action(bound.binding.action, bound.node):
             event.stop()
             event.prevent_default()
+
+    def render_line(self, y: int) -> Strip:
+        """The line as Textual draws it; without colours with its empty end made visible."""
+        strip = super().render_line(y)
+        grey = self.app.no_color or not getattr(self.app, "colour", True)
+        if y or not (grey or getattr(self.app, "ascii_only", False)):
+            return strip
+        width = self.scrollable_content_region.width
+        cursor = 1 if self.has_focus and self.cursor_at_end else 0
+        return Strip(_ruled(strip.adjust_cell_length(width), cursor), width)
+
+
+def _ruled(segments: Iterable[Segment], kept: int) -> Iterator[Segment]:
+    """The segments with ``_`` for the blanks at their end, but for the first `kept`."""
+    cells = [(char, one.style) for one in segments for char in one.text]
+    at = len(cells)
+    while at and cells[at - 1][0] == " ":
+        at -= 1
+    at += kept
+    ruled = [*cells[:at], *((_EMPTY, style) for _blank, style in cells[at:])]
+    for style, run in groupby(ruled, key=lambda cell: cell[1]):
+        yield Segment("".join(char for char, _style in run), style)

@@ -471,7 +471,7 @@ def test_the_stack_fits(width):
 
 def test_the_stack_tells_each_thing_and_its_way_back():
     text = read(stack_list.drawn([entry(2), entry(1, "failed", "It is busy.")], 78))
-    assert text[0].startswith("  2  loop, since ")
+    assert text[0].startswith("  2  loop, up since ")
     assert "     /dev/loop2" in text
     assert "     undone by: losetup --detach /dev/loop2" in text
     assert any("could not be taken down" in line for line in text)
