@@ -152,7 +152,7 @@ async def test_a_backup_that_exists_counts_when_its_content_is_the_same(
         await pilot.press("2")
         await on(pilot, ConfirmScreen)
         assert "another state of this disk" in spoken(pilot)
-        assert "written 2 h before the disk was" in spoken(pilot)
+        assert "It was written to 2 h earlier." in spoken(pilot)
         assert flow_of(pilot).backup is None
         await pilot.press("escape")
         await on(pilot, ExistingScreen)

@@ -30,6 +30,10 @@ LEAST = (40, 12)
 """Columns and lines below which nothing sensible can be shown."""
 
 
+_FRAME = 5
+"""Lines of a dialog with a text to read that are not the text."""
+
+
 class TooSmall(Static):
     """Covers a screen that has too little room for it, until there is more; the style sheet says when."""
 
@@ -72,6 +76,8 @@ class Dialog(ModalScreen[R]):
         if self.around:
             for menu in self.query(OptionList):
                 menu.styles.max_height = max(2, self.app.size.height - self.around)
+        for pager in self.query("#dialog.-snug Pager"):
+            pager.styles.max_height = max(2, self.app.size.height - _FRAME)
         self.call_after_refresh(self.name_keys)
 
     def name_keys(self) -> None:

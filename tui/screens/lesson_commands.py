@@ -83,7 +83,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     ),
     "files": (
         "cp --archive --sparse=always DIR/home TARGET",
-        "sha256sum TARGET/home/*",
+        "find TARGET -type f -exec sha256sum {} +",
     ),
     "done": (
         "cd TARGET && sha256sum --check SHA256SUMS",

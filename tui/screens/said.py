@@ -17,8 +17,6 @@ from tui.screens.step import KeyLine
 from tui.widgets.lines import Line, Piece, shell_lines, wrapped
 from tui.widgets.pager import Pager
 
-_FRAME = 5
-"""Lines of it that are not the text."""
 _ROLES = {"title": "pager--title", "command": "pager--command", "good": "pager--good", "bad": "pager--bad"}
 
 
@@ -44,10 +42,6 @@ class SaidScreen(Dialog[None]):
         pager.draw_with(lambda width: drawn(self.said, width))
         pager.focus()
         self.name_keys()
-
-    def on_resize(self) -> None:
-        self.query_one(Pager).styles.max_height = max(2, self.app.size.height - _FRAME)
-        super().on_resize()
 
     def name_keys(self) -> None:
         self.query_one(KeyLine).show([*self.scroll_keys(), ("Esc", _("back"))])

@@ -4,6 +4,7 @@ Drawing into pieces is a pure function of values, so it can be tested without a 
 looks up a style for each role. Widths are columns of the terminal: a wide character takes two.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from textual.widget import Widget
 from tui.breaking import has_wide, held, units
 
 ELLIPSIS = "…"
+_QUOTED = re.compile("'[^']*'" + '|"[^"]*"')
 
 
 class Piece(NamedTuple):
@@ -99,25 +101,20 @@ def shell_lines(command: str, width: int, indent: str = "") -> list[str]:
     quoted stays together where there is room for it. Every line after the first begins with `indent`.
     """
     held = next(char for char in map(chr, range(0xE000, 0xF900)) if char not in command)  # of private use
-    rest, lead, lines = _quoted(command, held), "", []
+    room = max(8, width - 2)
+
+    def together(quoted: re.Match[str]) -> str:
+        return quoted[0].replace(" ", held) if cell_len(indent + quoted[0]) <= room else quoted[0]
+
+    rest, lead, lines = _QUOTED.sub(together, command), "", []
     while cell_len(lead + rest) > width:
-        line = wrapped(lead + rest, max(8, width - 2), indent)[0]
+        line = wrapped(lead + rest, room, indent)[0]
         rest = rest[len(line) - len(lead) :]
         if not rest.strip():
             break
         lines.append(line + (" \\" if rest[0] == " " else "\\"))
         rest, lead = rest.lstrip(" "), indent
     return [line.replace(held, " ") for line in [*lines, lead + rest]]
-
-
-def _quoted(command: str, held: str) -> str:
-    """The command with `held` in the place of each blank that is quoted."""
-    quote, kept = "", []
-    for char in command:
-        if char in "'\"" and quote in ("", char):
-            quote = "" if quote else char
-        kept.append(held if quote and char == " " else char)
-    return "".join(kept)
 
 
 def told_lines(text: str, width: int, command: str) -> list[Line]:
