@@ -17,7 +17,7 @@ VOLUME = "/dev/faults/web"
 
 _MAKE = f"""
 set -e
-modprobe -a dm-mod loop dm-crypt dm-raid dm-snapshot raid456 nbd
+modprobe -a dm-mod loop dm-crypt dm-raid dm-snapshot dm-cache dm-cache-smq raid456 nbd
 cat > /etc/mdadm/mdadm.conf <<'END'
 DEVICE /dev/null
 END
@@ -58,6 +58,12 @@ while lvs --noheadings -o copy_percent vg/five | grep -qv 100.00; do sleep 0.5; 
 vgchange -qq -an vg; sync; losetup --detach $loop
 dd if=/dev/zero of=raids.raw bs=1M seek=13 count=1 conv=notrunc status=none
 
+loop=$(disk cached.raw 44M 40M)
+vgcreate -qq -s 1M quick ${{loop}}p1; lvcreate -qq -y -Wn -L 12M -n web quick
+lvcreate -qq -y -Wn -L 16M -n fast quick
+lvconvert -qq -y --type cache --cachevol quick/fast --cachemode writeback quick/web
+fill /dev/quick/web; vgchange -qq -an quick; sync; losetup --detach $loop
+
 truncate -s 40M host.pv; vgcreate -qq -s 1M faults $(losetup --find --show host.pv)
 lvcreate -qq -y -Wn -Zn -L 8M -n web faults; fill {VOLUME}; sync
 umount $rules; udevadm control --reload; udevadm settle
@@ -73,7 +79,7 @@ class ClassicalPlace(Place):
     """Where one sweeper works that has the host for itself."""
 
     def make_disks(self) -> None:
-        """Disks with a table, a group, an array, a RAID of LVM, and a group in an encrypted partition."""
+        """Disks with a table, groups, an array, a RAID of LVM, a cache, and a group in what is encrypted."""
         lvm_disk(self.disk("raw", "vg/pieces"), {"pieces": [Run(0, 5, 3), Run(0, 9, 1)]}, [10])
         self._run(_MAKE)
         self.convert_disks()
@@ -135,8 +141,9 @@ PIPELINES = (
     Pipeline("qcow2", "overlay", "mount", "md:five"),
     Pipeline("qcow2", "read-only", "mount", "inner/root"),
     Pipeline("qcow2", "read-only", "list", "vg/snap"),
+    Pipeline("qcow2", "overlay", "mount", "quick/web"),
     Pipeline("raw", "read-only", "snapshot", VOLUME),
 )
 """The ways by kpartx and nbd; a volume in pieces and a group in an encrypted partition by the device
 mapper; a degraded array by a daemon of this program, and by both a snapshot of a degraded RAID of LVM; a
-snapshot of a volume of the host."""
+volume whose cache has what it has not; a snapshot of a volume of the host."""

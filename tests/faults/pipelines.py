@@ -31,6 +31,7 @@ _DISKS = {
     "inner/root": "nested",
     "vg/five": "raids",
     "vg/snap": "raids",
+    "quick/web": "cached",
 }
 """The names of the disks by the volumes that they have."""
 

@@ -221,7 +221,11 @@ def test_a_mount_that_somebody_else_makes_of_our_loop_is_named_at_undo(tmp_path:
     disk, state, point = filled(tmp_path / "disk.raw"), tmp_path / "state", tmp_path / "m"
     guard.watch(disk)
     assert ask(state, "mount", "--format", "raw", disk, "disk", point).status == 0
-    line = next(x for x in Path("/proc/self/mountinfo").read_text().splitlines() if f" {point} " in x)
+    line = next(
+        x
+        for x in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()
+        if f" {point} " in x
+    )
     loop = line.split(" - ")[1].split()[1]
     desktop = tmp_path / "media"
     desktop.mkdir()

@@ -83,7 +83,7 @@ def mounted(state: Path, disk: Path, volume: str, point: Path, *options: str) ->
     told = ask(state, "mount", *options, disk, volume, point)
     try:
         assert told.status == 0, told
-        lines = Path("/proc/self/mountinfo").read_text().splitlines()
+        lines = Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()
         yield next(line for line in lines if f" {point} " in line)
     finally:
         undone = ask(state, "undo", "--all")

@@ -24,7 +24,7 @@ PASSPHRASE = "open sesame"
 
 START = """
 set -e
-modprobe -a dm-mod loop dm-crypt dm-raid
+modprobe -a dm-mod loop dm-crypt dm-raid dm-cache dm-cache-smq dm-writecache
 mkdir -p /tmp/tree/home; echo rescued > /tmp/tree/home/letter; seq 200000 > /tmp/tree/home/long
 cat > /usr/local/bin/mke <<'END'
 mke2fs -q -F -t ext4 -d /tmp/tree $1
@@ -101,18 +101,38 @@ for name in snap raidsnap; do mount /dev/many/$name /mnt; echo changed > /mnt/ho
 lvcreate -qq -y -L 16M -T many/pool; lvcreate -qq -y -V 32M -T many/pool -n thin; mke /dev/many/thin
 lvcreate -qq -y -s -n thinsnap many/thin -kn -ay
 mount /dev/many/thinsnap /mnt; echo changed > /mnt/home/letter; umount /mnt
+$make -L 8M -n given many; mke /dev/many/given; lvchange -qq -an many/given
+lvconvert -qq -y --type thin --thinpool many/pool --originname outside many/given
 while lvs --noheadings -o copy_percent many | grep -q '[0-9]' &&
       lvs --noheadings -o copy_percent many | grep '[0-9]' | grep -qv 100.00; do sleep 1; done
+for name in through back one late; do $make -L 8M -n $name many; mke /dev/many/$name; done
+for name in through back; do
+    lvcreate -qq -y --type cache-pool -L 8M -n quick$name many
+    lvconvert -qq -y --type cache --cachepool many/quick$name --cachemode write$name many/$name
+done
+$make -L 16M -n quickone many
+lvconvert -qq -y --type cache --cachevol many/quickone --cachemode writeback many/one
+$make -L 8M -n quicklate many; lvchange -qq -an many/quicklate many/late
+lvconvert -qq -y --type writecache --cachevol many/quicklate many/late
+lvchange -qq -ay many/late many/given
+for name in given through back one late; do
+    mount /dev/many/$name /mnt; echo changed > /mnt/home/letter; sync; umount /mnt
+done
 vgchange -qq -an many
 losetup --detach $loop
 """
-VOLUMES = ("plain", "striped", "grown", "mirror", "raid1", "raid5", "raid6", "raid10", "origin", "thin")
-SNAPSHOTS = ("snap", "thinsnap", "raidsnap")
+VOLUMES = (
+    *("plain", "striped", "grown", "mirror", "raid1", "raid5", "raid6", "raid10"),
+    *("origin", "thin", "outside"),
+)
+CHANGED = ("snap", "thinsnap", "raidsnap", "given", "through")
+LATE = ("back", "one", "late")
+"""Their cache has what they have not: a pool, a single volume, and one for writes only."""
 
 
 @pytest.fixture(scope="module")
 def logical(machine: Machine) -> dict[str, dict[str, Any]]:
-    names = [f"many/{name}" for name in (*VOLUMES, *SNAPSHOTS)]
+    names = [f"many/{name}" for name in (*VOLUMES, *CHANGED)]
     return opened(machine, {"lvm.img": names})["lvm.img"]
 
 
@@ -121,10 +141,22 @@ def test_a_logical_volume_of_every_kind_is_read(logical: dict[str, dict[str, Any
     assert whole(logical[f"many/{name}"]), logical[f"many/{name}"]
 
 
-@pytest.mark.parametrize("name", SNAPSHOTS)
-def test_a_snapshot_shows_what_was_changed_in_it(logical: dict[str, dict[str, Any]], name: str) -> None:
+@pytest.mark.parametrize("name", CHANGED)
+def test_what_was_changed_in_a_snapshot_over_another_volume_or_through_a_cache_is_seen(
+    logical: dict[str, dict[str, Any]], name: str
+) -> None:
     assert logical[f"many/{name}"]["letter"] == "changed", logical[f"many/{name}"]
     assert logical[f"many/{name}"]["whole"]
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_what_only_a_cache_has_is_read_over_an_overlay(machine: Machine, name: str) -> None:
+    machine.run("cd /tmp; sha256sum lvm.img >late.sum")
+    told = cat(machine, "", f"many/{name}", disk="lvm.img")
+    assert told.endswith("[3]") and "--replay" in told
+    assert cat(machine, "--replay", f"many/{name}", disk="lvm.img") == "changed [0]"
+    left = machine.run("cd /tmp; sha256sum --quiet -c late.sum; dmsetup ls; ls /tmp/state/sessions").output
+    assert left == "No devices found\n"
 
 
 def test_only_what_has_to_be_put_together_uses_the_device_mapper(logical: dict[str, dict[str, Any]]) -> None:
@@ -215,9 +247,11 @@ losetup --detach $loop
 """
 
 
-def cat(machine: Machine, options: str, volume: str, file: str = "/home/letter") -> str:
+def cat(
+    machine: Machine, options: str, volume: str, file: str = "/home/letter", disk: str = "more.img"
+) -> str:
     """What the program says of a file, and its exit status."""
-    line = f"cd /tmp; PYTHONPATH=/checkout {PROGRAM} --format raw cat {options} more.img {volume} {file} 2>&1"
+    line = f"cd /tmp; PYTHONPATH=/checkout {PROGRAM} --format raw cat {options} {disk} {volume} {file} 2>&1"
     result = machine.run(line, 3000)
     return f"{result.output.strip()} [{result.status}]"
 

@@ -22,7 +22,7 @@ from core.volumes.lvm.model import Group, Logical, Physical, Segment
 from core.volumes.lvm.runs import MIRRORS, STRIPES, NotPlain, Places
 from core.volumes.parity import daemon
 from core.volumes.raid import PARITY, Copies
-from core.volumes.tables import MARGIN, Line, Maker, Shown, hidden, sectors
+from core.volumes.tables import MARGIN, SECTOR, Line, Maker, Shown, hidden, sectors
 
 _DEEPEST = 12
 _LEAD = 4096
@@ -111,6 +111,8 @@ class Mapper:
             return lambda one, depth: self._copies(volume, one, depth)
         if kind == "thin":
             return self._thin
+        if self.view.writable and self.places.writes_back(segment):
+            return self._cached
         if closed := self.places.closed(segment):
             raise closed
         if kind == "cache":
@@ -187,6 +189,41 @@ class Mapper:
         path = self._create([Line(0, volume.size, table, (metadata, data))], name, writable=True)
         self.attached[key] = Shown(path, 0, volume.size)
         return path
+
+    def _cached(self, segment: Segment, depth: int) -> _Target:
+        """dm-cache or dm-writecache; both note that they were started, so only over an overlay.
+
+        See cache.rst and writecache.rst in the kernel's Documentation/admin-guide/device-mapper. dm-cache
+        counts from the start of its device, so it has one of its own.
+        """
+        name = segment.word("origin")
+        origin = self._device(name, depth + 1, bare=True).path
+        if segment.type == "writecache":
+            fast = self._device(segment.word("writecache"), depth + 1, bare=True).path
+            return f"writecache s {origin} {fast} {segment.number('writecache_block_size')} 0", (origin, fast)
+        facts, metadata, data = self._fast(segment, depth)
+        modes = ["metadata2"] if facts.number("metadata_format") == 2 else []
+        modes.append("writeback")
+        told = f"{facts.number('chunk_size')} {len(modes)} {' '.join(modes)} smq 0"
+        on = (metadata, data, origin)
+        path = self._create([Line(0, segment.size, f"cache {' '.join(on)} {told}", on)], name)
+        return f"linear {path} 0", (path,)
+
+    def _fast(self, segment: Segment, depth: int) -> tuple[Segment, str, str]:
+        """What describes a cache, its metadata and its data: a pool of two volumes, or two parts of one."""
+        name = segment.word("cache_pool")
+        pool = self.group.logical.get(name)
+        facts = pool.segments[0] if pool and pool.segments else None
+        if facts and facts.type == "cache-pool":
+            metadata = self._device(facts.word("metadata"), depth + 1, bare=True).path
+            return facts, metadata, self._device(facts.word("data"), depth + 1, bare=True).path
+        whole = self._device(name, depth + 1, bare=True).path
+
+        def part(kind: str) -> str:
+            begin, length = segment.number(f"{kind}_start"), segment.number(f"{kind}_len")
+            return self._create([Line(0, length * SECTOR, f"linear {whole} {begin}", (whole,))], name)
+
+        return segment, part("metadata"), part("data")
 
     def _part(self, name: str, place: int, depth: int) -> Shown | None:
         """Where byte `place` of a part is; None where it is on a missing disk."""

@@ -138,19 +138,21 @@ class Places:
                     " newer, with LVM), and activate the volume there."
                 ),
             )
-        if segment.type == "writecache" or (segment.type == "cache" and not self.writes_through(segment)):
+        if self.writes_back(segment):
             return Refused(
                 _("The volume has a cache that may hold newer data than its slow device (writeback)."),
                 _("Putting a cache together writes to it, so it is not done on the disk itself."),
-                _("Restore a backup of the disk in a machine with LVM, and empty the cache there."),
+                _("Open it over an overlay: choose that in the wizard, or give --replay."),
             )
         return None
 
-    def writes_through(self, segment: Segment) -> bool:
-        """Whether the slow device of a cache has all data: its mode is not writeback."""
+    def writes_back(self, segment: Segment) -> bool:
+        """Whether it has a cache that may hold what its slow device has not."""
+        if segment.type != "cache":
+            return segment.type == "writecache"
         pool = self.group.logical.get(segment.word("cache_pool"))
         mode = segment.word("cache_mode") or (pool.segments[0].word("cache_mode") if pool else "")
-        return mode in ("writethrough", "passthrough")
+        return mode not in ("writethrough", "passthrough")
 
     # -- inside -------------------------------------------------------------------------------
 

@@ -103,10 +103,8 @@ def test_a_machine_that_is_started_while_we_read_does_not_get_the_disk(
         for path, kind in files:
             assert NO in starts(path, kind, tmp_path / "up")
         # Our own lock and programs are no strangers
-        assert [one.mode for one in holders(opened(top, format), Sessions(session._state.known()))] in (
-            ["read"],
-            [],
-        )
+        seen = holders(opened(top, format), Sessions(session._state.known()))
+        assert [one.mode for one in seen] in (["read"], []), seen
     guard.check()
     for path, kind in files:
         assert locks.locked(path) == frozenset()

@@ -272,7 +272,7 @@ def test_a_copy_where_only_one_thread_sees_it(up: Up) -> None:
         assert holder.process and holder.process.pid == one.pid
         words = holder.by_hand().split()
         assert words[:2] == ["nsenter", "--target"]
-        assert str(up.point) not in Path(f"/proc/{one.pid}/mountinfo").read_text()
+        assert str(up.point) not in Path(f"/proc/{one.pid}/mountinfo").read_text(errors="surrogateescape")
         subprocess.run(words, check=True)
     up.down()
 
