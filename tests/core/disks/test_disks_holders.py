@@ -169,7 +169,7 @@ def test_who_was_given_the_disk_but_has_not_opened_it_yet_may_write(tmp_path: Pa
     argv = [
         "bash",
         "-c",
-        'exec -a qemu-system-x86_64 bash -c "touch up; read -t 60 <> <(:)" "$@"',
+        'exec -a qemu-system-x86_64 bash -c "mkfifo pipe; : >up; read -t 60 <>pipe" "$@"',
         "-",
         *given,
     ]
@@ -184,7 +184,13 @@ def test_who_was_given_the_disk_but_has_not_opened_it_yet_may_write(tmp_path: Pa
 def test_who_had_the_disk_long_ago_is_only_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image = content(tmp_path / "a.raw")
     monkeypatch.setattr("core.disks.programs._YOUNG", 0.0)
-    argv = ["bash", "-c", 'exec -a qemu-nbd bash -c "touch up; read -t 60 <> <(:)" "$@"', "-", str(image)]
+    argv = [
+        "bash",
+        "-c",
+        'exec -a qemu-nbd bash -c "mkfifo pipe; : >up; read -t 60 <>pipe" "$@"',
+        "-",
+        str(image),
+    ]
     with running(argv, tmp_path / "up", cwd=tmp_path) as pid:
         seen = survey(opened(image))
         assert seen.holders == ()
