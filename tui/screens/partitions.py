@@ -72,7 +72,7 @@ class PartitionsScreen(Frame):
         yield Static(id="notes")
 
     def keys(self) -> list[Key]:
-        keys = [("↑↓", _("partition")), ("Enter", _("open it"))]
+        keys = [("↑↓", _("move")), ("Enter", _("open it"))]
         if isinstance(self.flow.inspection, Searched):
             return [*keys, ("w", _("write table")), ("o", _("disk's table")), ("Esc", _("back"))]
         if self.flow.inspection and self.flow.inspection.lacking:
