@@ -19,6 +19,7 @@ from core.conditions import mounted, refused, write_out
 from core.disks import overlay as overlays
 from core.disks.extents import LONG, hearing
 from core.disks.model import Disk, Link
+from core.disks.outlook import outlook
 from core.disks.overlay import Extent, flush, graph, named
 from core.disks.vet import blockdev
 from core.errors import Cancelled, Refused, SalvageError
@@ -190,6 +191,11 @@ class Commit:
                 ),
             )
         return tuple(done.paths)
+
+    def warnings(self, dest: Path) -> tuple[str, ...]:
+        """What speaks against a backup at `dest`, such as that it lies on the disk's own medium."""
+        seen = outlook(self.disk, dest)
+        return (*((seen.refusal,) if seen.refusal else ()), *seen.warnings)
 
     def beside(self) -> Path:
         """Where the backup goes when nothing else is said; raises `Refused` for a block device."""

@@ -211,7 +211,7 @@ class Proof:
         )
         if not self.others:
             return _("Host as found: {counts}, as before.").format(counts=counts)
-        shown = "; ".join(str(one) for one in self.others[:3]) + ("; …" if len(self.others) > 3 else "")
+        shown = "; ".join(str(one) for one in self.others[:3]) + ("; ..." if len(self.others) > 3 else "")
         return _("Host as found: nothing of ours is left. Others meanwhile: {things}.").format(things=shown)
 
     def to_json(self) -> dict[str, object]:

@@ -256,8 +256,8 @@ def add_find(find: Parser) -> None:
         metavar="WORD",
         nargs="*",
         help=_(
-            "*.conf, a part of a name, in:/etc, size:+1M, size:-10k, after:2024-05-01, before:…, owner:ann,"
-            " text:…"
+            "*.conf, a part of a name, in:/etc, size:+1M, size:-10k, after:2024-05-01, before:DATE,"
+            " owner:ann, text:WORDS"
         ),
     )
     find.add_argument(
@@ -270,7 +270,7 @@ def add_find(find: Parser) -> None:
 def add_copy(copy: Parser) -> None:
     copy.add_argument(
         "paths",
-        metavar="SRC… DEST",
+        metavar="SRC... DEST",
         nargs="+",
         help=_(
             "what to copy, and the folder, .tar, .tar.zst, .zip, -, rsync:PLACE or rclone:PLACE it goes to"

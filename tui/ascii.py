@@ -1,7 +1,9 @@
 """Text for terminals that show nothing but ASCII; the width stays the same."""
 
+import re
 import unicodedata
 
+_CUT = re.compile("[!-~]?…[!-~]|[!-~]{0,2}…")
 _KNOWN = str.maketrans(
     {
         "\u202f": " ",
@@ -9,7 +11,6 @@ _KNOWN = str.maketrans(
         "×": "x",
         "·": ".",
         "•": "*",
-        "…": "~",
         "→": ">",
         "←": "<",
         "↑": "^",
@@ -35,11 +36,19 @@ _KNOWN = str.maketrans(
 )
 
 
+def cuts_shown(text: str) -> str:
+    """Where a text was cut, dots for ``…``: as many as there is room for, with a letter less on each side.
+
+    No single character of ASCII could stand there without being taken for one of the text.
+    """
+    return _CUT.sub(lambda found: "." * len(found[0]), text) if "…" in text else text
+
+
 def to_ascii(text: str) -> str:
     """`text` with every other character replaced by ASCII that takes as many columns."""
     if text.isascii():
         return text
-    return "".join(_replaced(char) for char in text.translate(_KNOWN))
+    return "".join(_replaced(char) for char in cuts_shown(text).translate(_KNOWN))
 
 
 def _replaced(char: str) -> str:

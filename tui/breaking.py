@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator
 
 import textual.content
-from rich._wrap import divide_line
 from rich.cells import cell_len
 
 _WIDE = (
@@ -28,6 +27,8 @@ _UNIT = re.compile(
 )
 _HELD = re.compile(r"(?<=\d) (?=(?:[KMGTPE]i)?B\b|(?:s|min|h|d)\b|%)|[\u00a0\u202f]")
 """Spaces at which no line ends."""
+_JOINTS = "/,="
+"""Behind which a long word is rather broken than anywhere else."""
 
 
 def has_wide(text: str) -> bool:
@@ -45,34 +46,37 @@ def units(text: str) -> list[str]:
     return _UNIT.findall(text)
 
 
-def breaks(text: str, width: int, fold: bool = True) -> list[int]:
-    """Where the lines after the first begin, so that each fits into `width` columns.
+def split_at(text: str, width: int) -> tuple[str, str]:
+    """A word that is too long, as what stands in `width` columns and the rest; not in a name if it can be."""
+    taken = 0
+    for index, char in enumerate(text):
+        taken += cell_len(char)
+        if taken > width and index:
+            after = 1 + max(text.rfind(sign, 0, index) for sign in _JOINTS)
+            if cell_len(text[:after]) * 2 > width:
+                index = after
+            return text[:index], text[index:]
+    return text, ""
 
-    As `divide_line` of Rich, which does it for texts without wide characters.
-    """
-    text = held(text)
-    if not has_wide(text):
-        return divide_line(text, width, fold)
-    return [*_filled(text, width, fold)]
+
+def breaks(text: str, width: int, fold: bool = True) -> list[int]:
+    """Where the lines after the first begin, so that each fits into `width` columns."""
+    return [*_filled(held(text), width, fold)]
 
 
 def _filled(text: str, width: int, fold: bool) -> Iterator[int]:
     at = used = 0
     for unit in units(text):
-        wanted = cell_len(unit.rstrip())
-        if used and used + wanted > width:
+        word = unit.rstrip()
+        if used and used + cell_len(word) > width:
             yield at
             used = 0
-        if fold and wanted > width:
-            for place, char in enumerate(unit.rstrip()):
-                if used and used + cell_len(char) > width:
-                    yield at + place
-                    used = 0
-                used += cell_len(char)
-            used += len(unit) - len(unit.rstrip())
-        else:
-            used += cell_len(unit)
         at += len(unit)
+        head, rest = split_at(word, width) if fold else (word, "")
+        while rest:
+            yield at - len(unit) + len(word) - len(rest)
+            head, rest = split_at(rest, width)
+        used += cell_len(head + unit[len(word) :])
 
 
 def teach_textual() -> None:

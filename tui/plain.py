@@ -21,7 +21,7 @@ from textual.filter import LineFilter, NoColor
 
 from core.i18n import _, sentences
 from core.text import safe
-from tui.ascii import to_ascii
+from tui.ascii import cuts_shown, to_ascii
 
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 """C0, DEL and C1 (ECMA-48, 5.2 and 5.3), what reverses the direction (UAX #9, 2.7), and what has no width."""
@@ -67,7 +67,6 @@ _CONSOLE = str.maketrans(
         **dict.fromkeys("‘’", "'"),
         **dict.fromkeys("–—", "-"),
         "\u202f": " ",
-        "…": "~",
     }
 )
 """What we draw with and what the font of Linux's console lacks: its unicode map is that of code page 437.
@@ -89,7 +88,7 @@ def ascii_columns(text: str) -> str:
     """`text` in ASCII, with as many columns as it took before: a wide character becomes ``? ``."""
     if text.isascii():
         return text
-    return "".join(_ascii_char(char) for char in text.translate(_DRAWN))
+    return "".join(_ascii_char(char) for char in cuts_shown(text).translate(_DRAWN))
 
 
 @lru_cache(maxsize=1 << 12)
@@ -119,9 +118,13 @@ class ConsoleOnly(LineFilter):
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         """The segments with other lines, blocks and dots; the width of each stays."""
         return [
-            segment if segment.text.isascii() else Segment(segment.text.translate(_CONSOLE), segment.style)
+            segment if segment.text.isascii() else Segment(_for_console(segment.text), segment.style)
             for segment in segments
         ]
+
+
+def _for_console(text: str) -> str:
+    return cuts_shown(text).translate(_CONSOLE)
 
 
 class NoControls(LineFilter):

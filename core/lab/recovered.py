@@ -107,7 +107,7 @@ class Comparison:
 
 def _some(sentence: str, paths: tuple[str, ...]) -> str:
     names = ", ".join(safe(path) for path in paths[:_NAMED])
-    more = ", …" if len(paths) > _NAMED else ""
+    more = ", ..." if len(paths) > _NAMED else ""
     return f"{sentence.format(n=len(paths))}: {names}{more}"
 
 

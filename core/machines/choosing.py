@@ -140,7 +140,7 @@ def _unknown(text: str, known: Sequence[VirtualMachine]) -> WrongUsage:
     if near:
         told = ", ".join(map(safe, near[:_MOST_TOLD]))
         return WrongUsage(what, remedy=_("Is it one of these: {names}?").format(names=told))
-    told = ", ".join(map(safe, names[:_MOST_TOLD])) + (", …" if len(names) > _MOST_TOLD else "")
+    told = ", ".join(map(safe, names[:_MOST_TOLD])) + (", ..." if len(names) > _MOST_TOLD else "")
     return WrongUsage(what, remedy=_("Those that are known: {names}.").format(names=told))
 
 

@@ -354,5 +354,5 @@ def _limited(problems: tuple[str, ...]) -> tuple[str, ...]:
     once = tuple(dict.fromkeys(problems))
     if len(once) <= MOST_PROBLEMS:
         return once
-    more = _("… and {count} more problems of this table.").format(count=len(once) - MOST_PROBLEMS)
+    more = _("And {count} more problems of this table.").format(count=len(once) - MOST_PROBLEMS)
     return (*once[:MOST_PROBLEMS], more)

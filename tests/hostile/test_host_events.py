@@ -238,7 +238,7 @@ async def test_a_target_that_stalls_leaves_the_screen_alive(
             await pilot.press("question_mark")
             await until(pilot, lambda: "What it is" in shown(pilot))
             await pilot.press("escape", "escape")
-            await until(pilot, lambda: "Stopping…" in reads(pilot, "#status"))
+            await until(pilot, lambda: "Stopping..." in reads(pilot, "#status"))
             assert time.monotonic() - began < 10, "the screen answers while the target does not"
             thaw()
             await on(pilot, TroubleScreen)

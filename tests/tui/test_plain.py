@@ -60,7 +60,7 @@ def test_ascii_takes_as_many_columns(name):
 
 
 def test_ascii_of_what_the_program_draws():
-    assert ascii_columns("┌─ 3 ─┐│█▓▒░·×1\u202f000…→") == "+- 3 -+|#%:..x1 000~>"
+    assert ascii_columns("┌─ 3 ─┐│█▓▒░·×1\u202f000…→") == "+- 3 -+|#%:..x1 0...>"
     assert ascii_columns("日本") == "? ? "
 
 

@@ -109,7 +109,7 @@ def test_the_last_words_keep_to_ascii_too(tmp_path: Path) -> None:
         one.shows("What shall be done")
         one.press("4")
         assert one.ended() == 0
-    assert "naive ~ ??" in one.text() and one.seen.isascii()
+    assert "naive . ??" in one.text() and one.seen.isascii()
 
 
 def test_garbage_is_collected_by_the_clock(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ async def test_stopping_is_said_until_it_has_stopped(tmp_path: Path) -> None:
         await until(pilot, lambda: "about 12 min" in shown(pilot))
         assert "ERROR" in shown(pilot)
         await pilot.press("escape")
-        await until(pilot, lambda: "Stopping…" in reads(pilot, "#status"))
+        await until(pilot, lambda: "Stopping..." in reads(pilot, "#status"))
         await pilot.press("escape", "escape")
         await pilot.pause(0.3)
         assert app.screen is screen

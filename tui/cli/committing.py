@@ -64,6 +64,8 @@ def _write(context: Context, work: Commit) -> Committed:
         )
         held = sum(end - start for start, end in work.extents)
         context.say(words.format(place=safe(place), size=size(held), disk=safe(work.disk.path)))
+        for warning in work.warnings(place):
+            context.say(warning)
         dest = place
     typed = _typed(context, work)
     work.require_typed(typed)

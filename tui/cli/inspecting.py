@@ -140,7 +140,7 @@ def _show_search(context: Context, disk: Disk, inspection: Inspection) -> None:
         )
         context.out(f"  {name}. {one.reason}")
     if inspection.more:
-        context.out("  " + _("… and {count} more").format(count=inspection.more))
+        context.out("  " + _("... and {count} more").format(count=inspection.more))
 
 
 def _snapshot(one: Snapshot) -> str:

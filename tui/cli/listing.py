@@ -106,7 +106,8 @@ def _lost(lost: Sequence[Path]) -> str:
     told = ngettext(
         "{count} place could not be read: {names}", "{count} could not be read: {names}", len(lost)
     )
-    names = ", ".join(safe(path) for path in lost[:_FIRST_LOST]) + (", …" if len(lost) > _FIRST_LOST else "")
+    names = ", ".join(safe(path) for path in lost[:_FIRST_LOST])
+    names += ", ..." if len(lost) > _FIRST_LOST else ""
     return told.format(count=len(lost), names=names)
 
 

@@ -72,6 +72,8 @@ def write_back(ground: Ground, known: Known) -> None:
             )
             held = size(sum(end - start for start, end in work.extents))
             talk.say(told.format(place=safe(dest or ""), size=held, disk=safe(work.disk.path)))
+            for warning in work.warnings(dest) if dest else ():
+                talk.say(warning)
         name = _("Type the disk's name to write to it ({name}): ").format(name=safe(work.name))
         typed = talk.text(name.rstrip(), ground.asides("commit"))
         work.require_typed(typed)

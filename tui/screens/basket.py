@@ -171,7 +171,7 @@ class BasketScreen(Frame):
             return _("nothing yet: Space marks a file or a folder")
         marked = ngettext("{count} thing", "{count} things", count).format(count=grouped(count))
         if self._estimate is None:
-            return listed((marked, _("counting…")))
+            return listed((marked, _("counting...")))
         files = self._estimate.files
         told = ngettext(", {files} file, {size}", ", {files} files, {size}", files)
         marked += told.format(files=grouped(files), size=size(self._estimate.apparent))

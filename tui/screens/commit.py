@@ -25,6 +25,7 @@ from tui.screens.trouble import Remedy, TroubleScreen
 from tui.widgets.lines import Line, Piece, wrapped
 from tui.widgets.pager import Pager
 from tui.widgets.path_field import PathField, as_path
+from tui.widgets.signed import SignedText
 from tui.widgets.text_line import TextLine
 
 
@@ -86,16 +87,18 @@ class CommitScreen(Frame):
         with Horizontal(id="backup-row", classes="line"):
             yield Static(_("Backup to"), classes="name", markup=False)
             yield host_path_field(self.flow)
+        yield SignedText(id="backup-warnings")
         with Horizontal(id="name-row", classes="line"):
             yield Static(_("Disk name"), classes="name", markup=False)
             yield TextLine(id="name", select_on_focus=False, compact=True)
 
     def keys(self) -> list[Key]:
-        leave = ("Esc", _("leave the disk as it is"))
+        leave = ("Esc", _("leave the disk alone"))
         if self._ready is None or self._ready.nothing:
             return [leave]
         if self.focused and self.focused.id == "name":
-            return [("Enter", _("write")), leave, ("Shift+Tab", _("the backup's place"))]
+            place = [] if self._ready.work.half else [("Shift+Tab", _("where the backup goes"))]
+            return [("Enter", _("write")), *place, leave]
         return [("Enter", _("to the name")), leave, ("Tab", _("complete"))]
 
     def on_mount(self) -> None:
@@ -142,6 +145,7 @@ class CommitScreen(Frame):
         wants_place = not ready.work.half and ready.work.disk.is_block_device
         if not ready.work.half and not wants_place:
             place.value = str(ready.work.beside())
+            self._look_at(ready.work, place.value)
         self.query_one("#name-row").display = not ready.nothing
         if not ready.nothing:
             (place if wants_place else name).focus()
@@ -172,10 +176,25 @@ class CommitScreen(Frame):
         told = told.format(size=size(held), disk=safe(ready.work.disk.path), name=safe(ready.work.name))
         self.query_one("#commit-told", Static).update(plain(told))
 
+    def _look_at(self, work: Commit, place: str) -> None:
+        """Say what speaks against a backup there, while `place` stands in the line."""
+
+        def told(warnings: tuple[str, ...]) -> None:
+            if self._ready and self.query_one(PathField).value == place:
+                self.query_one(SignedText).show([("!", warning) for warning in warnings])
+
+        future = self.flow.outside.submit(lambda: work.warnings(Path(as_path(place)).absolute()))
+        self.app.follow(future, told, lambda _unreadable: None)
+
     # -- writing ---------------------------------------------------------------------------------
 
-    def on_path_field_submitted(self, _event: PathField.Submitted) -> None:
+    def on_path_field_changed(self, _event: PathField.Changed) -> None:
+        self.query_one(SignedText).show([])
+
+    def on_path_field_submitted(self, event: PathField.Submitted) -> None:
         self.query_one("#name", Input).focus()
+        if self._ready and event.path:
+            self._look_at(self._ready.work, event.field.value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         ready, typed = self._ready, event.value

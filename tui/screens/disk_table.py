@@ -98,7 +98,7 @@ class DiskTable(Rows):
 
     def empty_text(self) -> str:
         if self.searching:
-            return _("Looking for disks…")
+            return _("Looking for disks...")
         return _("No disk has that name.") if self._needle else _("None found here: type a path above.")
 
     def heading(self, width: int) -> Line:
@@ -112,7 +112,7 @@ class DiskTable(Rows):
         return (Piece(_columns(self._count(), _Cells.heading(), width)),)
 
     def _count(self) -> str:
-        more = "…" if self.searching else ""
+        more = "..." if self.searching else ""
         if not self._machines:
             return _("Disks found here: {count}").format(count=grouped(self._disks)) + more
         told = _("Machines: {machines}, disks: {disks}")

@@ -92,7 +92,7 @@ class FilesScreen(BasketScreen):
             if not came:
                 came.append(arranged(page))
             if self.busy.startswith(reading):
-                self.busy = f"{reading} {grouped(count)}…"
+                self.busy = f"{reading} {grouped(count)}..."
 
         def job() -> Arranged:
             if self._remark is None:

@@ -254,7 +254,7 @@ class MattersScreen(_Working):
     def _row(self, matter: Matter) -> Content:
         mark = "[ ]" if matter.path in self._out else "[x]"
         counted = self._sizes.get(matter.path)
-        told = size(counted.apparent) if counted else "…"
+        told = size(counted.apparent) if counted else "..."
         row = f" {mark} {left(middle_cut(safe(matter.path), 32), 32)} {right(told, 10)}  {matter.why}"
         shown = middle_cut(row, max(60, min(self.size.width, 120) - 8))
         return Content.assemble((shown[:4], "bold $text-accent"), shown[4:])

@@ -14,8 +14,9 @@ from tui.keys import in_ascii
 from tui.screens.dialog import Dialog
 from tui.screens.lessons import LESSONS
 from tui.screens.step import Key, KeyLine
-from tui.widgets.lines import Line, Piece, left, told_lines, wrapped
+from tui.widgets.lines import Line, Piece, left, wrapped
 from tui.widgets.pager import Pager
+from tui.widgets.shell_text import told_lines
 
 
 class HelpScreen(Dialog[None]):

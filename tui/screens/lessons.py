@@ -99,8 +99,8 @@ LESSONS: Mapping[str, Lesson] = {
     "disk": Lesson(
         N_("Choosing the disk"),
         N_(
-            "An image file (qcow2, raw, vmdk, vdi, vhd, vhdx …) or a block device. Only its header is read"
-            " here, by a small reader of our own; no other program opens it yet."
+            "An image file (qcow2, raw, vmdk, vdi, vhd, vhdx and others) or a block device. Only its header"
+            " is read here, by a small reader of our own; no other program opens it yet."
         ),
         N_(
             "A header can point to other files: a backing file, a data file. If one lies outside the disk's"

@@ -82,7 +82,7 @@ class PractiseScreen(Frame):
                 lab,
                 labs.state(self.flow.labs, lab),
                 hindrance(lab.needs),
-                _UNKNOWN.sub("…", labs.ticket(lab, self.flow.labs)),
+                _UNKNOWN.sub("...", labs.ticket(lab, self.flow.labs)),
             )
             for lab in there
         ]

@@ -14,8 +14,9 @@ from core.text import safe
 from tui.plain import plain
 from tui.screens.dialog import Dialog
 from tui.screens.step import KeyLine
-from tui.widgets.lines import Line, Piece, shell_lines, wrapped
+from tui.widgets.lines import Line, Piece, wrapped
 from tui.widgets.pager import Pager
+from tui.widgets.shell_text import shell_lines
 
 _ROLES = {"title": "pager--title", "command": "pager--command", "good": "pager--good", "bad": "pager--bad"}
 

@@ -271,7 +271,7 @@ class Frame(Screen[None]):
         """Ask the work to stop; whether there is any."""
         if not self.operator:
             return False
-        self.busy = _("Stopping…")
+        self.busy = _("Stopping...")
         self.say(self.busy)
         self.operator.cancel.cancel()
         return True

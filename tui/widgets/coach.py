@@ -62,4 +62,4 @@ def _part(title: str, text: str, width: int, indent: int) -> list[Line]:
 
 def _cut(line: Line, width: int) -> list[Line]:
     *before, last = line
-    return [(*before, Piece(cut(last.text + " …", width)))]
+    return [(*before, Piece(cut(last.text + " ...", width)))]

@@ -6,8 +6,9 @@ from core.command import Command
 from core.i18n import _
 from core.runner import Ran, Result
 from core.text import duration, safe
-from tui.widgets.lines import Line, Piece, shell_lines, wrapped
+from tui.widgets.lines import Line, Piece, wrapped
 from tui.widgets.pager import Pager
+from tui.widgets.shell_text import shell_lines
 
 _PROMPT = "$ "
 _INDENT = "  "

@@ -15,7 +15,7 @@ from core.tables.model import Partition, PartitionTable
 from core.text import safe, size
 from tui.widgets.canvas import Canvas
 from tui.widgets.disk_layout import Span, layout
-from tui.widgets.lines import ELLIPSIS, Line, Piece, content_of, cut, differing
+from tui.widgets.lines import Line, Piece, content_of, cut, differing
 
 _EVEN, _ODD, _SEVERAL, _GAP, _BEYOND, _MARKER = "█", "▓", "▒", "·", ">", "^"
 _LEAST_WIDTH = 20
@@ -375,11 +375,11 @@ def _number(part: Partition, doubtful: Collection[int]) -> str:
 def _joined_texts(texts: Sequence[str], width: int) -> list[str]:
     lines: list[str] = []
     for text in texts:
-        if lines and cell_len(lines[-1]) + 3 + cell_len(text) <= width - 2:
+        if lines and cell_len(lines[-1]) + 3 + cell_len(text) <= width - 4:
             lines[-1] += " · " + text
         elif len(lines) == _LEGEND_LINES:
-            lines[-1] += " " + ELLIPSIS
+            lines[-1] += " ..."
             break
         else:
-            lines.append(cut(text, width - 2))
+            lines.append(cut(text, width - 4))
     return lines

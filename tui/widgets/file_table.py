@@ -246,11 +246,8 @@ def filter_line(needle: str, found: int, whole: int, width: int, *, typing: bool
 def heading(width: int, *, more: bool = False) -> Line:
     """The names of the columns; with a sign that more will follow."""
     modified = _("Modified, UTC") if width >= _ROOMY else _("Date, UTC")
-    return (
-        Piece(
-            _columns("", _("Name") + ("…" if more else ""), _("Size"), _("Mode"), _("Owner"), modified, width)
-        ),
-    )
+    name = _("Name") + ("..." if more else "")
+    return (Piece(_columns("", name, _("Size"), _("Mode"), _("Owner"), modified, width)),)
 
 
 def row_of(entry: Entry, width: int, *, marked: bool) -> Line:

@@ -4,7 +4,6 @@ Drawing into pieces is a pure function of values, so it can be tested without a 
 looks up a style for each role. Widths are columns of the terminal: a wide character takes two.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -13,10 +12,9 @@ from textual.content import Content
 from textual.style import Style as VisualStyle
 from textual.widget import Widget
 
-from tui.breaking import has_wide, held, units
+from tui.breaking import has_wide, held, split_at, units
 
 ELLIPSIS = "…"
-_QUOTED = re.compile("'[^']*'" + '|"[^"]*"')
 
 
 class Piece(NamedTuple):
@@ -94,40 +92,6 @@ def wrapped(text: str, width: int, indent: str = "") -> list[str]:
     return [*lines, current.rstrip() or current]
 
 
-def shell_lines(command: str, width: int, indent: str = "") -> list[str]:
-    """A line for the shell in lines of at most `width` columns, each but the last ending in a backslash.
-
-    There is a blank before that where the line goes on at one, and none in the midst of a word. What is
-    quoted stays together where there is room for it. Every line after the first begins with `indent`.
-    """
-    held = next(char for char in map(chr, range(0xE000, 0xF900)) if char not in command)  # of private use
-    room = max(8, width - 2)
-
-    def together(quoted: re.Match[str]) -> str:
-        return quoted[0].replace(" ", held) if cell_len(indent + quoted[0]) <= room else quoted[0]
-
-    rest, lead, lines = _QUOTED.sub(together, command), "", []
-    while cell_len(lead + rest) > width:
-        line = wrapped(lead + rest, room, indent)[0]
-        rest = rest[len(line) - len(lead) :]
-        if not rest.strip():
-            break
-        lines.append(line + (" \\" if rest[0] == " " else "\\"))
-        rest, lead = rest.lstrip(" "), indent
-    return [line.replace(held, " ") for line in [*lines, lead + rest]]
-
-
-def told_lines(text: str, width: int, command: str) -> list[Line]:
-    """Prose; or lines for a shell, each after ``$ `` and in the role `command`, or a remark after ``# ``."""
-    lines: list[Line] = []
-    for line in text.split("\n"):
-        if line.startswith("$ "):
-            lines += [(Piece(one, command),) for one in shell_lines(line, width, "    ")]
-        else:
-            lines += [(Piece(one),) for one in wrapped(line, width, "# " if line.startswith("# ") else "")]
-    return lines
-
-
 def _parts(text: str) -> Iterator[str]:
     """What stays together on a line, in order."""
     whole = held(text)
@@ -141,21 +105,12 @@ def _parts(text: str) -> Iterator[str]:
 def _broken(text: str, width: int, indent: str) -> list[str]:
     lines: list[str] = []
     while cell_len(text) > width:
-        head, rest = _split_at(text, width)
+        head, rest = split_at(text, width)
         if not rest:
             break
         lines.append(head)
         text = indent + rest
     return [*lines, text]
-
-
-def _split_at(text: str, width: int) -> tuple[str, str]:
-    taken = 0
-    for index, char in enumerate(text):
-        taken += cell_len(char)
-        if taken > width and index:
-            return text[:index], text[index:]
-    return text, ""
 
 
 def joined(pieces: Iterable[Piece]) -> Iterator[Piece]:

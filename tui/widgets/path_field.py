@@ -72,6 +72,9 @@ class PathField(Vertical):
         def control(self) -> "PathField":
             return self.field
 
+    class Changed(Message):
+        """Something else is typed now."""
+
     def __init__(
         self,
         value: str = "",
@@ -116,6 +119,7 @@ class PathField(Vertical):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
+        self.post_message(self.Changed())
         if self._told_for not in (None, event.value):
             self._told_for = None
             self.query_one(Static).update(Content(""))

@@ -59,7 +59,7 @@ class ProgressPanel(Static):
     def render(self) -> Content:
         """The panel for the width at hand."""
         if self._progress is None:
-            return Content(_("Starting…"))
+            return Content(_("Starting..."))
         return content_of(self, drawn(self._progress, self.content_region.width))
 
 

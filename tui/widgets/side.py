@@ -9,7 +9,8 @@ from textual.widgets import Static
 from core.i18n import _
 from core.text import safe
 from core.undo.account import Entry
-from tui.widgets.lines import Line, Piece, content_of, left, middle_cut, told_lines, wrapped
+from tui.widgets.lines import Line, Piece, content_of, left, middle_cut, wrapped
+from tui.widgets.shell_text import told_lines
 
 Part = tuple[str, str]
 """A title and a text."""

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from core.i18n import _
 from core.text import safe
 from core.undo.account import Entry
-from tui.widgets.lines import Line, Piece, shell_lines, wrapped
+from tui.widgets.lines import Line, Piece, wrapped
 from tui.widgets.pager import Pager
+from tui.widgets.shell_text import shell_lines
 
 _INDENT = "     "
 

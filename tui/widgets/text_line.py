@@ -3,10 +3,13 @@
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual import events
 from textual.strip import Strip
 from textual.widgets import Input
+
+from tui.widgets.lines import ELLIPSIS, left, middle_cut
 
 _EMPTY = "_"
 
@@ -18,6 +21,8 @@ class TextLine(Input):
     than they are handled (a slow host, text that is pasted, a serial line) Ctrl+U would delete what was typed
     after it, and Enter would take letters that were meant for the next screen.
 
+    What is longer than the line has a sign where it is cut: in the middle while nobody types there.
+
     Where a ground of its own cannot be seen, a row of ``_`` shows how far the line goes.
     """
 
@@ -28,14 +33,36 @@ class TextLine(Input):
             event.prevent_default()
 
     def render_line(self, y: int) -> Strip:
-        """The line as Textual draws it; without colours with its empty end made visible."""
-        strip = super().render_line(y)
+        """The line as Textual draws it; with signs where it was cut, without colours to its end."""
+        strip = super().render_line(y) if y else self._cut(super().render_line(y))
         grey = self.app.no_color or not getattr(self.app, "colour", True)
         if y or not (grey or getattr(self.app, "ascii_only", False)):
             return strip
         width = self.scrollable_content_region.width
         cursor = 1 if self.has_focus and self.cursor_at_end else 0
         return Strip(_ruled(strip.adjust_cell_length(width), cursor), width)
+
+    def _cut(self, strip: Strip) -> Strip:
+        """What does not fit is told: at the edge it goes on beyond, or in the middle where nobody types."""
+        width = self.scrollable_content_region.width
+        wide = cell_len(self.value)
+        if self.password or wide <= width or width < 3:
+            return strip
+        strip = strip.adjust_cell_length(width)
+        if not self.has_focus:
+            style = next((segment.style for segment in strip), None)
+            return Strip([Segment(left(middle_cut(self.value, width), width), style)], width)
+        before = self.scroll_offset.x
+        cursor = cell_len(self.value[: self.cursor_position]) - before
+        if before and cursor:
+            strip = _marked(strip, 0)
+        return _marked(strip, width - 1) if before + width < wide and cursor < width - 1 else strip
+
+
+def _marked(strip: Strip, at: int) -> Strip:
+    """The strip with the sign of a cut in column `at`."""
+    style = next((segment.style for segment in strip.crop(at, at + 1)), None)
+    return Strip.join([strip.crop(0, at), Strip([Segment(ELLIPSIS, style)]), strip.crop(at + 1)])
 
 
 def _ruled(segments: Iterable[Segment], kept: int) -> Iterator[Segment]:

@@ -176,5 +176,5 @@ def _lines(output: bytes) -> tuple[str, ...]:
     lines = [safe(line) for line in output.decode("utf-8", "surrogateescape").expandtabs().splitlines()]
     if len(lines) > SHOWN:
         left = len(lines) - SHOWN
-        return (*lines[:SHOWN], _("… and {count} more lines; > FILE keeps them all").format(count=left))
+        return (*lines[:SHOWN], _("... and {count} more lines; > FILE keeps them all").format(count=left))
     return tuple(lines)
