@@ -182,7 +182,11 @@ def _judge(disk: Disk, other: Disk, differing: int | None, older: float, marks: 
             path=safe(path), missing=size(disk.virtual_size - other.virtual_size)
         )
         return Verdict("damaged", path, told, differing, older)
-    age = _("It was written to {time} earlier.") if older >= 0 else _("It was written to {time} later.")
+    age = (
+        _("It was last written {time} before the disk was.")
+        if older >= 0
+        else _("It was last written {time} after the disk was.")
+    )
     amount = _("{size} differ").format(size=size(differing)) if differing else _("its content differs")
     template = (
         _("{path} is another state of this disk: {amount}.")

@@ -110,7 +110,9 @@ class BackupScreen(Frame):
             Choice(
                 "make",
                 _("Make a backup now"),
-                _("Every byte of the disk's own files, read back and compared. It resumes if cut off."),
+                _(
+                    "Every byte of the disk's own files, read back and compared. Resumes when interrupted."
+                ),
                 in_use,
             ),
             *frozen,

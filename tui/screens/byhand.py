@@ -57,7 +57,7 @@ class ByHandScreen(Frame):
         return titled(_("the prompt"), _(self.lab.title))
 
     def keys(self) -> list[Key]:
-        return [("Enter", _("run")), ("↑", _("again")), ("PgUp", _("scroll")), ("Esc", _("back"))]
+        return [("Enter", _("run")), ("↑", _("earlier line")), ("PgUp", _("scroll")), ("Esc", _("back"))]
 
     def on_mount(self) -> None:
         super().on_mount()

@@ -273,7 +273,7 @@ def _places(copied: Copied, place: Destination | None) -> list[tuple[str, str]]:
         ]
     return [
         (_("Folder"), safe(copied.manifest.parent)),
-        (_("Checksums"), f"{sums}   sha256sum --check {sums}"),
+        (_("Checksums"), _("{name}; in that folder: {command}").format(name=sums, command=_CHECK)),
         (_("Report"), report),
     ]
 

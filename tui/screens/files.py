@@ -58,10 +58,10 @@ class FilesScreen(BasketScreen):
             ("y", _("copy")),
             ("t", _("target")),
             ("f", _("find")),
-            ("w", _("matters")),
-            ("Esc", _("close")),
+            ("w", _("important")),
+            ("Esc", _("back")),
             ("←", _("parent")),
-            ("o", _("how")),
+            ("o", _("settings")),
             ("v", _("view")),
             ("/", _("filter")),
         ]
@@ -213,7 +213,7 @@ class FilesScreen(BasketScreen):
 
     def action_find(self) -> None:
         self._stop_counting()
-        self.app.push_screen(FindScreen(self.here, self._toggle), self._found)
+        self.app.push_screen(FindScreen(self.here, self._toggle, self._marks), self._found)
 
     def _found(self, paths: list[bytes] | None) -> None:
         self._count_soon()

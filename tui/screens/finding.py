@@ -1,6 +1,6 @@
 """Finding what to copy: a search whose results come as they are found, and what matters first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, ClassVar
 
@@ -76,9 +76,9 @@ class FindScreen(_Working):
     topic: ClassVar[str] = "find"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "mark", N_("mark"), show=False)]
 
-    def __init__(self, start: bytes, mark: Callable[[bytes], bool]) -> None:
+    def __init__(self, start: bytes, mark: Callable[[bytes], bool], marked: Container[bytes]) -> None:
         super().__init__()
-        self._start, self._mark = start, mark
+        self._start, self._mark, self._marked = start, mark, marked
         self._found: list[Match] = []
         self._shown = 0
         self._at = b""
@@ -157,9 +157,10 @@ class FindScreen(_Working):
             self._tell(_("{count} found, now in {path}").format(count=grouped(len(self._found)), path=where))
 
     def _row(self, match: Match) -> str:
-        width = max(30, self.size.width - 12)
+        width = max(30, self.size.width - 16)
         entry = match.entry
-        told = right(size(entry.size) if entry.kind == "file" else kind_told(entry), 10) + "  "
+        mark = " [x] " if match.path in self._marked else " [ ] "
+        told = mark + right(size(entry.size) if entry.kind == "file" else kind_told(entry), 10) + "  "
         if match.number:
             path = middle_cut(safe(match.path), width // 2)
             return told + path + f":{match.number}: " + safe(match.line)[: width // 2 - 14]
@@ -173,11 +174,15 @@ class FindScreen(_Working):
         self.dismiss([self._found[event.option_index].path])
 
     def action_mark(self) -> None:
-        at = self.query_one(Results).highlighted
+        results = self.query_one(Results)
+        at = results.highlighted
         if at is not None and at < len(self._found):
             path = self._found[at].path
             told = _("Marked: {path}") if self._mark(path) else _("No longer marked: {path}")
             self._tell(told.format(path=safe(path)))
+            for place, match in enumerate(self._found[: self._shown]):
+                if match.path == path:
+                    results.replace_option_prompt_at_index(place, plain(self._row(match)))
 
 
 class MattersScreen(_Working):
@@ -207,7 +212,7 @@ class MattersScreen(_Working):
     def on_mount(self) -> None:
         self.query_one(Results).focus()
         self.query_one(KeyLine).show(
-            [("Enter", _("mark all these")), ("Space", _("leave out")), ("Esc", _("back"))]
+            [("Enter", _("mark what is ticked")), ("Space", _("tick, untick")), ("Esc", _("back"))]
         )
         self.set_interval(_INTERVAL, self._show)
         road = self.app.flow.road()

@@ -67,6 +67,7 @@ class HowScreen(Dialog[Choices]):
     def _offered(self) -> list[Choice]:
         picked = self._picked
         kept, not_kept = _("kept"), _("left out, and listed")
+        unset = _("not set on the copies, but listed")
         return [
             Choice("go", self._go),
             Choice(
@@ -78,10 +79,10 @@ class HowScreen(Dialog[Choices]):
             ),
             Choice(
                 "privileges",
-                _("Setuid, capabilities, immutable: {what}").format(
-                    what=kept if picked.privileges else not_kept
+                _("Setuid, capabilities, immutable flag: {what}").format(
+                    what=kept if picked.privileges else unset
                 ),
-                _("The guest's programs would have their rights here; immutable files cannot be deleted."),
+                _("The files are copied. With these, programs of the guest would have rights here."),
             ),
             Choice(
                 "devices",

@@ -23,6 +23,8 @@ _HIGH, _FEW = 30, 6
 """Lines of the screen, and choices, with which there is an empty line between two."""
 _FRAME = 4
 """Columns that padding, the marker and a scroll bar take."""
+_DIGITS = 9
+"""Choices that have a digit of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Menu(OptionList):
         Binding("down,j", "cursor_down", N_("down"), show=False),
         Binding("up,k", "cursor_up", N_("up"), show=False),
         Binding("enter", "select", N_("choose"), show=False),
-        *(Binding(str(n), f"pick({n})", N_("choose that number"), show=False) for n in range(1, 10)),
+        *(Binding(str(n), f"pick({n})", N_("choose that number"), show=False) for n in range(10)),
     ]
     highlighted: reactive[int | None] = reactive(None, repaint=False)
 
@@ -59,6 +61,7 @@ class Menu(OptionList):
         self._may_be_airy = airy
         self._choices = choices
         self._tops: list[int] = []
+        self._typed = 0
         self._airy = self._cramped = False
 
     def on_mount(self) -> None:
@@ -106,6 +109,8 @@ class Menu(OptionList):
         return self._tops[-1] if self._tops else 0
 
     def _watch_highlighted(self, before: int | None, now: int | None) -> None:
+        if now is None or now + 1 != self._typed:
+            self._typed = 0
         if self._cramped:
             self._draw_all()
         for at in (before, now):
@@ -142,8 +147,13 @@ class Menu(OptionList):
             self._draw_all()
 
     def action_pick(self, number: int) -> None:
-        """A digit chooses at once."""
-        if number <= len(self._choices) and not self._choices[number - 1].reason:
+        """A digit chooses at once; where there are more than nine choices, digits only lead to one."""
+        if len(self._choices) > _DIGITS:
+            typed = self._typed * 10 + number
+            self._typed = typed if typed <= len(self._choices) else number
+            if self._typed and not self._choices[self._typed - 1].reason:
+                self.highlighted = self._typed - 1
+        elif 0 < number <= len(self._choices) and not self._choices[number - 1].reason:
             self.highlighted = number - 1
             self.action_select()
 

@@ -74,7 +74,7 @@ class PartitionsScreen(Frame):
     def keys(self) -> list[Key]:
         keys = [("↑↓", _("move")), ("Enter", _("open it"))]
         if isinstance(self.flow.inspection, Searched):
-            return [*keys, ("w", _("write table")), ("o", _("disk's table")), ("Esc", _("back"))]
+            return [*keys, ("w", _("save table")), ("o", _("disk's table")), ("Esc", _("back"))]
         if self.flow.inspection and self.flow.inspection.lacking:
             keys.append(("a", _("add a disk")))
         return [*keys, ("s", _("search")), ("Esc", _("back"))]
@@ -264,7 +264,7 @@ class PartitionsScreen(Frame):
             if answer:
                 self._ask_target(None if answer == "qcow2-over" else answer)
 
-        self.app.push_screen(ConfirmScreen(_("Write this table"), [told], choices), answered)
+        self.app.push_screen(ConfirmScreen(_("Save this table"), [told], choices), answered)
 
     def _ask_target(self, to: str | None) -> None:
         disk = self.flow.disk

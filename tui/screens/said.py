@@ -62,6 +62,7 @@ def drawn(said: Sequence[Said], width: int) -> list[Line]:
             if one.role == "command":
                 shown = shell_lines("    " + safe(paragraph), width, " " * 8)
             else:
-                shown = wrapped("  " + safe(paragraph), width, "  ")
+                hang = "    " if paragraph.startswith("• ") else "  "
+                shown = wrapped("  " + safe(paragraph), width, hang)
             lines += [(Piece(line, _ROLES.get(one.role, "")),) for line in shown]
     return lines[1:] if lines and not lines[0] else lines

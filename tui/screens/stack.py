@@ -70,7 +70,7 @@ class StackScreen(Dialog[None]):
         self.call_after_refresh(self.name_keys)
 
     def name_keys(self) -> None:
-        undo = [("l", _("undo last")), ("1-9", _("undo down to it")), ("a", _("undo all"))]
+        undo = [("l", _("undo last")), ("a", _("all")), ("1-9", _("it and all above"))]
         self.query_one(KeyLine).show(
             [*(undo if self._standing else []), *self.scroll_keys(), ("Esc", _("back"))]
         )

@@ -172,7 +172,7 @@ class Frame(Screen[None]):
         self._refresh_side()
         everywhere = [
             ("c", _("commands")),
-            ("u", _("undo stack") if self.app.size.width >= 96 else _("undo")),
+            ("u", _("undo stack") if self.app.size.width >= 96 else _("stack")),
             *([("b", _("steps"))] if self.step > 0 and not self.busy else []),
             ("d", _("words")),
             ("q", _("quit")),

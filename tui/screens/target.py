@@ -67,12 +67,14 @@ def _kinds() -> list[Choice]:
         Choice(
             "folder",
             _("A folder of this host"),
-            _("Keeps what its file system can; the rest is listed first. Goes on when cut off."),
+            _(
+                "Keeps what its file system can; what it cannot is listed first. Resumes when interrupted."
+            ),
         ),
         Choice(
             "tar",
             _("One file: a .tar, or a .tar.zst that takes less room"),
-            _("Keeps all but sockets. When cut off, it begins anew."),
+            _("Keeps all but sockets. Begins anew when interrupted."),
         ),
         Choice(
             "zip",
@@ -82,7 +84,7 @@ def _kinds() -> list[Choice]:
         Choice(
             "rsync",
             _("Another machine, by rsync"),
-            _("What the other end cannot keep is not listed. Goes on when cut off."),
+            _("What the other end cannot keep is not listed. Resumes when interrupted."),
             lacks["rsync"],
         ),
         Choice(

@@ -74,17 +74,20 @@ class VolumeScreen(SightFrame):
             _("Lists what this btrfs holds, and opens one."),
             no_root,
         )
-        usual = _("A loop device with offset, mounted where only this program sees it.")
-        if overlay and self.volume.pending:
-            usual = sentences((usual, _("The overlay takes what its journal brings.")))
+        usual = _("Browse and copy files (the usual way)")
+        mounted = _("A loop device with offset, mounted where only this program sees it.")
+        replays = overlay and self.volume.pending
+        if replays:
+            usual = _("Browse and copy files, its journal replayed (the usual way)")
+            mounted = sentences((mounted, _("The overlay takes what its journal brings.")))
         return [
             Choice(
                 "loop",
-                _("Browse and copy files (the usual way)"),
                 usual,
+                mounted,
                 no_root,
             ),
-            replayed,
+            *(() if replays else (replayed,)),
             *([inside] if self.volume.content == "btrfs" else ()),
             Choice(
                 "kpartx",

@@ -45,6 +45,8 @@ class Cells(NamedTuple):
     label: str
     name: str = ""
     """Of what lies above a partition, in the place of the first three."""
+    refused: str = ""
+    """Why it cannot be opened, in the place of content and label where there is neither."""
 
 
 class VolumeTable(Rows):
@@ -156,11 +158,10 @@ def _heading() -> Cells:
 def _cells(row: VolumeRow, table: PartitionTable) -> Cells:
     volume, part = row.volume, row.partition
     content = safe(volume.content or "-") if volume else ""
-    label = (
-        bracketed(row.refused)
-        if row.refused
-        else safe((volume and volume.label) or (part and part.name) or "")
-    )
+    label = safe((volume and volume.label) or (part and part.name) or "")
+    refused = bracketed(row.refused) if row.refused else ""
+    if refused:
+        content, label = ("", "") if content in ("", "-") else (content, refused)
     if part:
         boot = " *" if part.bootable else ""
         return Cells(
@@ -171,20 +172,21 @@ def _cells(row: VolumeRow, table: PartitionTable) -> Cells:
             safe(_(part.type_name) if part.type_name else part.type) + boot,
             content,
             label,
+            refused=refused,
         )
     assert volume
     if volume.inside:
         kinds = {"lv": _("logical volume"), "luks": _("encrypted"), "md": _("array")}
         locked = _("locked") if volume.locked else "?" if volume.seen_when_opened else content
         name = row.branch + safe(volume.id)
-        return Cells("", "", "", size(volume.size), kinds.get(volume.kind, ""), locked, label, name)
+        return Cells("", "", "", size(volume.size), kinds.get(volume.kind, ""), locked, label, name, refused)
     ends, kind = ("", ""), safe(volume.kind)
     if volume.kind == "disk":
         ends, kind = ("0", grouped(max(0, table.sectors - 1))), _("whole disk")
     elif volume.kind == "partition":  # one that is in no table
         last = (volume.offset + volume.size) // table.sector_size - 1
         ends, kind = (grouped(volume.offset // table.sector_size), grouped(last)), _("set aside")
-    return Cells(safe(volume.id), *ends, size(volume.size), kind, content, label)
+    return Cells(safe(volume.id), *ends, size(volume.size), kind, content, label, refused=refused)
 
 
 class _Layout(NamedTuple):
@@ -217,5 +219,8 @@ def _columns(cells: Cells, layout: _Layout, width: int) -> str:
     if cells.name:
         parts[:3] = ["", "", left(cells.name, sum(widths[:3]) + 2 * len(_GAP))]
         gaps = ("", "", *gaps[2:])
+    if cells.refused and not cells.content:
+        parts[5:] = [left(cells.refused, widths[5] + len(gaps[5]) + widths[6])]
+        gaps = gaps[:5]
     text = "".join(part + gap for part, gap in zip(parts, (*gaps, ""), strict=True))
     return left(text, width)

@@ -18,6 +18,8 @@ STEPS = (N_("Disk"), N_("Protect"), N_("Partition"), N_("Open"), N_("Files"), N_
 _SEPARATOR = " · "
 _ROOMY = 130
 """Columns from which on what was chosen stands below its step."""
+_LEAST = 12
+"""Columns in which the last choice is cut in its middle; in fewer, all of them at their end."""
 
 
 class Rail(Static):
@@ -81,8 +83,11 @@ def drawn(current: int | None, chosen: Mapping[int, str], width: int) -> list[Li
     if width >= _ROOMY:
         column = width // len(STEPS)
         return [line, (Piece("".join(_below(chosen, column)), "rail--chosen"),)]
-    told = cut(_SEPARATOR.join(safe(chosen[step]) for step in sorted(chosen)), width)
-    return [line, (Piece(told, "rail--chosen"),)]
+    *before, last = ["", *(safe(chosen[step]) for step in sorted(chosen))]
+    told = _SEPARATOR.join(before[1:])
+    told += _SEPARATOR if told else ""
+    told += middle_cut(last, max(_LEAST, width - cell_len(told)))
+    return [line, (Piece(cut(told, width), "rail--chosen"),)]
 
 
 def _below(chosen: Mapping[int, str], column: int) -> Iterator[str]:
