@@ -133,7 +133,9 @@ class Watched(Session):
         if progress:
             last = reports[-1]
             done = last.total * 7 // 10
-            progress(replace(last, done=done, read=done, rate=412.0 * 2**20, seconds_left=7.0))
+            found = tuple(one for one in last.found if one.start < done)
+            read = last.read * 7 // 10
+            progress(replace(last, done=done, read=read, found=found, rate=41.7 * 2**20, seconds_left=3.5))
             self.searching.set()
             self.searched.wait(PATIENCE)
         return inspection
@@ -332,7 +334,7 @@ async def begin(album: Album, pilot: Pilot[int]) -> None:
     await pilot.press("1")
     await arrived(pilot, PractiseScreen)
     await album.take(pilot, "02-practise", seconds=1.5)
-    await pilot.press("1")
+    await pilot.press("1", "enter")
     await arrived(pilot, TicketScreen)
     await album.take(pilot, "03-task", seconds=3)
     await pilot.press("escape")
@@ -349,7 +351,7 @@ async def begin(album: Album, pilot: Pilot[int]) -> None:
     await arrived(pilot, StartScreen)
     await pilot.press("1")
     await arrived(pilot, PractiseScreen)
-    await pilot.press("1")
+    await pilot.press("1", "enter")
     await arrived(pilot, TicketScreen)
     await pilot.press("2")
     await arrived(pilot, ProtectScreen)

@@ -83,7 +83,7 @@ async def walk(album: Album) -> None:
         async with app.run_test(size=USUAL) as pilot:
             for kind, key in (
                 (StartScreen, "1"),
-                (PractiseScreen, "1"),
+                (PractiseScreen, "enter"),
                 (TicketScreen, "2"),
                 (ProtectScreen, "2"),
             ):

@@ -45,7 +45,7 @@ from tui.screens.trouble import TroubleScreen
 from tui.screens.volume import VolumeScreen
 from tui.widgets.path_field import PathField
 
-FREE = 60 << 30
+FREE = 10_934_000 * 4096
 """Bytes that seem to be free everywhere."""
 HOUR = 3600
 IMAGES = PLACE / "images"

@@ -106,9 +106,7 @@ def ways_out(holders: Iterable[Holder], volume: str = "") -> tuple[WayOut, ...]:
         beside.append(
             WayOut(
                 _("Let the machine make a copy"),
-                _(
-                    "A backup that the virtual machine's own manager makes is consistent: work on that."
-                ),
+                _("A backup that the virtual machine's own manager makes is consistent: work on that."),
             )
         )
     if volume:

@@ -147,6 +147,7 @@ def test_shown_asked_backed_up_written_and_verified(
         ("changed", "mode"),
     ]
     assert changes["outside"] == 0
+    assert "It is on the same medium as the disk" in done.err
     assert "added: /etc/new\\x1b[31m" in done.err and "\x1b" not in done.err
     backup = Path(told["backup"][0])
     assert ".before-commit-" in str(backup) and _digest(backup) == before

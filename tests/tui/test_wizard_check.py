@@ -29,9 +29,9 @@ def crashed(tmp_path: Path) -> Path:
     return dirty("ext4", tmp_path / "crash").rename(tmp_path / "disk.raw")
 
 
-async def to_volume(pilot: Wizard) -> None:
+async def to_volume(pilot: Wizard, protection: str = "read") -> None:
     await on(pilot, ProtectScreen)
-    await choose(pilot, "read")
+    await choose(pilot, protection)
     await on(pilot, PartitionsScreen)
     await pilot.press("enter")
     await on(pilot, VolumeScreen)
@@ -58,6 +58,19 @@ async def test_a_crash_is_told_checked_and_its_journal_browsed(
         await on(pilot, FilesScreen)
         await until(pilot, lambda: "file19" in shown(pilot))
         assert "was not unmounted" not in shown(pilot)
+
+
+async def test_over_an_overlay_the_usual_way_is_the_one_that_replays(
+    crashed: Path, tmp_path: Path, guard: Guard
+) -> None:
+    guard.watch(crashed)
+    async with wizard(tmp_path / "state", crashed) as pilot:
+        await to_volume(pilot, "overlay")
+        assert "1  Browse and copy files, its journal replayed (the usual way)" in shown(pilot)
+        assert "(after a crash)" not in shown(pilot), "the same thing is offered once"
+        await choose(pilot, "loop")
+        await on(pilot, FilesScreen)
+        await until(pilot, lambda: "file19" in shown(pilot))
 
 
 async def test_without_its_journal_that_is_said_above_the_files(

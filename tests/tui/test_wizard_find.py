@@ -43,6 +43,7 @@ async def test_found_and_marked_and_copied(disk: Path, tmp_path: Path, guard: Gu
         assert marked_lines(results) == [1]
         await pilot.press("space")
         await until(pilot, lambda: "Marked" in reads(pilot, "#state"), "that it is marked")
+        assert [y for y in range(results.size.height) if "[x]" in results.render_line(y).text] == [1]
         await pilot.press("enter")
         await on(pilot, FilesScreen)
         await until(pilot, lambda: "1 thing" in reads(pilot, "#basket"), "the mark in the basket")

@@ -359,6 +359,12 @@ async def test_changes_are_written_back_when_the_name_is_typed(disk: Path, tmp_p
         assert "changed: /motd" in text
         assert "added: /new" in text
         assert digest(disk) == before
+        await _says(pilot, "It is on the same medium as the disk")
+        assert "Shift+Tab to the backup" in shown(pilot)
+        await pilot.press("shift+tab", "x")
+        await until(pilot, lambda: "same medium" not in shown(pilot), "nothing told of another place")
+        await pilot.press("backspace", "enter")
+        await _says(pilot, "It is on the same medium as the disk")
         (left,) = flow_of(pilot).in_sight
         assert [entry.what for entry in left.entries] == ["overlay"], "told is what is up still"
         await pilot.press(*"web02.qcow2", "enter")

@@ -79,7 +79,7 @@ async def choose(pilot: Wizard, id: str) -> None:
     menu = pilot.app.screen.query_one(Menu)
     at = next(at for at in range(menu.option_count) if menu.get_option_at_index(at).id == id)
     assert not menu.get_option_at_index(at).disabled, f"{id} cannot be chosen"
-    await pilot.press(str(at + 1))
+    await pilot.press(*str(at + 1), *(["enter"] if menu.option_count > 9 else []))
 
 
 def refused(pilot: Wizard, id: str) -> bool:

@@ -110,9 +110,7 @@ class BackupScreen(Frame):
             Choice(
                 "make",
                 _("Make a backup now"),
-                _(
-                    "Every byte of the disk's own files, read back and compared. Resumes when interrupted."
-                ),
+                _("Every byte of the disk's own files, read back and compared. Resumes when interrupted."),
                 in_use,
             ),
             *frozen,

@@ -79,6 +79,8 @@ class CommitScreen(Frame):
         self._session = session
         self._allow = tuple(allow)
         self._ready: Prepared | None = None
+        self._looked_at = ""
+        """The place for a backup that was looked at, and that the warnings are of."""
 
     def body(self) -> ComposeResult:
         yield Static(_("What would change on the disk"), classes="question", markup=False)
@@ -97,7 +99,7 @@ class CommitScreen(Frame):
         if self._ready is None or self._ready.nothing:
             return [leave]
         if self.focused and self.focused.id == "name":
-            place = [] if self._ready.work.half else [("Shift+Tab", _("where the backup goes"))]
+            place = [] if self._ready.work.half else [("Shift+Tab", _("to the backup"))]
             return [("Enter", _("write")), *place, leave]
         return [("Enter", _("to the name")), leave, ("Tab", _("complete"))]
 
@@ -180,16 +182,19 @@ class CommitScreen(Frame):
         """Say what speaks against a backup there, while `place` stands in the line."""
 
         def told(warnings: tuple[str, ...]) -> None:
-            if self._ready and self.query_one(PathField).value == place:
+            if self._ready and self.query_one(PathField).value == self._looked_at == place:
                 self.query_one(SignedText).show([("!", warning) for warning in warnings])
 
+        self._looked_at = place
         future = self.flow.outside.submit(lambda: work.warnings(Path(as_path(place)).absolute()))
         self.app.follow(future, told, lambda _unreadable: None)
 
     # -- writing ---------------------------------------------------------------------------------
 
     def on_path_field_changed(self, _event: PathField.Changed) -> None:
-        self.query_one(SignedText).show([])
+        if self.query_one(PathField).value != self._looked_at:
+            self._looked_at = ""
+            self.query_one(SignedText).show([])
 
     def on_path_field_submitted(self, event: PathField.Submitted) -> None:
         self.query_one("#name", Input).focus()

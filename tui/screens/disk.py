@@ -60,7 +60,7 @@ class DiskScreen(Frame):
     def body(self) -> ComposeResult:
         with Horizontal(id="path-row"):
             yield Static(_("Path"), id="path-label", markup=False)
-            told = _("a file, a device, vm:NAME or an address (ssh://HOST/FILE); Tab completes")
+            told = _("a file, a device, vm:NAME or ssh://HOST/FILE; Tab completes")
             yield host_path_field(self.app.flow, placeholder=told)
         yield DiskTable()
         yield Static(id="disk-details", markup=False)

@@ -58,7 +58,7 @@ class FilesScreen(BasketScreen):
             ("y", _("copy")),
             ("t", _("target")),
             ("f", _("find")),
-            ("w", _("important")),
+            ("w", _("vital")),
             ("Esc", _("back")),
             ("←", _("parent")),
             ("o", _("settings")),

@@ -82,7 +82,7 @@ class Reading(Dialog[A]):
     def _name_keys(self) -> None:
         keys = self.keys()
         if self.query_one(VerticalScroll).max_scroll_y:
-            keys.insert(2, ("Space/b", _("scroll down, up")))
+            keys.insert(2, ("Space, b", _("scroll")))
         self.query_one(KeyLine).show(keys)
 
     def action_scroll(self, pages: int) -> None:

@@ -67,9 +67,7 @@ def _kinds() -> list[Choice]:
         Choice(
             "folder",
             _("A folder of this host"),
-            _(
-                "Keeps what its file system can; what it cannot is listed first. Resumes when interrupted."
-            ),
+            _("Keeps what its file system can; what it cannot is listed first. Resumes when interrupted."),
         ),
         Choice(
             "tar",

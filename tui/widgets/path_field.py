@@ -97,7 +97,7 @@ class PathField(Vertical):
 
     def compose(self) -> ComposeResult:
         yield _Line(self._first, placeholder=self._placeholder, compact=True, select_on_focus=False)
-        yield Static("", markup=False)
+        yield Static("", markup=False, classes="-empty")
 
     @property
     def value(self) -> str:
@@ -122,7 +122,7 @@ class PathField(Vertical):
         self.post_message(self.Changed())
         if self._told_for not in (None, event.value):
             self._told_for = None
-            self.query_one(Static).update(Content(""))
+            self._tell("")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
@@ -148,7 +148,12 @@ class PathField(Vertical):
         found = completed(text, [name for name in names if name.folder or not self._folders_only])
         self.value = found.text
         self._told_for = found.text if found.text == text or len(found.names) > 1 else None
-        self.query_one(Static).update(Content(self._told(found)))
+        self._tell(self._told(found))
+
+    def _tell(self, text: str) -> None:
+        names = self.query_one(Static)
+        names.update(Content(text))
+        names.set_class(not text, "-empty")
 
     def _told(self, found: Completion) -> str:
         if not found.names:

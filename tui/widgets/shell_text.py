@@ -38,12 +38,15 @@ def shell_lines(command: str, width: int, indent: str = "") -> list[str]:
         return [command]
     room = max(8, width - 2)
     lines, line, quote = [], "", ""  # the quote that is open where the line begins
-    for blank, text, ending in _parts(command, room - cell_len(indent)):
-        if line.strip() and cell_len(line + blank + text) > room:
+    parts = list(_parts(command, room - cell_len(indent)))
+    for at, (blank, text, ending) in enumerate(parts):
+        fits = width if at + 1 == len(parts) else room
+        if line.strip() and cell_len(line + blank + text) > fits:
             lines.append(line + ending)
-            line, blank, quote = indent, "", _open_quote(line, quote)
+            blank, quote = "", _open_quote(line, quote)
+            line = indent[: max(0, fits - cell_len(text))]
         line += blank + text
-        while cell_len(line) > room:
+        while cell_len(line) > fits:
             head, rest = split_at(line, room - 1)
             inside = _open_quote(head, quote)
             if inside.startswith("\\"):  # what it takes the meaning of goes with it

@@ -69,8 +69,12 @@ def test_what_is_quoted_stays_together_where_it_can() -> None:
 def test_a_name_is_not_broken_where_there_is_another_place() -> None:
     assert shell_lines("touch /var/lib/sessions/cafe/view.raw", 26, "  ") == [
         "touch \\",
-        "  /var/lib/sessions/\\",
-        "cafe/view.raw",
+        "/var/lib/sessions/cafe/\\",
+        "view.raw",
+    ]
+    assert shell_lines("umount /var/lib/sessions/cafe/tree", 28, "    ") == [
+        "umount \\",
+        " /var/lib/sessions/cafe/tree",
     ]
 
 
