@@ -12,9 +12,12 @@ PARITY = {
     "raid4": 1,
     **dict.fromkeys(("raid5", "raid5_ls", "raid5_la", "raid5_rs", "raid5_ra", "raid5_n"), 1),
     **dict.fromkeys(("raid6", "raid6_zr", "raid6_nr", "raid6_nc", "raid6_n_6"), 2),
+    **dict.fromkeys(("raid6_ls_6", "raid6_la_6", "raid6_rs_6", "raid6_ra_6"), 2),
     **dict.fromkeys(("raid6_ls", "raid6_la", "raid6_rs", "raid6_ra"), 2),
 }
 """Kinds with parity, and how many chunks of parity a row has. The last four are md's own, not dm-raid's."""
+_LAST = "_6"
+"""How the kinds of RAID6 end that are a RAID5 with the second parity on a leg of its own, the last one."""
 _BY_LEG = frozenset({"raid6", "raid6_zr", "raid6_nr", "raid6_nc"})
 """Kinds of RAID6 (those of DDF) whose second parity counts legs; all others count data from behind it on."""
 
@@ -39,12 +42,14 @@ def parity_place(kind: str, chunk: int, legs: int) -> tuple[int, int]:
 
 def _leg(kind: str, row: int, data: int, legs: int) -> int:
     """The leg of the data chunk number `data` of a row."""
+    if kind.endswith(_LAST):
+        return _leg(kind.removesuffix(_LAST).replace("raid6", "raid5"), row, data, legs - 1)
     turn = row % legs
     back = legs - 1 - turn
     match kind:
         case "raid4":
             return data + 1
-        case "raid5_n" | "raid6_n_6":
+        case "raid5_n":
             return data
         case "raid5_la":
             return data + (data >= back)
@@ -77,7 +82,7 @@ class Row:
 
 def row_of(kind: str, row: int, legs: int) -> Row:
     """The legs of row number `row`; KeyError for a kind that has no parity."""
-    return _row(kind, row % legs, legs)
+    return _row(kind, row % (legs - 1 if kind.endswith(_LAST) else legs), legs)
 
 
 @cache
@@ -88,11 +93,12 @@ def _row(kind: str, row: int, legs: int) -> Row:
         return Row(dict.fromkeys(data, 0), left[0], None)
     low, high = left
     # the second one stands behind the first and goes round to the start; only in raid6_nc before it
-    first, second = (low, high) if (high == low + 1) != (kind == "raid6_nc") else (high, low)
+    behind = (high == low + 1) != (kind == "raid6_nc") or kind.endswith(_LAST)
+    first, second = (low, high) if behind else (high, low)
     if kind in _BY_LEG:
         return Row({leg: leg for leg in data}, first, second)
-    behind = [(second + 1 + at) % legs for at in range(legs)]
-    return Row({leg: at for at, leg in enumerate(leg for leg in behind if leg in data)}, first, second)
+    order = [(second + 1 + at) % legs for at in range(legs)]
+    return Row({leg: at for at, leg in enumerate(leg for leg in order if leg in data)}, first, second)
 
 
 def copies_place(copies: Copies, chunk: int, legs: int) -> Iterator[tuple[int, int]]:
