@@ -53,7 +53,7 @@ def split_at(text: str, width: int) -> tuple[str, str]:
         taken += cell_len(char)
         if taken > width and index:
             after = 1 + max(text.rfind(sign, 0, index) for sign in _JOINTS)
-            if cell_len(text[:after]) * 2 > width:
+            if after and cell_len(text[:after]) * 2 > width:
                 index = after
             return text[:index], text[index:]
     return text, ""

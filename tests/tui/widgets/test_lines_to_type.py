@@ -11,7 +11,8 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 from tests.tui.wizard import shown
-from tui.widgets.lines import text_of
+from tui.breaking import breaks
+from tui.widgets.lines import text_of, wrapped
 from tui.widgets.shell_text import shell_lines, told_lines
 from tui.widgets.signed import SignedText
 from tui.widgets.text_line import TextLine
@@ -76,6 +77,14 @@ def test_a_name_is_not_broken_where_there_is_another_place() -> None:
         "umount \\",
         " /var/lib/sessions/cafe/tree",
     ]
+
+
+@pytest.mark.parametrize("width", [-3, 0, 1, 2])
+@pytest.mark.parametrize("text", ["plain words", "/a/path", "盘 and 盘", "/"])
+def test_no_room_at_all_ends_too(text: str, width: int) -> None:
+    parts = breaks(text, width)
+    assert parts == sorted(set(parts)) and 0 not in parts
+    assert "".join(wrapped(text, width)).replace(" ", "") == text.replace(" ", "")
 
 
 def test_commands_of_a_lesson_stand_on_lines_of_their_own() -> None:
