@@ -28,7 +28,7 @@ from core.secrets import Secret
 from core.text import safe
 from core.volumes.inspecting import inspected, inspected_all
 from core.volumes.layers import Layers
-from core.volumes.luks.opening import by_header
+from core.volumes.luks.opening import by_header, no_header
 from core.volumes.luks.opening import needed as needed_of
 from core.volumes.model import Inspection, Volume
 from core.volumes.state import State
@@ -321,6 +321,10 @@ class Looking(Upkeep):
             volume = inspection.get(name) or self._by_header(name)
             if volume and not (volume.locked and not self.planning):
                 return volume
+            if volume is None and (around := inspection.get(name.removesuffix("/luks"))):
+                if around.content is None:
+                    raise no_header(around)
+                return inspection.volume(name)
             above = "/" in name or name.startswith("md:")
             locked = [volume] if volume else [one for one in inspection.volumes if one.locked and above]
             todo = next((one for one in locked if one.id not in asked), None)

@@ -69,6 +69,8 @@ class Volume:
     pending: bool = False
     inside: str = ""
     """The id of the volume that it was found in: a partition, or what lies above one."""
+    across: tuple[str, ...] = ()
+    """The ids of all volumes that it has bytes in, in the order of the disk, where they may be several."""
     under: str = ""
     """The id of the volume whose layer shows the bytes that it lies in; empty for the disk itself."""
     layer: Layer | None = None
@@ -77,6 +79,11 @@ class Volume:
     """Whether a passphrase is wanted before anything can be said of what it contains."""
     elsewhere: bool = False
     """Whether its group or array has members that are not on the disks that were given."""
+
+    @property
+    def of_another_disk(self) -> bool:
+        """Whether it is a partition, or all, of a disk that was given behind the first one."""
+        return self.kind in ("partition", "disk") and ":" in self.id
 
     @property
     def apart(self) -> bool:
@@ -122,6 +129,7 @@ class Volume:
             "kind": self.kind,
             "size": self.size,
             **({"inside": self.inside} if self.inside else {}),
+            **({"across": list(self.across)} if self.across else {}),
             **({"locked": True} if self.locked else {}),
             "content": self.content,
             "label": self.label,

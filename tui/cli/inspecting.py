@@ -215,6 +215,10 @@ def _show_table(context: Context, inspection: Inspection) -> None:
     whole = contents.get("disk")
     if whole:
         rows.append((whole.id, _("disk"), "0", "", "0", size(whole.size), "", *_content(whole)))
+    for one in inspection.volumes:
+        if one.of_another_disk:
+            kind = _("disk") if one.id.endswith(":disk") else _("partition")
+            rows.append((one.id, kind, "", "", "", size(one.size), "", *_content(one)))
     kinds = {"lv": _("logical volume"), "luks": _("encrypted"), "md": _("array")}
     rows += [
         (safe(one.id), kinds[one.kind], "", "", "", size(one.size), _where(one), *_content(one))
@@ -230,7 +234,7 @@ def _show_table(context: Context, inspection: Inspection) -> None:
 
 def _where(volume: Volume) -> str:
     """In what it lies, in the column of the partitions' types."""
-    return _("in {volume}").format(volume=safe(volume.inside))
+    return _("in {volume}").format(volume=safe(", ".join(volume.across or (volume.inside,))))
 
 
 def _content(volume: Volume | None, name: str | None = None) -> tuple[str, str]:

@@ -181,7 +181,9 @@ def _cells(row: VolumeRow, table: PartitionTable) -> Cells:
         name = row.branch + safe(volume.id)
         return Cells("", "", "", size(volume.size), kinds.get(volume.kind, ""), locked, label, name, refused)
     ends, kind = ("", ""), safe(volume.kind)
-    if volume.kind == "disk":
+    if volume.of_another_disk:
+        kind = _("on disk {disk}").format(disk=volume.id.partition(":")[0])
+    elif volume.kind == "disk":
         ends, kind = ("0", grouped(max(0, table.sectors - 1))), _("whole disk")
     elif volume.kind == "partition":  # one that is in no table
         last = (volume.offset + volume.size) // table.sector_size - 1

@@ -7,6 +7,7 @@ from dataclasses import replace
 from core.i18n import _
 from core.tables.content import Content
 from core.volumes import joined, tables
+from core.volumes.lvm.beds import Beds
 from core.volumes.lvm.groups import read_groups
 from core.volumes.lvm.model import Group, Logical
 from core.volumes.lvm.runs import MIRRORS, Contents, NotPlain, Places
@@ -33,12 +34,14 @@ def logical_volumes(space: Space, members: Sequence[Volume], problems: Problems)
         problems[own[0]] += group.problems
         name = group.name if group.name not in names else group.uuid
         names.add(name)
-        places = Places(group, space.source)
+        places, beds = Places(group, space.source), Beds(group)
         elsewhere = any(one.offset is None for one in group.physical.values())
         for one in group.logical.values():
             if _opens(one, group):
-                made = _volume(space, name, one, places, own[0])
-                found.append(replace(made, elsewhere=elsewhere))
+                below = sorted(group.physical[bed].offset or 0 for bed in beds.of(one.name))
+                across = tuple(at[offset] for offset in below if offset in at) or (own[0],)
+                made = _volume(space, name, one, places, across[0])
+                found.append(replace(made, elsewhere=elsewhere, across=across))
     if members and not groups:
         told = _("No metadata of LVM could be read there, so its logical volumes are not known.")
         problems[members[0].id].append(told)

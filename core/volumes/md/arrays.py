@@ -40,21 +40,18 @@ def _assembled(members: Sequence[Member]) -> Array:
     """
     newest = max(members, key=lambda one: (one.role is not None, one.events))
     places: list[Member | None] = [None] * newest.disks
-    stale = 0
     for one in sorted(members, key=lambda one: -one.events):
         fits = (one.level, one.disks, one.chunk) == (newest.level, newest.disks, newest.chunk)
         if one.role is None:
             continue
         if fits and one.complete and one.events + 1 >= newest.events and places[one.role] is None:
             places[one.role] = one
-        else:
-            stale += 1
     name = newest.name.partition(":")[2] or newest.name or newest.uuid
     array = Array(name, newest.uuid, newest.level, newest.layout, newest.chunk, tuple(places), 0)
     array = replace(array, hindrance=_hindrance(array, newest))
     if array.hindrance:
         return array
-    return replace(array, size=_size(array), problems=tuple(_problems(array, newest, stale)))
+    return replace(array, size=_size(array), problems=tuple(_problems(array, newest)))
 
 
 def _hindrance(array: Array, newest: Member) -> str:
@@ -108,15 +105,11 @@ def _until_missing(array: Array) -> Iterable[Member]:
         yield one
 
 
-def _problems(array: Array, newest: Member, stale: int) -> Iterable[str]:
+def _problems(array: Array, newest: Member) -> Iterable[str]:
     missing = len(array.members) - len(array.there)
     if missing:
         told = _("{count} of its {all} members are missing or out of date; it is read without them.")
         yield told.format(count=missing, all=len(array.members))
-    if stale:
-        yield _("Members that are older than the others or were being rebuilt are not used: {count}.").format(
-            count=stale
-        )
     if not newest.clean and array.level in (1, 4, 5, 6, 10):
         yield _(
             "It was not in sync when the machine stopped. It is not resynchronised here; what was being"
@@ -138,7 +131,12 @@ def arrays(space: Space, members: Sequence[Volume], problems: Problems) -> list[
         seen |= {one.offset for one in own}
         first = min((one.offset for one in array.there.values()), default=own[0].offset)
         elsewhere = len(array.there) < len(array.members)
-        found.append(replace(_volume(space, array, at[first]), elsewhere=elsewhere))
+        across = tuple(at[offset] for offset in sorted(one.offset for one in array.there.values()))
+        found.append(replace(_volume(space, array, at[first]), elsewhere=elsewhere, across=across))
+        left = [at[one.offset] for one in own if one not in array.there.values() and one.role is not None]
+        for id in left if not array.hindrance else ():
+            told = _("It is older than the others of its array, or was being rebuilt: it is not used.")
+            problems[id].append(told)
     for one in members:
         if one.offset not in seen:
             told = _("Its superblock makes no sense to this program, so its array is not known.")

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import subprocess
 from pathlib import Path
 
 from core.volumes.lvm.label import checksum
@@ -41,6 +43,29 @@ def test_inspect_tells_logical_volumes(tmp_path: Path, guard: Guard, program: Pr
     ]
     assert [one["size"] for one in seen[2:]] == [10 * MIB, 10 * MIB]
     assert seen[2]["inside"] == "1"
+
+
+def test_a_volume_is_told_where_it_lies(tmp_path: Path, program: Program) -> None:
+    disk = lvm_disk(tmp_path / "disk.raw", {"late": [Run(1, 1, 4)], "both": PIECES}, [24, 8])
+    seen = json.loads(program("--json", "--format", "raw", "inspect", disk).out)["volumes"]
+    assert [(one["inside"], one["across"]) for one in seen[2:]] == [("2", ["2"]), ("1", ["1", "2"])]
+    told = program("--format", "raw", "inspect", disk).out
+    assert re.search(r"^vg/late .* in 2 ", told, re.M) and re.search(r"^vg/both .* in 1, 2 ", told, re.M), (
+        told
+    )
+
+
+def test_a_header_that_is_not_there_is_said_so_and_no_other_passphrase_is_asked_for(
+    tmp_path: Path, program: Program
+) -> None:
+    disk, key = luks_disk(tmp_path / "disk.raw", PASSPHRASE), tmp_path / "key"
+    key.write_text("of another one")
+    with open(disk, "r+b") as file:
+        file.seek(5 * MIB, os.SEEK_END)
+        file.truncate()
+    subprocess.run(["sfdisk", "-q", "--append", disk], input=b"size=4MiB,type=83\n", check=True)
+    told = program("--format", "raw", "ls", "--passphrase-file", key, disk, "2/luks")
+    assert told.status == 1 and "partition 2" in told.err and "--header" in told.err, told.err
 
 
 @needs_root
@@ -201,6 +226,9 @@ def test_a_group_over_two_disks_is_whole_when_both_are_given(
     seen = json.loads(program("--json", "inspect", both).out)["volumes"]
     assert [one["id"] for one in seen] == ["1", "2:1", "vg/root", "vg/home"]
     assert all(not one["problems"] for one in seen)
+    assert [one.get("across") for one in seen[2:]] == [["1"], ["1", "2:1"]]
+    told = program("inspect", both).out
+    assert re.search(r"^2:1 +partition .*LVM2_member", told, re.M), told
     for volume in ("vg/root", "vg/home"):
         shown = program("cat", both, volume, "/home/letter")
         assert (shown.status, shown.out) == (0, LETTER), shown.err
