@@ -67,6 +67,10 @@ class Refused(SalvageError):
     status = Exit.REFUSED
 
 
+class WantsOverlay(Refused):
+    """What would be written to the disk by opening it can go to an overlay."""
+
+
 class PointsOutside(Refused):
     """The disk's header points to `path`, which the operator has not allowed."""
 

@@ -146,6 +146,8 @@ class Flow:
     choices: Choices = CAUTIOUS
     """How the files are copied."""
     copied: Copied | None = None
+    copied_from: tuple[str, ...] = ()
+    """The disk, volume and subvolume that the last copy was made of."""
     exercise: Exercise | None = None
     """The task, where the disk is a practice disk."""
     proof: Proof | None = None
@@ -280,6 +282,17 @@ class Flow:
     def remark(self) -> str:
         """What else is worth knowing of the open volume; empty when there is nothing."""
         return self.session.remark if self.session else ""
+
+    @property
+    def source(self) -> tuple[str, ...]:
+        """The disk, volume and subvolume that files are copied from now."""
+        disk, volume = str(self.disk.path) if self.disk else "", self.volume.id if self.volume else ""
+        return disk, volume, self.opened[2]
+
+    @property
+    def copied_another(self) -> bool:
+        """Whether the last copy was made of another volume: its target is not for this one."""
+        return bool(self.copied_from) and self.copied_from != self.source and not self.task()
 
     @property
     def labs(self) -> Path:

@@ -14,7 +14,7 @@ from tui.plain import ansi_only
 NIGHT = Theme(
     name="night",
     primary="#7fb4d8",
-    secondary="#93a3b1",
+    secondary="#4f86b0",
     accent="#e3b968",
     warning="#e3b968",
     error="#f09a90",
@@ -53,7 +53,7 @@ NIGHT = Theme(
 DAY = Theme(
     name="day",
     primary="#2f6f9f",
-    secondary="#5f9684",
+    secondary="#5b93bd",
     accent="#b06f00",
     warning="#774600",
     error="#8c1d12",

@@ -17,6 +17,11 @@ class Word:
 
 WORDS = (
     Word(
+        N_("array"),
+        N_("Several disks or partitions that md joins to one: striped, mirrored, or with parity (RAID)."),
+        ("partitions", "search"),
+    ),
+    Word(
         N_("backing file"),
         N_("What an image is built on: blocks that it does not hold itself are read from there."),
         ("disk", "protect"),
@@ -36,6 +41,16 @@ WORDS = (
         N_("container"),
         N_("An encrypted partition; what is inside shows only with the passphrase."),
         ("partitions",),
+    ),
+    Word(
+        N_("capabilities"),
+        N_("Single rights of root that a program file carries, such as to open low ports."),
+        ("how",),
+    ),
+    Word(
+        N_("device node"),
+        N_("A name below /dev that leads to hardware: a copied one would lead to this host's."),
+        ("how",),
     ),
     Word(
         N_("dirty journal"),
@@ -128,6 +143,16 @@ WORDS = (
         ("volume",),
     ),
     Word(
+        N_("header"),
+        N_("The first bytes of an image or a container: they say what it is and where its data lie."),
+        ("disk", "outside", "ambiguous", "passphrase"),
+    ),
+    Word(
+        N_("immutable"),
+        N_("A flag of a file that even root cannot change or delete until it is taken off."),
+        ("how",),
+    ),
+    Word(
         N_("network block device"),
         N_("A device of the kernel, /dev/nbd0, whose bytes a program serves: here qemu-nbd, any image."),
         ("volume",),
@@ -172,11 +197,21 @@ WORDS = (
         N_("The smallest piece of a disk: 512 bytes on nearly every one, 4096 on some."),
         ("partitions",),
     ),
+    Word(
+        N_("setuid"),
+        N_("A program file that runs with its owner's rights, root's for example, whoever starts it."),
+        ("how",),
+    ),
     Word(N_("snapshot"), N_("The state of a disk at a moment, kept inside the image."), ("disk", "protect")),
     Word(
         N_("sparse"),
         N_("With holes: a file that seems larger than the room that it takes."),
         ("files", "done"),
+    ),
+    Word(
+        N_("superblock"),
+        N_("Where a file system describes itself: kind, size, label; most keep copies further on."),
+        ("partitions", "volume", "search", "byhand"),
     ),
     Word(N_("swap"), N_("Room for memory that did not fit; it holds no files."), ("partitions",)),
     Word(

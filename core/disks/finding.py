@@ -16,6 +16,7 @@ from core.disks.model import SECTOR, Holder, Identity
 from core.disks.packed import may_be_packed_disk, packing
 from core.disks.usage import Usage, identity
 from core.errors import SalvageError
+from core.undo.mappings import PREFIX
 
 USUAL_FOLDERS = tuple(
     Path(name)
@@ -197,6 +198,8 @@ def block_devices(skipped: list[Path] | None = None, usage: Usage | None = None)
         path = _DEV / sysfs.name.replace("!", "/")
         try:
             mapped = sysfs / "dm/name"
+            if mapped.exists() and mapped.read_text().startswith(PREFIX):
+                continue  # put up by a session of this program
             if mapped.exists():
                 path = Path("/dev/mapper") / mapped.read_text().strip()
             found = _block_device(path, sysfs, usage or Usage())

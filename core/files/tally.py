@@ -91,7 +91,7 @@ class Tally:
             path,
             _(
                 "Something else of that name is already in the target and was not replaced. "
-                "Move it away and run the same copy again, or say what is to become of it (--existing)."
+                "Move it away and copy again, or choose what is to become of it (`--existing`; in the wizard, o)."
             ),
         )
 

@@ -60,9 +60,7 @@ def _recovered(scene: Scene, where: Path | None) -> tuple[bool, list[str], list[
         if not found.good:
             told.append(_("Nothing of {path} has been recovered here yet.").format(path=path))
         elif found.complete:
-            told.append(
-                _("All {n} files and folders of {path} are back.").format(n=len(found.good), path=path)
-            )
+            told.append(_("All of {path} is back.").format(path=path))
         told += found.told() if found.good else ()
         if found.decoys:
             wrong.append(breach("decoy", ", ".join(found.decoys[:3]) + "."))

@@ -239,7 +239,7 @@ class Upkeep:
         self.folder = self._state.new_folder()
         make = Command(
             ("mkdir", "--parents", str(self.folder)),
-            why=_("Make a folder for this session: its journal, and the places where things appear."),
+            why=_("Make a folder for this session: its log, and the places where things appear."),
             effect=_("a folder that goes again when the session ends"),
             undo=(
                 Command(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core import host
-from core.i18n import _
+from core.i18n import N_, _
 from core.text import safe
 
 LOST = "unknown"
@@ -14,6 +14,17 @@ _FAR_OFF = 1e12
 """Seconds: more than 30,000 years."""
 
 Record = dict[str, Any]
+
+
+_NAMES = {
+    "mount": N_("mount"),
+    "loop": N_("loop device"),
+    "fuse-export": N_("export"),
+    "nbd": N_("nbd device"),
+    **dict.fromkeys(("dm", "lv", "luks", "md"), N_("mapping")),
+    "overlay": N_("overlay"),
+}
+"""What the journal's words for things are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +53,8 @@ class Entry:
     @property
     def named(self) -> str:
         """What it is, for a person: a file may be a folder, or a setting of the kernel's."""
+        if self.what in _NAMES:
+            return _(_NAMES[self.what])
         if self.what != "file":
             return safe(self.what)
         if "restores" in self.facts:

@@ -120,7 +120,7 @@ def by_kernel(
         words = ",".join(filter(None, ("rw" if writable else "ro", guards, options, more)))
         command = Command(
             ("mount", "--internal-only", "-t", system.type, "-o", words, device.path, str(point)),
-            why=_why(system, writable, state),
+            why=_why(system, writable, state, volume.pending),
             effect=_("the volume's files appear in {path}").format(path=safe(point)),
         )
         facts = partial(MountKind.facts, point, device.path)
@@ -162,8 +162,10 @@ def make_point(stack: Stack, point: Path) -> None:
     stack.put_up(pair)
 
 
-def _why(system: FileSystem, writable: bool, state: State) -> str:
+def _why(system: FileSystem, writable: bool, state: State, pending: bool) -> str:
     if writable:
+        if not pending:
+            return _("Mount it over the overlay: every write lands there.")
         return _("Mount it over the overlay: what its journal holds is replayed; every write lands there.")
     if state is not State.LEFT and system.replayed is not None:
         return _("Mount it read-only; its journal is replayed first, and that lands in the overlay.")

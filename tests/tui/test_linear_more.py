@@ -107,7 +107,7 @@ def test_the_journal_is_carried_out(state_dir: Path, guard: Guard, tmp_path: Pat
     guard.watch(disk)
     called = talk(state_dir, ["1", "1", "4", "b", "q"], disk)
     assert called.returncode == 0, called
-    assert "4: Browse and copy files, its journal replayed" in called.stdout
+    assert "4: Browse and copy files, with the journal replayed" in called.stdout
     assert "1: lost+found, folder" in called.stdout
     assert "Host as found" in called.stdout
 

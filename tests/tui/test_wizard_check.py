@@ -66,7 +66,7 @@ async def test_over_an_overlay_the_usual_way_is_the_one_that_replays(
     guard.watch(crashed)
     async with wizard(tmp_path / "state", crashed) as pilot:
         await to_volume(pilot, "overlay")
-        assert "1  Browse and copy files, its journal replayed (the usual way)" in shown(pilot)
+        assert "1  Browse and copy files, with the journal replayed (the usual way)" in shown(pilot)
         assert "(after a crash)" not in shown(pilot), "the same thing is offered once"
         await choose(pilot, "loop")
         await on(pilot, FilesScreen)

@@ -126,7 +126,7 @@ async def test_practise_to_solved(state: Path, guard: Guard) -> None:
         guard.watch(task.disk)
         await choose(pilot, "own")
         await to_files(pilot, "overlay")
-        assert "w vital  Esc back" in shown(pilot), "the way back is in sight"
+        assert "w matters  Esc back" in shown(pilot), "the way back is in sight"
         table = pilot.app.screen.query_one(FileTable)
         assert table.current and table.current.name == b"home"
         await pilot.press("space")

@@ -44,7 +44,7 @@ class Opening:
         return self._browse(State.REPLAYED if chosen == "replay" else State.LEFT)
 
     def _choices(self) -> list[tuple[str, str]]:
-        replay = _("Browse and copy files, its journal replayed (after a crash)")
+        replay = _("Browse and copy files, with the journal replayed (after a crash)")
         return [
             ("browse", _("Browse and copy files")),
             ("show", _("Mount it for other tools, for reading only")),

@@ -109,7 +109,7 @@ class BackupScreen(Frame):
             *go_on,
             Choice(
                 "make",
-                _("Make a backup now"),
+                _("Make another backup") if self.flow.backup else _("Make a backup now"),
                 _("Every byte of the disk's own files, read back and compared. Resumes when interrupted."),
                 in_use,
             ),
@@ -281,7 +281,7 @@ def _facts(disk: Disk, backup: Path | None, width: int) -> Content:
     files = _("one file, {size}").format(size=size(disk.actual_size))
     if count > 1:
         files = _("{count} files, the whole chain").format(count=count)
-    state = _("none confirmed yet")
+    state = _("none verified yet")
     if backup:
         state = _("{path}, verified").format(path=safe(backup))
     rows = [

@@ -1,6 +1,7 @@
 """What is marked to be copied: kept over folders, counted, sent to a target of one's choice."""
 
 import posixpath
+import re
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
@@ -33,6 +34,9 @@ from tui.screens.trouble import Remedy, TroubleScreen
 from tui.widgets.file_table import FileTable
 from tui.widgets.lines import Fact, facts, middle_cut
 
+_ODD = re.compile(r"[^\w.+-]+")
+"""What does not go into the name of a folder of ours."""
+
 
 class BasketScreen(Frame):
     """The lines below a table of files, and the keys that do something with all that is marked."""
@@ -58,7 +62,11 @@ class BasketScreen(Frame):
         if task:
             return Destination("folder", labs.recovered(task.lab, self.flow.labs))
         name = inner_name(self.flow.disk.name) if self.flow.disk else "disk"
-        return Destination("folder", Path.cwd() / f"{Path(name).stem}-recovered")
+        words = [Path(name).stem, *(self.flow.source[1:] if self.flow.copied_another else ()), "recovered"]
+        own = "-".join(_ODD.sub("-", word).strip("-") for word in words if word)
+        now = self.flow.target
+        folder = now.path.parent if now and now.shape == "folder" else Path.cwd()
+        return Destination("folder", folder / own)
 
     # -- marks ---------------------------------------------------------------------------------
 
@@ -258,7 +266,7 @@ class BasketScreen(Frame):
         self.app.push_screen(TroubleScreen(error, [other]))
 
     def _copied(self, copied: Copied | None) -> None:
-        self.flow.copied = copied
+        self.flow.copied, self.flow.copied_from = copied, self.flow.source
         self.app.pop_screen()
         self.app.push_screen(DoneScreen())
 

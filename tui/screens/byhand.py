@@ -42,7 +42,7 @@ class ByHandScreen(Frame):
     def __init__(self, lab: Lab) -> None:
         super().__init__()
         self.lab = lab
-        self._talk: list[tuple[str, str]] = []
+        self._talk: list[tuple[str, str, str]] = []
         self._typed: list[str] = []
         self._at = 0
         self.prompt: Prompt | None = None
@@ -67,7 +67,8 @@ class ByHandScreen(Frame):
         self.query_one(Input).focus()
         told = labs.ticket(self.lab, self.flow.labs)
         self._say(
-            [(told, ""), (_("You are in the lab's folder. `help` tells what can be typed."), "pager--muted")]
+            [(told, ""), (_("You are in the lab's folder. `help` tells what can be typed."), "pager--muted")],
+            hang="",
         )
 
     def on_descendant_focus(self) -> None:
@@ -97,15 +98,17 @@ class ByHandScreen(Frame):
             said.append((_("exit status {status}").format(status=reply.status), "pager--bad"))
         self._say(said)
 
-    def _say(self, said: list[tuple[str, str]]) -> None:
-        self._talk = [*self._talk, *said][-KEPT:]
+    def _say(self, said: list[tuple[str, str]], hang: str = "  ") -> None:
+        self._talk = [*self._talk, *((text, role, hang) for text, role in said)][-KEPT:]
         pager = self.query_one("#talk", Pager)
         pager.draw_with(self._drawn)
         pager.scroll_end(animate=False, force=True)
 
     def _drawn(self, width: int) -> list[Line]:
         return [
-            (Piece(line, role),) for text, role in self._talk for line in wrapped(safe(text), width, "  ")
+            (Piece(line, role),)
+            for text, role, hang in self._talk
+            for line in wrapped(safe(text), width, hang)
         ]
 
     # -- keys ----------------------------------------------------------------------------------

@@ -19,12 +19,11 @@ from core.text import duration, grouped, safe, size
 from core.undo.account import Entry
 from core.undo.stack import Release
 from tui.keeping import do_keep, place_of
-from tui.plain import plain
 from tui.screens.menu import Choice, Menu
 from tui.screens.said import SaidScreen
 from tui.screens.step import WIDE, Frame, Key
 from tui.widgets.facts import Facts
-from tui.widgets.lines import left, middle_cut
+from tui.widgets.lines import left, middle_cut, wrapped
 
 ROOMY = 28
 """Lines of the screen from which on what is up is shown line by line."""
@@ -71,10 +70,7 @@ class DoneScreen(Frame):
         self.query_one(Menu).focus()
         self.query_one("#verdict").display = False
         if self.flow.copied:
-            rows = [_recovered(self.flow.copied, self.flow.target)]
-            if self.flow.caution:
-                rows.append(Content.styled(self.flow.caution, "$warning"))
-            self.query_one("#recovered", Static).update(Content("\n").join(rows))
+            self._tell()
 
     def refresh_frame(self) -> None:
         super().refresh_frame()
@@ -82,6 +78,11 @@ class DoneScreen(Frame):
 
     def _tell(self) -> None:
         width, height = self.app.size
+        if self.flow.copied:
+            rows = [_recovered(self.flow.copied, self.flow.target, self.room - 1)]
+            if self.flow.caution:
+                rows.append(Content.styled(self.flow.caution, "$warning"))
+            self.query_one("#recovered", Static).update(Content("\n").join(rows))
         short = height < ROOMY or width >= WIDE  # all of it stands beside this then
         self.query_one("#up", Static).update(_still_up(self.flow.standing, self.room - 1, short=short))
         self.query_one(Menu).offer(self._choices())
@@ -235,7 +236,7 @@ def _still_up(standing: Sequence[Entry], width: int, *, short: bool) -> Content:
     return Content("\n").join(rows)
 
 
-def _recovered(copied: Copied, place: Destination | None) -> Content:
+def _recovered(copied: Copied, place: Destination | None, width: int) -> Content:
     told = ngettext("{files} file, {size}, in {time}", "{files} files, {size}, in {time}", copied.files)
     told = told.format(files=grouped(copied.files), size=size(copied.bytes), time=duration(copied.seconds))
     head, style = (
@@ -243,16 +244,16 @@ def _recovered(copied: Copied, place: Destination | None) -> Content:
     )
     rows = [
         Content(titled(head, told)).stylize(style, 0, len(head)),
-        *(_row(name, value) for name, value in _places(copied, place)),
+        *(_row(name, value, width) for name, value in _places(copied, place)),
     ]
     for name, gaps in (
-        (_("Not read"), [f"{safe(gap.path)}: {gap.error}" for gap in copied.unreadable]),
+        (_("Not copied"), [f"{safe(gap.path)}: {gap.error}" for gap in copied.unreadable]),
         (_("Not kept"), [f"{safe(lost.path)}: {lost.what}" for lost in copied.lost_metadata]),
     ):
-        rows += [_row(name if at == 0 else "", line) for at, line in enumerate(gaps[:MOST])]
+        rows += [_row(name if at == 0 else "", line, width) for at, line in enumerate(gaps[:MOST])]
         if len(gaps) > MOST:
             more = _("and {count} more: see the report").format(count=len(gaps) - MOST)
-            rows.append(_row("", more))
+            rows.append(_row("", more, width))
     return Content("\n").join(rows)
 
 
@@ -278,5 +279,7 @@ def _places(copied: Copied, place: Destination | None) -> list[tuple[str, str]]:
     ]
 
 
-def _row(name: str, value: str) -> Content:
-    return Content.assemble(("  " + left(name, 11), "$text-muted"), plain(value))
+def _row(name: str, value: str, width: int) -> Content:
+    first, *more = wrapped(safe(value), max(20, width - 13))
+    rest = [Content(" " * 13 + line) for line in more]
+    return Content("\n").join([Content.assemble(("  " + left(name, 11), "$text-muted"), first), *rest])

@@ -58,17 +58,17 @@ class FilesScreen(BasketScreen):
             ("y", _("copy")),
             ("t", _("target")),
             ("f", _("find")),
-            ("w", _("vital")),
+            ("w", _("matters")),
             ("Esc", _("back")),
             ("←", _("parent")),
-            ("o", _("settings")),
+            ("o", _("how to copy")),
             ("v", _("view")),
             ("/", _("filter")),
         ]
 
     def on_mount(self) -> None:
         super().on_mount()
-        if self.flow.target is None:
+        if self.flow.target is None or self.flow.copied_another:
             self.flow.target = self._first_target()
         self.query_one(FileTable).focus()
         self.query_one("#remark").display = False

@@ -52,6 +52,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
         "qemu-img convert -l NAME -O raw DISK THEN.raw",
     ),
     "partitions": (
+        N_("# RAW is a raw disk, or the disk shown as raw bytes (view.raw)."),
         "sfdisk --list RAW",
         N_("# N is start × 512, M is sectors × 512."),
         "mount -o ro,noload,loop,offset=N,sizelimit=M RAW DIR",
@@ -65,6 +66,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
         "virt-salvage inspect --scan DISK",
     ),
     "volume": (
+        N_("# RAW is a raw disk, or the disk shown as raw bytes (view.raw)."),
         "losetup --find --show --read-only --offset N --sizelimit M RAW",
         "mount -o ro,noload /dev/loopX DIR",
         N_("# Over an overlay without --read-only and without noload."),

@@ -113,8 +113,9 @@ LESSONS: Mapping[str, Lesson] = {
         N_("Protecting the disk"),
         N_(
             "Read only: nothing is written, and the guest's journal is not replayed. Overlay: a thin"
-            " qcow2 layer takes every write, so that a file system can be repaired or its journal"
-            " replayed, while the disk stays as it is. Backup: a byte copy, read back and compared."
+            " qcow2 layer takes every write, so that it can be mounted for writing while the disk stays as"
+            " it is; a repair or a replay of the journal makes one of its own. Backup: a byte copy, read"
+            " back and compared."
         ),
         N_(
             "A machine that still runs writes to its disk: then nothing is attached, for what is read"
@@ -207,7 +208,7 @@ LESSONS: Mapping[str, Lesson] = {
         ),
         N_(
             "A disk remembers: file systems that were made anew, and images that lay in files, leave"
-            " superblocks too. What loses is set aside with the reason, and can be opened all the same. A"
+            " superblocks too. What does not fit with the rest is set aside, with the reason; it can be opened all the same. A"
             " dying medium gets worse with each read: back it up first, and search the backup."
         ),
         COMMANDS["search"],

@@ -35,9 +35,15 @@ from tui.screens.search import SearchScreen
 from tui.screens.step import Frame, Key
 from tui.screens.volume import VolumeScreen
 from tui.widgets.disk_map import DiskMap
+from tui.widgets.lines import wrapped
 from tui.widgets.partition_table import VolumeRow, VolumeTable
 from tui.widgets.rows import Rows
 from tui.widgets.signed import SignedText
+
+_MARGINS = 2
+"""Empty lines around the picture and above the sum."""
+_MOST_NOTED = 5
+"""Lines of notes on the table."""
 
 
 class PartitionsScreen(Frame):
@@ -54,6 +60,10 @@ class PartitionsScreen(Frame):
         Binding("o", "own", N_("the disk's own table"), show=False),
         Binding("a", "add", N_("add the disk that has the other parts"), show=False),
     ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._notes: list[str] = []
 
     @property
     def inspection(self) -> Inspection:
@@ -99,9 +109,32 @@ class PartitionsScreen(Frame):
         problems = _problems(inspection)
         self.query_one("#findings", SignedText).show([("!", problem) for problem in problems])
         self.query_one("#problems").display = bool(problems)
-        notes = filter(None, (*inspection.table.notes, told(inspection.table.sources)))
-        self.query_one("#notes", Static).update(Content("\n").join(plain(note) for note in notes))
+        self._notes = list(filter(None, (*inspection.table.notes, told(inspection.table.sources))))
         self.refresh_frame()
+
+    def refresh_frame(self) -> None:
+        super().refresh_frame()
+        self.call_after_refresh(self._spread)
+
+    def _spread(self) -> None:
+        """Give the lines that the table does not need to the picture, and to as many notes as fit."""
+        if not self.query("#notes"):  # closed meanwhile
+            return
+        table, notes = self.query_one(VolumeTable), self.query_one("#notes", Static)
+        roomy = self.has_class("-roomed")
+        shown = notes.size.height if notes.display else 0
+        spare = table.size.height + shown + (_MARGINS if roomy else 0) - table.row_count() - 1
+        roomed = self.has_class("-coached") and spare >= _MARGINS
+        self.set_class(roomed, "-roomed")
+        spare -= _MARGINS + 1 if roomed else 1
+        fitting: list[str] = []
+        for note in self._notes:
+            lines = wrapped(safe(note), max(20, self.room - 2))
+            if len(lines) <= spare and len(fitting) + len(lines) <= _MOST_NOTED:
+                fitting += lines
+                spare -= len(lines)
+        notes.update(Content("\n").join(plain(line) for line in fitting))
+        notes.display = bool(fitting)
 
     def _offer(self) -> str:
         """That the disk can be searched, where its table does not lead to anything."""

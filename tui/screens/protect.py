@@ -16,16 +16,18 @@ from core.disks.overlay import OverlayRoom
 from core.disks.snapshots import described
 from core.disks.ways_out import InUse
 from core.errors import NeedsPassphrase, Refused, SalvageError
-from core.i18n import N_, _, enumerated, listed, noted
+from core.i18n import N_, _, enumerated, listed, ngettext, noted
 from core.secrets import Secret
 from core.session import Session
 from core.text import grouped, safe, size
+from core.undo.state import Known
 from core.volumes.model import Inspection
 from tui import plans
 from tui.flow import Protection, Wish
 from tui.screens.ask import AskPath
 from tui.screens.backup import BackupScreen
 from tui.screens.existing import ExistingScreen
+from tui.screens.leftovers import LeftoversScreen
 from tui.screens.menu import Choice, Menu
 from tui.screens.partitions import PartitionsScreen
 from tui.screens.passphrase import ask_passphrase
@@ -46,6 +48,9 @@ class ProtectScreen(Frame):
     def __init__(self) -> None:
         super().__init__()
         self._room: OverlayRoom | None = None
+        self._left = ""
+        """What is to be said of sessions that died with something up; empty where there are none."""
+        self._went_to_left = False
 
     def body(self) -> ComposeResult:
         with Facts(id="facts"):
@@ -64,6 +69,28 @@ class ProtectScreen(Frame):
         super().on_mount()
         self.query_one(Menu).focus()
         self.app.follow(self.flow.outside.submit(self.flow.do_room), self._know_room, self.app.trouble)
+        self._look_for_left()
+
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        if self._went_to_left:
+            self._went_to_left = False
+            self._look_for_left()
+            self._look_again()
+
+    def _look_for_left(self) -> None:
+        """See whether a session that died left something up, which may even hold this disk."""
+        self.app.follow(self.flow.outside.submit(self.flow.left), self._know_left, self.app.trouble)
+
+    def _know_left(self, left: list[Known]) -> None:
+        dead = sum(known.is_leftover for known in left)
+        told = ngettext(
+            "{count} session ended without taking down what it put up; it may hold this disk.",
+            "{count} sessions ended without taking down what they put up; they may hold this disk.",
+            dead,
+        )
+        self._left = told.format(count=dead) if dead else ""
+        self._draw()
 
     def refresh_frame(self) -> None:
         super().refresh_frame()
@@ -82,11 +109,12 @@ class ProtectScreen(Frame):
     def _choices(self) -> list[Choice]:
         disk = self.flow.disk
         reason = _hindrance(disk) if disk else ""
-        overlay = _("A throw-away layer takes every write: safe for repairs and replays.")
+        overlay = _("Needed only to mount it for writing: a throw-away layer takes every write.")
         if self._room:
-            overlay = _("A throw-away layer takes every write; {free} are free for it in {path}.").format(
-                free=size(self._room.free), path=safe(self._room.path)
-            )
+            overlay = _(
+                "Needed only to mount it for writing: every write goes to a throw-away layer; {free} are free"
+                " for it in {path}."
+            ).format(free=size(self._room.free), path=safe(self._room.path))
             if self._room.free < self._room.largest:
                 overlay += " " + _("When that is full, writes fail; the disk is not touched.")
         ways = []
@@ -117,6 +145,7 @@ class ProtectScreen(Frame):
                 _("Backup first"),
                 backup,
             ),
+            *([Choice("left", _("Finish what an earlier session left"), self._left)] if self._left else []),
         ]
 
     def plan(self) -> Callable[[Session], None]:
@@ -134,6 +163,9 @@ class ProtectScreen(Frame):
             self.app.push_screen(SnapshotScreen())
         elif event.option.id == "backing":
             self._ask_backing()
+        elif event.option.id == "left":
+            self._went_to_left = True
+            self.app.push_screen(LeftoversScreen())
         elif event.option.id == "ways":
             if self.flow.disk:
                 self._refused(InUse(self.flow.disk, self.flow.disk.writers))

@@ -37,7 +37,7 @@ class StartScreen(Frame):
         yield Road()
 
     def _choices(self) -> list[Choice]:
-        none = _("Nothing is left: nothing of an earlier session is still up.")
+        none = _("Nothing of an earlier session is still up.")
         return [
             Choice(
                 "practise",

@@ -8,8 +8,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import OptionList, Static
 
-from core.i18n import N_, _
+from core.i18n import N_, _, sentences
 from core.text import safe
+from tui.flow import Protection
 from tui.screens.dialog import Dialog
 from tui.screens.menu import Choice, Menu
 from tui.screens.step import KeyLine
@@ -17,12 +18,14 @@ from tui.widgets.rail import STEPS
 
 _BELOW = (
     N_("Everything that is up for this disk is taken down."),
-    N_("The disk is let go; the overlay is thrown away, with all that was written to it."),
+    N_("The disk is let go."),
     N_("The volume is closed; the disk stays attached."),
     N_("The volume is closed; the disk stays attached."),
     N_("Nothing is taken down."),
 )
 """What going back to each step takes down."""
+_OVERLAY = N_("The overlay is thrown away, with all that was written to it.")
+"""What the first two throw away too, where there is one."""
 
 
 class StepsScreen(Dialog[int]):
@@ -47,9 +50,10 @@ class StepsScreen(Dialog[int]):
         chosen = self._chosen.get(step, "")
         name = _(STEPS[step])
         title = _("{step}: {chosen}").format(step=name, chosen=safe(chosen)) if chosen else name
-        return Choice(
-            str(step), title, _(_BELOW[step]), _("Stop first what is going on: Esc.") if self._busy else ""
-        )
+        told = _(_BELOW[step])
+        if step < 2 and self.app.flow.protection is Protection.OVERLAY:
+            told = sentences((told, _(_OVERLAY)))
+        return Choice(str(step), title, told, _("Stop first what is going on: Esc.") if self._busy else "")
 
     def on_mount(self) -> None:
         menu = self.query_one(Menu)

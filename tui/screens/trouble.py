@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 
 from core.disks.ways_out import InUse, WayOut
-from core.errors import Ambiguous, Cancelled, PointsOutside, Refused, SalvageError
+from core.errors import Ambiguous, Cancelled, PointsOutside, Refused, SalvageError, WantsOverlay
 from core.i18n import _
 from tui.plain import plain
 from tui.screens.menu import Choice, Menu
@@ -60,7 +60,7 @@ class TroubleScreen(Reading[None]):
     @property
     def _offered(self) -> bool:
         """Whether the choices below are what the remedy names the options of the command line for."""
-        return bool(self.remedies) and isinstance(self.error, (Ambiguous, PointsOutside))
+        return bool(self.remedies) and isinstance(self.error, (Ambiguous, PointsOutside, WantsOverlay))
 
     def _title(self) -> str:
         if isinstance(self.error, Refused):

@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.widgets import OptionList, Static
 
-from core.errors import Refused, SalvageError
+from core.errors import Refused, SalvageError, WantsOverlay
 from core.i18n import _, sentences
 from core.session import Session
 from core.text import size
@@ -64,7 +64,7 @@ class VolumeScreen(SightFrame):
         no_kpartx, no_nbd = self._no_other_way()
         replayed = Choice(
             "replayed",
-            _("Browse and copy files, its journal replayed (after a crash)"),
+            _("Browse and copy files, with the journal replayed (after a crash)"),
             _("In a throw-away overlay: what was only in the journal is seen too."),
             no_root or self._no_journal(),
         )
@@ -78,7 +78,7 @@ class VolumeScreen(SightFrame):
         mounted = _("A loop device with offset, mounted where only this program sees it.")
         replays = overlay and self.volume.pending
         if replays:
-            usual = _("Browse and copy files, its journal replayed (the usual way)")
+            usual = _("Browse and copy files, with the journal replayed (the usual way)")
             mounted = sentences((mounted, _("The overlay takes what its journal brings.")))
         return [
             Choice(
@@ -191,7 +191,14 @@ class VolumeScreen(SightFrame):
 
     def _not_opened(self, error: SalvageError) -> None:
         overlay = self.flow.protection is Protection.OVERLAY
-        if isinstance(error, Refused) and overlay:
+        if isinstance(error, WantsOverlay) and not overlay:
+            over = Remedy(
+                _("Open it over an overlay"),
+                lambda: self._open("loop", State.REPLAYED),
+                _("A throw-away layer takes what is written; the disk stays as it is."),
+            )
+            self.app.push_screen(TroubleScreen(error, [over]))
+        elif isinstance(error, Refused) and overlay:
             again = Remedy(_("Open the disk read only instead"), self._read_only)
             self.app.push_screen(TroubleScreen(error, [again]))
         else:

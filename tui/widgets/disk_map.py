@@ -206,7 +206,7 @@ def _draw_bar(
             char, role = ((_EVEN, "disk-map--even"), (_ODD, "disk-map--odd"))[turn % 2]
             turn += 1
         if _shows(span, highlight):
-            role = "disk-map--now"
+            char, role = _EVEN, "disk-map--now"
         beyond = any(part.end >= table.sectors for part in span.parts)
         text = char * (span.columns - 1) + (_BEYOND if beyond else char)
         for y in rows:
@@ -364,6 +364,8 @@ def _legend(
         for part in sorted(table.partitions, key=lambda part: part.number)
         if part.number not in told
     ]
+    if texts:
+        texts[0] = _("Too narrow to label: {first}").format(first=texts[0])
     return [(Piece(" " + line, "disk-map--scale"),) for line in _joined_texts(texts, width - 1)]
 
 

@@ -17,7 +17,7 @@ _DONE_AT = (
     N_("The file system is mounted, read only or over an overlay, where only this program sees it."),
     N_("Look around, search, mark what you want; what matters most is one key away."),
     N_("Every byte is hashed on its way. What was cut off goes on where it stopped."),
-    N_("What was recovered and where it lies, with a report. What was put up is taken down from here."),
+    N_("What was recovered, where it lies, a report; from here everything is taken down."),
 )
 """What each step is about."""
 

@@ -6,7 +6,7 @@ Sources: the kernel's drivers/md/dm-stripe.c, and drivers/md/dm-raid.c for the s
 import struct
 from dataclasses import dataclass
 
-from core.errors import Refused, SalvageError
+from core.errors import Refused, SalvageError, WantsOverlay
 from core.i18n import _
 from core.text import safe
 from core.volumes.lvm.model import Group, Logical, Part, Segment
@@ -139,7 +139,7 @@ class Places:
                 ),
             )
         if self.writes_back(segment):
-            return Refused(
+            return WantsOverlay(
                 _("The volume has a cache that may hold newer data than its slow device (writeback)."),
                 _("Putting a cache together writes to it, so it is not done on the disk itself."),
                 _("Open it over an overlay: choose that in the wizard, or give --replay."),
