@@ -284,6 +284,12 @@ class Flow:
         return self.session.remark if self.session else ""
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What the disk is called, and those that were given with it."""
+        others = self.session.others.disks if self.session else ()
+        return (*([self.disk.name] if self.disk else []), *(one.name for one in others))
+
+    @property
     def source(self) -> tuple[str, ...]:
         """The disk, volume and subvolume that files are copied from now."""
         disk, volume = str(self.disk.path) if self.disk else "", self.volume.id if self.volume else ""

@@ -48,4 +48,4 @@ def in_short(volume: Volume, inspection: Inspection) -> str:
 
 
 def _holds(volume: Volume, inspection: Inspection) -> bool:
-    return any(one.inside == volume.id for one in inspection.volumes)
+    return any(volume.id in (one.inside, *one.across) for one in inspection.volumes)

@@ -90,8 +90,8 @@ class Tally:
         self.failed(
             path,
             _(
-                "Something else of that name is already in the target and was not replaced. "
-                "Move it away and copy again, or choose what is to become of it (`--existing`; in the wizard, o)."
+                "Something else of that name is already in the target and was not replaced. Move it away and"
+                " copy again, or choose what is to become of it (`--existing`; in the wizard, o)."
             ),
         )
 

@@ -18,7 +18,7 @@ Record = dict[str, Any]
 
 _NAMES = {
     "mount": N_("mount"),
-    "loop": N_("loop device"),
+    "loop": N_("loop"),
     "fuse-export": N_("export"),
     "nbd": N_("nbd device"),
     **dict.fromkeys(("dm", "lv", "luks", "md"), N_("mapping")),

@@ -160,7 +160,7 @@ def known(content: str | None, title: str, lacking: str = "") -> FileSystem:
         raise SalvageError(
             _("Nothing that can be mounted was recognised on {volume}.").format(volume=title),
             lacking,
-            _("Give the other disks too: DISK,DISK2."),
+            _("Give the other disks too: DISK,DISK2; in the wizard, a."),
         )
     if content is None:
         raise SalvageError(

@@ -208,8 +208,9 @@ LESSONS: Mapping[str, Lesson] = {
         ),
         N_(
             "A disk remembers: file systems that were made anew, and images that lay in files, leave"
-            " superblocks too. What does not fit with the rest is set aside, with the reason; it can be opened all the same. A"
-            " dying medium gets worse with each read: back it up first, and search the backup."
+            " superblocks too. What does not fit with the rest is set aside, with the reason; it can be"
+            " opened all the same. A dying medium gets worse with each read: back it up first, and search"
+            " the backup."
         ),
         COMMANDS["search"],
     ),

@@ -219,19 +219,26 @@ class PartitionsScreen(Frame):
         if disk is None or lacking is None:
             self.say(_("Nothing on this disk has a part on another one."))
             return
+        row = self.query_one(VolumeTable).current
+        here = row.volume.id if row and row.volume else lacking.id
 
         def answered(other: Path | None) -> None:
             if other:
                 self.work(
                     _("Attaching both disks and reading them together."),
                     lambda: self.flow.do_add(other),
-                    lambda _seen: self._show(),
+                    lambda _seen: self._added(here),
                     self._not_added,
                 )
 
         title = _("Which disk has the other parts of {volume}?").format(volume=lacking.title)
         line = _("An image or a device. Several disks at once are opened for reading only.")
         self.app.push_screen(AskPath(title, line, disk.path.parent, _no_other_disk), answered)
+
+    def _added(self, here: str) -> None:
+        """The cursor stays on the volume of that id."""
+        self._show()
+        self.query_one(VolumeTable).go_to(here)
 
     def _not_added(self, error: SalvageError) -> None:
         """As before, the first disk alone is attached, unless that went wrong too."""

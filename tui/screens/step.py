@@ -216,7 +216,7 @@ class Frame(Screen[None]):
         flow = self.flow
         chosen: dict[int, str] = {}
         if flow.disk and self.step > 0:
-            chosen[0] = flow.disk.name
+            chosen[0] = " + ".join(flow.names)
         if flow.inspection and self.step > 1:
             chosen[1] = _("overlay") if flow.protection is Protection.OVERLAY else _("read only")
         if flow.volume and self.step > 3:

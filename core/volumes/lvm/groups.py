@@ -77,7 +77,7 @@ def _of_members(group: Group) -> list[str]:
                 len(missing),
             ).format(count=len(missing), all=len(group.physical), group=safe(group.name), names=names)
             + " "
-            + _("Give the other disks too: DISK,DISK2.")
+            + _("Give the other disks too: DISK,DISK2; in the wizard, a.")
         )
     for one in group.physical.values():
         needed = one.data + one.extents * group.extent

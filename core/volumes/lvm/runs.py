@@ -256,7 +256,7 @@ def missing(device: str) -> NotPlain:
         _("A physical volume that it lies on is not on this disk; it was {device} on its machine.").format(
             device=safe(device)
         ),
-        remedy=_("Give the other disks too: DISK,DISK2."),
+        remedy=_("Give the other disks too: DISK,DISK2; in the wizard, a."),
     )
 
 

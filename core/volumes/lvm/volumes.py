@@ -35,13 +35,13 @@ def logical_volumes(space: Space, members: Sequence[Volume], problems: Problems)
         name = group.name if group.name not in names else group.uuid
         names.add(name)
         places, beds = Places(group, space.source), Beds(group)
-        elsewhere = any(one.offset is None for one in group.physical.values())
         for one in group.logical.values():
             if _opens(one, group):
-                below = sorted(group.physical[bed].offset or 0 for bed in beds.of(one.name))
-                across = tuple(at[offset] for offset in below if offset in at) or (own[0],)
+                below = [group.physical[bed].offset for bed in beds.of(one.name)]
+                there = sorted(offset for offset in below if offset is not None)
+                across = tuple(at[offset] for offset in there if offset in at) or (own[0],)
                 made = _volume(space, name, one, places, across[0])
-                found.append(replace(made, elsewhere=elsewhere, across=across))
+                found.append(replace(made, elsewhere=None in below, across=across))
     if members and not groups:
         told = _("No metadata of LVM could be read there, so its logical volumes are not known.")
         problems[members[0].id].append(told)

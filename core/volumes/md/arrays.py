@@ -66,7 +66,7 @@ def _hindrance(array: Array, newest: Member) -> str:
     if not array.enough:
         return _(
             "Only {count} of its {all} members are here and up to date, which is too few. Give the other"
-            " disks too, as DISK,DISK2."
+            " disks too: DISK,DISK2; in the wizard, a."
         ).format(count=len(array.there), all=len(array.members))
     if array.level == 0 and len(array.zones) > 1 and array.layout not in (1, 2):
         return _("Its members differ in size, and which of two layouts it has is not written down.")
