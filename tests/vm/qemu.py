@@ -38,7 +38,8 @@ class Setup:
     """What lies in the floppy drives, /dev/fd0 first, the same way; writes go into it."""
     memory: int = 1024
     """MiB."""
-    processors: int = 2
+    processors: int = 1
+    """With more, emulation has to keep their accesses to memory in order, and takes half as long again."""
     udev: bool = True
     """Whether udev runs, as on a server; without it the boot is a second shorter."""
     accelerator: str = ""
