@@ -194,11 +194,15 @@ class Flow:
             self.do_inspect(Protection.READ)
             raise
 
-    def do_unlock(self, volume: Volume, secret: Secret) -> Inspection:
-        """Open an encrypted volume; it and what lies in it are seen then. Raises NeedsPassphrase."""
+    def do_unlock(self, name: str, secret: Secret, header: Path | None = None) -> Inspection:
+        """Open the encrypted volume of that id, by a `header` in a file of its own where one is given.
+
+        It and what lies in it are seen then. Raises NeedsPassphrase.
+        """
         self.volume = None
         session = self.road()
-        session.unlock(Path(volume.id), secret)
+        session.header = header
+        session.unlock(Path(name), secret)
         self.inspection = session.inspect()
         return self.inspection
 

@@ -145,7 +145,7 @@ WORDS = (
     Word(
         N_("header"),
         N_("The first bytes of an image or a container: they say what it is and where its data lie."),
-        ("disk", "outside", "ambiguous", "passphrase"),
+        ("disk", "trouble", "passphrase"),
     ),
     Word(
         N_("immutable"),

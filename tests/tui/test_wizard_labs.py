@@ -25,7 +25,7 @@ from tui.screens.files import FilesScreen
 from tui.screens.leftovers import LeftoversScreen
 from tui.screens.menu import Menu
 from tui.screens.partitions import PartitionsScreen
-from tui.screens.passphrase import AskPassphrase
+from tui.screens.passphrase import AskKey
 from tui.screens.practise import HandBackScreen, PractiseScreen, TicketScreen
 from tui.screens.protect import ProtectScreen
 from tui.screens.quiz import QuizScreen
@@ -117,7 +117,7 @@ async def unlocked(pilot: Wizard, word: str) -> None:
             break
         await pilot.press("down")
     await pilot.press("enter")
-    await on(pilot, AskPassphrase)
+    await on(pilot, AskKey)
     task = app_of(pilot).flow.task()
     assert task
     words = (task.disk.parent / "passphrase.txt").read_text()

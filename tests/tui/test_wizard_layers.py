@@ -1,6 +1,7 @@
 """Logical and encrypted volumes in the wizard: they stand below their partition; it asks for passphrases."""
 
 import errno
+import shutil
 import subprocess
 from pathlib import Path
 from typing import NoReturn
@@ -8,14 +9,15 @@ from typing import NoReturn
 import pytest
 from textual.widgets import Input
 
+from core import host
 from tests.conftest import Guard, needs_root
-from tests.core.volumes.layer_disks import Run, luks_disk, lvm_disk, two_disks
+from tests.core.volumes.layer_disks import MIB, Run, luks_disk, lvm_disk, two_disks
 from tests.tui.wizard import choose, on, reads, shown, until, wizard
 from tui.screens.ask import AskPath
 from tui.screens.check import CheckScreen
 from tui.screens.files import FilesScreen
 from tui.screens.partitions import PartitionsScreen
-from tui.screens.passphrase import AskPassphrase
+from tui.screens.passphrase import AskKey
 from tui.screens.protect import ProtectScreen
 from tui.screens.trouble import TroubleScreen
 from tui.screens.volume import VolumeScreen
@@ -59,9 +61,9 @@ async def test_an_encrypted_volume_asks_until_it_opens(tmp_path: Path, guard: Gu
         await on(pilot, PartitionsScreen)
         assert "locked" in shown(pilot)
         await pilot.press("enter")
-        await on(pilot, AskPassphrase)
+        await on(pilot, AskKey)
         await pilot.press(*"wrong", "enter")
-        await on(pilot, AskPassphrase)
+        await on(pilot, AskKey)
         assert "does not open" in reads(pilot, "#wrong")
         pilot.app.screen.query_one(Input).value = PASSPHRASE
         assert PASSPHRASE not in shown(pilot)
@@ -73,6 +75,43 @@ async def test_an_encrypted_volume_asks_until_it_opens(tmp_path: Path, guard: Gu
         await pilot.press("c")
         await pilot.pause(1)
         assert PASSPHRASE not in shown(pilot)
+
+
+async def test_a_key_file_and_a_header_elsewhere_are_asked_for_too(tmp_path: Path, guard: Guard) -> None:
+    disk, key = luks_disk(tmp_path / "disk.raw", PASSPHRASE), tmp_path / "key"
+    header = tmp_path / "header"
+    header.write_bytes(disk.read_bytes()[MIB : 3 * MIB])
+    key.write_text(PASSPHRASE)
+    lost = tmp_path / "lost.raw"
+    shutil.copyfile(disk, lost)
+    with open(lost, "r+b") as file:
+        file.seek(MIB)
+        file.write(bytes(64 * 1024))
+    guard.watch(disk, lost, header)
+    async with wizard(tmp_path / "state", _image(disk)) as pilot:
+        await on(pilot, ProtectScreen)
+        await choose(pilot, "read")
+        await on(pilot, PartitionsScreen)
+        await pilot.press("enter")
+        await on(pilot, AskKey)
+        await pilot.press("enter")
+        assert "name a key file" in reads(pilot, "#wrong")
+        await pilot.press("tab", *str(tmp_path / "none"), "enter")
+        assert "cannot be read" in reads(pilot, "#wrong")
+        await pilot.press("ctrl+u", *str(key), "enter")
+        await on(pilot, VolumeScreen)
+    async with wizard(tmp_path / "state", _image(lost)) as pilot:
+        await on(pilot, ProtectScreen)
+        await choose(pilot, "read")
+        await on(pilot, PartitionsScreen)
+        assert "If its LUKS header lies in a file: h." in reads(pilot, "#about")
+        await pilot.press("h")
+        await on(pilot, AskKey)
+        await pilot.press(*str(header))
+        pilot.app.screen.query_one("#passphrase", Input).value = PASSPHRASE
+        await pilot.press("enter")
+        await on(pilot, VolumeScreen if host.has_device_mapper() else TroubleScreen)
+        assert host.has_device_mapper() or "device mapper" in shown(pilot)
 
 
 async def test_a_group_with_a_part_elsewhere_asks_for_the_other_disk(tmp_path: Path, guard: Guard) -> None:

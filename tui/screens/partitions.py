@@ -14,7 +14,6 @@ from core.disks.convert import WRITTEN
 from core.errors import NeedsPassphrase, SalvageError
 from core.i18n import N_, _, sentences, titled
 from core.rebuilding import Rebuilt
-from core.secrets import Secret
 from core.session import Session
 from core.tables.lost.candidate import Candidate
 from core.tables.lost.search import seconds_about
@@ -29,10 +28,11 @@ from tui.plain import plain
 from tui.screens.ask import AskPath
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.menu import Choice
-from tui.screens.passphrase import AskPassphrase
+from tui.screens.passphrase import AskKey, Key
 from tui.screens.progress import ProgressScreen
 from tui.screens.search import SearchScreen
-from tui.screens.step import Frame, Key
+from tui.screens.step import Frame
+from tui.screens.step import Key as NamedKey
 from tui.screens.volume import VolumeScreen
 from tui.widgets.disk_map import DiskMap
 from tui.widgets.lines import wrapped
@@ -59,6 +59,7 @@ class PartitionsScreen(Frame):
         Binding("w", "write", N_("write the table that was found"), show=False),
         Binding("o", "own", N_("the disk's own table"), show=False),
         Binding("a", "add", N_("add the disk that has the other parts"), show=False),
+        Binding("h", "header", N_("open it by a LUKS header that lies elsewhere"), show=False),
     ]
 
     def __init__(self) -> None:
@@ -81,7 +82,7 @@ class PartitionsScreen(Frame):
             yield SignedText(id="findings")
         yield Static(id="notes")
 
-    def keys(self) -> list[Key]:
+    def keys(self) -> list[NamedKey]:
         keys = [("↑↓", _("move")), ("Enter", _("open it"))]
         if isinstance(self.flow.inspection, Searched):
             return [*keys, ("w", _("save table")), ("o", _("disk's table")), ("Esc", _("back"))]
@@ -164,7 +165,7 @@ class PartitionsScreen(Frame):
     def on_rows_chosen(self, _event: Rows.Chosen) -> None:
         row = self.query_one(VolumeTable).current
         if row and row.volume and row.volume.locked:
-            self._ask_passphrase(row.volume)
+            self._ask_key(row.volume)
         elif row and row.volume:
             self.app.push_screen(VolumeScreen(row.volume))
 
@@ -173,31 +174,43 @@ class PartitionsScreen(Frame):
 
     # -- encrypted volumes ---------------------------------------------------------------------
 
-    def _ask_passphrase(self, volume: Volume, wrong: str = "") -> None:
-        def answered(secret: Secret | None) -> None:
-            if secret:
+    def _ask_key(self, volume: Volume, wrong: str = "", *, apart: bool = False) -> None:
+        """Ask for what opens the volume; with `apart` it is the one around an unknown one, for its header."""
+        name = f"{volume.id}/luks" if apart else volume.id
+
+        def answered(key: Key | None) -> None:
+            if key:
                 told = _("Opening the encrypted volume; that takes a while on purpose.")
-                job = lambda: self.flow.do_unlock(volume, secret)  # noqa: E731
-                self.work(told, job, lambda _seen: self._unlocked(volume), refused)
+                job = lambda: self.flow.do_unlock(name, key.secret, key.header)  # noqa: E731
+                self.work(told, job, lambda _seen: self._unlocked(name), refused)
 
         def refused(error: SalvageError) -> None:
             if isinstance(error, NeedsPassphrase):
-                self._ask_passphrase(volume, error.what)
+                self._ask_key(volume, error.what, apart=apart)
             else:
                 self.app.trouble(error)
 
+        header = self.flow.session.header if self.flow.session else None
         title = _("The passphrase of {volume}").format(volume=volume.title)
-        self.app.push_screen(AskPassphrase(title, wrong), answered)
+        self.app.push_screen(AskKey(title, wrong, str(header or ""), apart=apart and not wrong), answered)
 
-    def _unlocked(self, volume: Volume) -> None:
-        """Show what was inside, and go on where that is all there is."""
+    def action_header(self) -> None:
+        """Open what is highlighted as LUKS by a header that lies in a file of its own."""
+        row = self.query_one(VolumeTable).current
+        if row and row.volume and (row.volume.locked or _may_lack_header(row.volume)):
+            self._ask_key(row.volume, apart=not row.volume.locked)
+        else:
+            self.say(_("Only what is encrypted or unknown may have its LUKS header elsewhere."))
+
+    def _unlocked(self, name: str) -> None:
+        """Show what was inside the volume of that id, and go on where that is all there is."""
         self._show()
         table = self.query_one(VolumeTable)
-        table.go_to(volume.id)
-        inside = [one for one in self.inspection.volumes if one.inside == volume.id]
+        table.go_to(name)
+        inside = [one for one in self.inspection.volumes if one.inside == name]
         if inside:
             table.go_to(inside[0].id)
-        opened = self.inspection.volume(volume.id)
+        opened = self.inspection.volume(name)
         if not hindrance(opened, self.inspection):
             self.app.push_screen(VolumeScreen(opened))
 
@@ -361,6 +374,8 @@ def _sum(part: Partition) -> Content:
 def _about(row: VolumeRow, inspection: Inspection) -> Content:
     reason = _why_not(row, inspection)
     if reason:
+        if row.volume and _may_lack_header(row.volume):
+            reason = sentences((reason, _("If its LUKS header lies in a file: h.")))
         return Content.assemble(("× ", "$warning"), plain(reason))
     volume = row.volume
     if volume is None:
@@ -372,6 +387,11 @@ def _about(row: VolumeRow, inspection: Inspection) -> Content:
         volume=volume.title, content=content(volume), size=size(volume.size)
     )
     return plain(sentences((why_aside(volume, inspection), told)))
+
+
+def _may_lack_header(volume: Volume) -> bool:
+    """Whether it is a run of the disk that nothing is known of."""
+    return volume.content is None and not volume.candidates and volume.layer is None
 
 
 def _why_not(row: VolumeRow, inspection: Inspection) -> str:
