@@ -192,7 +192,8 @@ def _head(written: str, copied: Copied, after: Mapping[str, object]) -> list[str
     lines += [plain(told), ""]
     proof = after.get("proof")
     if isinstance(proof, Mapping) and proof.get("sentence"):
-        lines += [plain(str(proof["sentence"])), ""]
+        first, *left = str(proof["sentence"]).split("\n")
+        lines += [plain(first), "", *(f"- {plain(one.strip())}" for one in left), *([""] if left else [])]
     by = _("Written {when} by virt-salvage {version} on {host}.")
     return [*lines, plain(by.format(when=written, version=__version__, host=safe(os.uname().nodename))), ""]
 

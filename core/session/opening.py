@@ -83,7 +83,7 @@ class Opening(Looking):
         except BaseException:
             self._release_to(self._base_mark)
             raise
-        self.volume, self._tree = volume, tree
+        self.volume, self._tree, self.subvolume = volume, tree, subvolume
         return tree
 
     def check(

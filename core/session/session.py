@@ -174,6 +174,7 @@ class Session(Opening):
         facts = {
             "disk": self._chosen().to_json(),
             "volume": self.volume.to_json() if self.volume else None,
+            **({"subvolume": self.subvolume} if self.subvolume else {}),
             "state": self._lies.value,
             **({"caution": self.caution} if self.caution else {}),
             **({"remark": self.remark} if self.remark else {}),

@@ -62,6 +62,8 @@ class Upkeep:
         self.stack = Stack(None, runner)
         self.disk: Disk | None = None
         self.volume: Volume | None = None
+        self.subvolume = ""
+        """Which one of a btrfs is open, by its path or number; empty for what a mount shows by itself."""
         self._writable = False
         self._lies = State.LEFT
         self._repaired: set[str] = set()

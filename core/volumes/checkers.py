@@ -143,12 +143,15 @@ def check(runner: Runner, volume: Volume, device: str, state: State) -> Checked:
     if result.status:
         told = _("{program} ended with status {status}.").format(program=program, status=result.status)
         return _unjudged(told, program, result)
-    words = [_("{program} found nothing wrong.").format(program=program)]
-    if volume.pending and state is State.LEFT:
+    pending = volume.pending and state is State.LEFT
+    fine = _("{program} found nothing wrong.")
+    if pending:
+        fine = _("{program} found nothing wrong beyond what a crash leaves.")
+    words = [fine.format(program=program)]
+    if pending:
         words.append(_("But the file system was not unmounted: its last changes may be in its journal only."))
     if checker.limit:
         words.append(_(checker.limit))
-    pending = volume.pending and state is State.LEFT
     return Checked(Verdict.PENDING if pending else Verdict.SOUND, sentences(words), program, said)
 
 
@@ -190,8 +193,8 @@ def _damaged(volume: Volume, state: State, program: str, said: tuple[str, ...]) 
     if volume.pending and state is State.LEFT:
         told = _(
             "It was not unmounted, and {program} finds things that do not fit together: that is to be"
-            " expected of a crash. Its journal puts most of that right: `--replay` checks it with the"
-            " journal replayed, in an overlay."
+            " expected of a crash. Its journal puts most of that right: check it with the journal"
+            " replayed (`--replay`), in an overlay."
         )
         return Checked(Verdict.PENDING, told.format(program=program), program, said)
     told = _(
@@ -199,7 +202,7 @@ def _damaged(volume: Volume, state: State, program: str, said: tuple[str, ...]) 
         " theirs."
     ).format(program=program)
     if state is not State.REPAIRED:
-        more = _("Copy out what you need first; `--repair` repairs it in an overlay and shows what changes.")
+        more = _("Copy out what you need first; a repair is made in an overlay (`--repair`).")
         told = f"{told} {more}"
     return Checked(Verdict.DAMAGED, told, program, said)
 

@@ -62,6 +62,11 @@ class _Place:
     name: bytes
 
 
+def mountable(path: str) -> bool:
+    """Whether a mount option can hold the path of a subvolume, and does not take it for a number."""
+    return not (path.isascii() and path.isdigit()) and not any(char in path for char in ',"\0')
+
+
 def mount_option(volume: Volume, given: str) -> str:
     """The option that mounts the subvolume `given` by its path or its id; see btrfs(5).
 
@@ -75,7 +80,7 @@ def mount_option(volume: Volume, given: str) -> str:
         )
     if given.isascii() and given.isdigit():
         return f"subvolid={given}"
-    if "," in given or '"' in given or "\0" in given:
+    if not mountable(given):
         raise WrongUsage(
             _("A subvolume with such a name is opened by its number."),
             remedy=_("`virt-salvage subvolumes` shows it."),

@@ -44,6 +44,7 @@ async def test_a_crash_is_told_checked_and_its_journal_browsed(
     async with wizard(tmp_path / "state", crashed) as pilot:
         await to_volume(pilot)
         assert "It was not unmounted, as after a crash" in shown(pilot)
+        assert "> 1  Browse and copy files, with the journal replayed (after a crash: recommended)" in shown(pilot)
         await choose(pilot, "check")
         await on(pilot, CheckScreen)
         await until(pilot, lambda: "found nothing wrong" in shown(pilot))
@@ -67,7 +68,7 @@ async def test_over_an_overlay_the_usual_way_is_the_one_that_replays(
     async with wizard(tmp_path / "state", crashed) as pilot:
         await to_volume(pilot, "overlay")
         assert "1  Browse and copy files, with the journal replayed (the usual way)" in shown(pilot)
-        assert "(after a crash)" not in shown(pilot), "the same thing is offered once"
+        assert "recommended" not in shown(pilot), "the same thing is offered once"
         await choose(pilot, "loop")
         await on(pilot, FilesScreen)
         await until(pilot, lambda: "file19" in shown(pilot))

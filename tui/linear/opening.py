@@ -44,12 +44,13 @@ class Opening:
         return self._browse(State.REPLAYED if chosen == "replay" else State.LEFT)
 
     def _choices(self) -> list[tuple[str, str]]:
-        replay = _("Browse and copy files, with the journal replayed (after a crash)")
+        replay = _("Browse and copy files, with the journal replayed (after a crash: recommended)")
         return [
+            *([("replay", replay)] if self.volume.pending and self._may_replay() else []),
             ("browse", _("Browse and copy files")),
             ("show", _("Mount it for other tools, for reading only")),
             ("write", _("Mount it for other tools; what is written goes to an overlay")),
-            *([("replay", replay)] if self._may_replay() else []),
+            *([("replay", replay)] if not self.volume.pending and self._may_replay() else []),
             *([("subvolume", _("A subvolume or snapshot of it"))] if self.volume.content == "btrfs" else []),
             ("check", _("Check whether it is sound")),
         ]

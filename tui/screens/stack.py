@@ -19,6 +19,9 @@ from tui.screens.dialog import Dialog
 from tui.screens.step import Frame, KeyLine
 from tui.widgets.stack_list import StackList
 
+_DIGITS = 9
+"""Things whose number is one digit, which takes them down at once."""
+
 
 class StackScreen(Dialog[None]):
     """What is up on this host by us, the last first."""
@@ -26,10 +29,11 @@ class StackScreen(Dialog[None]):
     topic: ClassVar[str] = "stack"
     passing: ClassVar[bool] = True
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,u,enter", "close", N_("back"), show=False),
+        Binding("escape,u", "close", N_("back"), show=False),
         Binding("l", "last", N_("undo the last"), show=False),
         Binding("a", "all", N_("undo all"), show=False),
-        *(Binding(str(n), f"to({n})", N_("undo to that number"), show=False) for n in range(1, 10)),
+        *(Binding(str(n), f"to({n})", N_("undo to that number"), show=False) for n in range(10)),
+        Binding("enter", "typed", N_("undo to the number that was typed"), show=False),
     ]
 
     def __init__(self) -> None:
@@ -37,6 +41,7 @@ class StackScreen(Dialog[None]):
         self._standing: list[Standing] = []
         self._busy = False
         self._undone: list[Entry] = []
+        self._typed = 0
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog", classes="wide"):
@@ -70,7 +75,9 @@ class StackScreen(Dialog[None]):
         self.call_after_refresh(self.name_keys)
 
     def name_keys(self) -> None:
-        undo = [("l", _("undo last")), ("a", _("all")), ("1-9", _("it and all above"))]
+        most = max((entry.number for one in self._standing for entry in one.entries), default=0)
+        numbers = f"1-{max(_DIGITS, most)}"
+        undo = [("l", _("undo last")), ("a", _("all")), (numbers, _("it and all above"))]
         self.query_one(KeyLine).show(
             [*(undo if self._standing else []), *self.scroll_keys(), ("Esc", _("back"))]
         )
@@ -81,7 +88,25 @@ class StackScreen(Dialog[None]):
         elif self._standing:
             self._undo(self._standing[0], self._standing[0].entries[:1], self.app.flow.do_undo_last)
 
-    def action_to(self, number: int) -> None:
+    def action_to(self, digit: int) -> None:
+        """Take down to the thing of that number; where there are more than nine, after Enter."""
+        road = next((one for one in self._standing if one.ours), None)
+        if not road or max(entry.number for entry in road.entries) <= _DIGITS:
+            self._undo_to(digit)
+            return
+        self._typed = (self._typed * 10 + digit) % 1000
+        self._show(
+            _("Undo {number} and all above it: Enter.").format(number=self._typed) if self._typed else ""
+        )
+
+    def action_typed(self) -> None:
+        number, self._typed = self._typed, 0
+        if number:
+            self._undo_to(number)
+        else:
+            self.action_close()
+
+    def _undo_to(self, number: int) -> None:
         """Take down the thing of that number and what was put up after it."""
         road = next((one for one in self._standing if one.ours), None)
         above = [entry for entry in road.entries if entry.number >= number] if road else []

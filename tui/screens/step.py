@@ -13,9 +13,10 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from core.errors import SalvageError
-from core.i18n import N_, _, noted
+from core.i18n import N_, _, listed, noted
 from core.operator import Operator
 from core.session import Session
+from core.text import safe
 from tui import coaching
 from tui.flow import Flow, Protection
 from tui.keys import in_ascii
@@ -220,7 +221,7 @@ class Frame(Screen[None]):
         if flow.inspection and self.step > 1:
             chosen[1] = _("overlay") if flow.protection is Protection.OVERLAY else _("read only")
         if flow.volume and self.step > 3:
-            chosen[2] = noted(flow.volume.title, content(flow.volume))
+            chosen[2] = noted(flow.volume.title, listed((content(flow.volume), safe(flow.opened[2]))))
         if flow.target and self.step > 4:
             chosen[5] = _("to {path}").format(path=flow.target.word)
         return chosen

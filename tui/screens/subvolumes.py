@@ -1,5 +1,6 @@
 """The subvolumes and snapshots of a btrfs, one of which is opened."""
 
+import os
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -9,7 +10,7 @@ from core.errors import SalvageError
 from core.i18n import _, listed
 from core.text import guest_date, safe
 from core.volumes.model import Volume
-from core.volumes.subvolumes import TOP, Subvolume
+from core.volumes.subvolumes import TOP, Subvolume, mountable
 from tui.screens.menu import Choice, Menu
 from tui.screens.step import Frame, Key
 
@@ -23,6 +24,7 @@ class SubvolumesScreen(Frame):
     def __init__(self, volume: Volume) -> None:
         super().__init__()
         self.volume = volume
+        self._found: list[Subvolume] = []
 
     def body(self) -> ComposeResult:
         yield Static(_("Which subvolume or snapshot?"), classes="question", markup=False)
@@ -46,10 +48,14 @@ class SubvolumesScreen(Frame):
         self.app.trouble(error)
 
     def _show(self, found: list[Subvolume]) -> None:
+        self._found = found
         self.query_one(Menu).offer([Choice(str(one.id), safe(one.path), _line(one)) for one in found])
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        chosen = str(event.option.id)
+        one = next(one for one in self._found if str(one.id) == event.option.id)
+        path = os.fsdecode(one.path)
+        named = one.id != TOP and mountable(path) and safe(path) == path
+        chosen = path if named else str(one.id)
         self.work(
             _("Mounting."),
             lambda: self.flow.do_open(self.volume, "loop", subvolume=chosen),

@@ -64,7 +64,7 @@ class VolumeScreen(SightFrame):
         no_kpartx, no_nbd = self._no_other_way()
         replayed = Choice(
             "replayed",
-            _("Browse and copy files, with the journal replayed (after a crash)"),
+            _("Browse and copy files, with the journal replayed (after a crash: recommended)"),
             _("In a throw-away overlay: what was only in the journal is seen too."),
             no_root or self._no_journal(),
         )
@@ -74,20 +74,19 @@ class VolumeScreen(SightFrame):
             _("Lists what this btrfs holds, and opens one."),
             no_root,
         )
+        crashed = self.volume.pending and not replayed.reason
         usual = _("Browse and copy files (the usual way)")
+        if crashed:
+            usual = _("Browse and copy files, without what is in the journal")
         mounted = _("A loop device with offset, mounted where only this program sees it.")
         replays = overlay and self.volume.pending
         if replays:
             usual = _("Browse and copy files, with the journal replayed (the usual way)")
             mounted = sentences((mounted, _("The overlay takes what its journal brings.")))
+        loop = Choice("loop", usual, mounted, no_root)
+        both = [replayed, loop] if crashed else [loop, replayed]
         return [
-            Choice(
-                "loop",
-                usual,
-                mounted,
-                no_root,
-            ),
-            *(() if replays else (replayed,)),
+            *([loop] if replays else both),
             *([inside] if self.volume.content == "btrfs" else ()),
             Choice(
                 "kpartx",
