@@ -44,7 +44,7 @@ async def test_a_crash_is_told_checked_and_its_journal_browsed(
     async with wizard(tmp_path / "state", crashed) as pilot:
         await to_volume(pilot)
         assert "It was not unmounted, as after a crash" in shown(pilot)
-        assert "> 1  Browse and copy files, with the journal replayed (after a crash: recommended)" in shown(pilot)
+        assert "> 1  Browse and copy files, with the journal replayed (recommended)" in shown(pilot)
         await choose(pilot, "check")
         await on(pilot, CheckScreen)
         await until(pilot, lambda: "found nothing wrong" in shown(pilot))

@@ -44,7 +44,7 @@ class Opening:
         return self._browse(State.REPLAYED if chosen == "replay" else State.LEFT)
 
     def _choices(self) -> list[tuple[str, str]]:
-        replay = _("Browse and copy files, with the journal replayed (after a crash: recommended)")
+        replay = _("Browse and copy files, with the journal replayed (recommended)")
         return [
             *([("replay", replay)] if self.volume.pending and self._may_replay() else []),
             ("browse", _("Browse and copy files")),

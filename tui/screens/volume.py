@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -64,7 +65,7 @@ class VolumeScreen(SightFrame):
         no_kpartx, no_nbd = self._no_other_way()
         replayed = Choice(
             "replayed",
-            _("Browse and copy files, with the journal replayed (after a crash: recommended)"),
+            _("Browse and copy files, with the journal replayed (after a crash)"),
             _("In a throw-away overlay: what was only in the journal is seen too."),
             no_root or self._no_journal(),
         )
@@ -78,6 +79,8 @@ class VolumeScreen(SightFrame):
         usual = _("Browse and copy files (the usual way)")
         if crashed:
             usual = _("Browse and copy files, without what is in the journal")
+            title = _("Browse and copy files, with the journal replayed (recommended)")
+            replayed = replace(replayed, title=title)
         mounted = _("A loop device with offset, mounted where only this program sees it.")
         replays = overlay and self.volume.pending
         if replays:
