@@ -18,7 +18,7 @@ import ctypes
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,6 +156,28 @@ def leave() -> None:
     """Go back to the host's mount namespace; the kernel takes down what is left in the private one."""
     if entered():
         _leave()
+
+
+@contextmanager
+def outside() -> Iterator[None]:
+    """For a moment in the host's mount namespace: there also what other sessions have mounted is seen."""
+    if not entered():
+        yield
+        return
+    host, folder = _outside.descriptors
+    inside = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    here = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _libc_call("setns", host, _CLONE_NEWNS)
+        os.fchdir(folder)
+        try:
+            yield
+        finally:
+            _libc_call("setns", inside, _CLONE_NEWNS)
+            os.fchdir(here)
+    finally:
+        os.close(inside)
+        os.close(here)
 
 
 def private() -> Iterator[Private]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from core import loops
+from core import loops, namespace
 from core.disks.model import Disk, Identity
 from core.errors import Refused
 from core.i18n import N_, _
@@ -79,9 +79,10 @@ class Marks:
     def changes(self) -> dict[Change, str]:
         """What became of the files since, a sentence for each kind of change; empty when all is as it was."""
         told: dict[Change, str] = {}
-        for mark in self.marks:
-            if change := mark.change():
-                told.setdefault(change, _(change.value).format(path=safe(mark.path)))
+        with namespace.outside():  # a disk in a disk lies where another session mounted that
+            for mark in self.marks:
+                if change := mark.change():
+                    told.setdefault(change, _(change.value).format(path=safe(mark.path)))
         return told
 
     def require_same(self) -> None:

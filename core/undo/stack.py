@@ -8,7 +8,7 @@ from core import loops, mounts, tools
 from core.cancel import CancelToken
 from core.command import Command, Variable
 from core.errors import SalvageError
-from core.i18n import _, sentences
+from core.i18n import _, noted, sentences
 from core.runner import Result, Runner
 from core.text import quoted, safe
 from core.undo import busy, connected, copies
@@ -166,8 +166,10 @@ class Stack:
             if entry.number <= mark:
                 continue
             if above := needed.get(entry.target):
+                same = entry.target == above.target
                 note = _("{target} is left up, because {above} stands on it.").format(
-                    target=_name(entry), above=_name(above)
+                    target=noted(_name(entry), entry.named) if same else _name(entry),
+                    above=noted(_name(above), above.named) if same else _name(above),
                 )
                 release = Release(entry, note, released=False)
             else:

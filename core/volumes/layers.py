@@ -11,7 +11,7 @@ from pathlib import Path
 
 from core.disks.view import View
 from core.errors import SalvageError
-from core.i18n import _
+from core.i18n import _, sentences
 from core.secrets import Secret
 from core.tables.content import probe
 from core.tables.sectors import Sectors
@@ -23,7 +23,7 @@ from core.volumes.loop import check_rights
 from core.volumes.luks.opening import needed, open_encrypted
 from core.volumes.luks.windows import open_bitlocker
 from core.volumes.lvm.mapping import Mapper, as_its_metadata_say
-from core.volumes.lvm.runs import Places
+from core.volumes.lvm.runs import NotPlain, Places
 from core.volumes.md.mapping import put_together
 from core.volumes.md.model import Array
 from core.volumes.model import Encrypted, Pieces, Volume, with_content
@@ -31,6 +31,18 @@ from core.volumes.parity import daemon
 from core.volumes.parity.model import Raid
 from core.volumes.readable import Nothing, Readable, Window
 from core.volumes.space import Space
+
+
+def _without_mapper(volume: Volume, reason: NotPlain) -> SalvageError:
+    """The error for a volume that only the kernel could put together, where it cannot."""
+    told = _("{volume} cannot be put together here: {reason}")
+    name = volume.title[:1].upper() + volume.title[1:]
+    return SalvageError(
+        told.format(volume=name, reason=reason.what),
+        reason.meaning or _("Nothing was opened; the disk is untouched."),
+        reason.remedy
+        or sentences((tables.problem(), _("Open the disk on a host that has it, with the package dmsetup."))),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +139,10 @@ class Layers:
             if not tables.problem():
                 mapper = Mapper(self.stack, below.view, self.folder, places, below.begin, self.tie)
                 return self._mapped(mapper.show(layer.name), volume, below)
-            runs = places.runs(logical, joined.MOST)
+            try:
+                runs = places.runs(logical, joined.MOST)
+            except NotPlain as error:
+                raise _without_mapper(volume, error) from error
         return self._joined(volume, [(one.offset, one.size) for one in runs], below)
 
     @contextmanager

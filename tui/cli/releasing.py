@@ -8,6 +8,7 @@ from functools import partial
 
 from core.errors import WrongUsage
 from core.i18n import _, ngettext
+from core.text import safe
 from core.undo import patience
 from core.undo.holders import Held, Holder
 from core.undo.stack import Release
@@ -62,10 +63,25 @@ def advise(context: Context, releases: Sequence[Release]) -> None:
     held = patience.stuck(releases)
     if any(one.is_kin for one in held.holders):
         context.say(_("This program was started in there: type `cd /` in that terminal first."))
-    for command in dict.fromkeys(filter(None, (one.by_hand() for one in held.holders))):
+    ours = _loops_of_sessions(context)
+    for session in dict.fromkeys(ours[one.thing] for one in held.holders if one.thing in ours):
+        first = _("Another session stands on it: first `virt-salvage undo {session}`.")
+        context.say(first.format(session=safe(session)))
+    others = [one for one in held.holders if one.thing not in ours]
+    for command in dict.fromkeys(filter(None, (one.by_hand() for one in others))):
         context.say(_("By hand: {command}").format(command=command))
-    if held.holders:
+    if others:
         context.say(_("`undo --wait` waits for them, `--end` ends programs, `--lazy` takes it out of sight."))
+
+
+def _loops_of_sessions(context: Context) -> dict[str, str]:
+    """The loop devices that sessions of this program have up, with the session of each."""
+    return {
+        entry.target: known.account.session
+        for known in context.state.known()
+        for entry in known.account.standing
+        if entry.what == "loop"
+    }
 
 
 # -- ending ---------------------------------------------------------------------------------------------

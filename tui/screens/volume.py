@@ -13,6 +13,7 @@ from core.i18n import _, sentences
 from core.session import Session
 from core.text import size
 from core.volumes import kpartx, nbd
+from core.volumes.checkers import CHECKERS
 from core.volumes.filesystems import FILE_SYSTEMS
 from core.volumes.model import Volume
 from core.volumes.mounting import Way
@@ -82,6 +83,8 @@ class VolumeScreen(SightFrame):
             title = _("Browse and copy files, with the journal replayed (recommended)")
             replayed = replace(replayed, title=title)
         mounted = _("A loop device with offset, mounted where only this program sees it.")
+        if self.volume.apart:
+            mounted = _("Put together first, then mounted where only this program sees it.")
         replays = overlay and self.volume.pending
         if replays:
             usual = _("Browse and copy files, with the journal replayed (the usual way)")
@@ -100,7 +103,9 @@ class VolumeScreen(SightFrame):
             Choice(
                 "nbd",
                 _("Browse and copy files, by nbd"),
-                _("The whole disk as /dev/nbd0, its partitions as /dev/nbd0p5, in everybody's sight."),
+                _("The whole disk as /dev/nbd0, its partitions as /dev/nbd0p5, in everybody's sight.")
+                if self.volume.partition
+                else _("The whole disk as /dev/nbd0, in everybody's sight."),
                 no_nbd or no_root,
             ),
             Choice(
@@ -119,7 +124,7 @@ class VolumeScreen(SightFrame):
                 "check",
                 _("Check whether it is sound"),
                 _("Without writing to the disk. A repair is made in an overlay only."),
-                no_root,
+                no_root or self._no_check(),
             ),
         ]
 
@@ -135,6 +140,13 @@ class VolumeScreen(SightFrame):
         if self.volume.apart:
             no_nbd = _("It is put together first, and its device is another one.")
         return no_kpartx, no_nbd
+
+    def _no_check(self) -> str:
+        """Why it cannot be checked; empty where it can, or where that is not known yet."""
+        if not self.volume.content or self.volume.content in CHECKERS:
+            return ""
+        told = _("There is no check for {content}: that its files can be read is the proof. Copy them.")
+        return told.format(content=content(self.volume))
 
     def _no_journal(self) -> str:
         """Why there is no journal to carry out; empty when there is one."""
