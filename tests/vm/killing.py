@@ -1,23 +1,22 @@
 """Kills the program at the points of its journal and undoes what is left, in the test machine.
 
-    python3 -m tests.vm.killing EVERY ARGUMENTS…
+    MODULE=tests.vm.killing /checkout/tests/vm/salvage EVERY ARGUMENTS…
 
 EVERY is 1 for each point, before and after its line is on disk, 3 for each third of these.
-One process forks a child for every point, since starting Python is what takes time there. Tells as JSON how
-many it came to and what was left where.
+One process, which has the program in memory, forks a child for every point, since starting Python is what
+takes time there. Tells as JSON how many it came to and what was left where.
 """
 
 import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
 
 from core.errors import Exit
 from tests.faults.crash import run
-from tui.main import main
+from tui import main as program
 
 STATE = ["--state-dir", "/tmp/state"]
 LEFT = (
@@ -49,7 +48,7 @@ def killed(every: int, arguments: list[str]) -> dict[str, object]:
     points = [(point, moment) for point in range(1, MOST) for moment in ("before", "after")]
     for point, moment in points[every // 2 :: every]:
         status = ended(partial(run, point, moment, [*STATE, *arguments]))
-        undone = ended(partial(main, [*STATE, "undo", "--all"]))
+        undone = ended(partial(program.main, [*STATE, "undo", "--all"]))
         if undone != Exit.DONE or left() != before:
             findings.append(f"{moment} {point}: undo ended with {undone}, and there is: {left()}")
         if status != -signal.SIGKILL:
@@ -58,5 +57,7 @@ def killed(every: int, arguments: list[str]) -> dict[str, object]:
     return {"hits": hits, "findings": findings}
 
 
-if __name__ == "__main__":
-    print(json.dumps(killed(int(sys.argv[1]), sys.argv[2:])))
+def main(arguments: list[str]) -> int:
+    every, *rest = arguments
+    print(json.dumps(killed(int(every), rest)))
+    return 0

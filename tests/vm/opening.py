@@ -1,6 +1,7 @@
 """Opens many volumes in one process, for the test machine, where starting Python is what takes time.
 
     python3 -m tests.vm.opening STATE LONG [PASSPHRASE]
+    MODULE=tests.vm.opening /checkout/tests/vm/salvage STATE LONG [PASSPHRASE]
 
 Reads ``{DISK: [VOLUME, …], …}`` as JSON from standard input. For each volume it tells what the files below
 ``/home`` hold, LONG being what is in the long one, or the error; last what is still up on the host. The
@@ -43,8 +44,8 @@ def _told(session: Session, secret: Secret, path: Path) -> None:
     session.unlock(path, secret)
 
 
-def main() -> None:
-    where, long, *passphrase = sys.argv[1:]
+def main(arguments: list[str]) -> int:
+    where, long, *passphrase = arguments
     state = StateFolder(Path(where))
     results: dict[str, dict[str, object]] = {}
     for disk, names in json.load(sys.stdin).items():
@@ -57,7 +58,8 @@ def main() -> None:
             results[disk]["volumes"] = [one.to_json() for one in session.inspect().volumes]
     left = subprocess.run(["sh", "-c", LEFT], capture_output=True, text=True, check=False).stdout
     print(json.dumps({"opened": results, "left": left}))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

@@ -104,11 +104,11 @@ def done(machine: Machine, line: str) -> Result:
 def made(machine: Machine, content: str) -> None:
     """A file system of that kind with the tree in it, at /tmp/disk."""
     if content in PACKED:
-        done(machine, f"rm -f disk; {PACKED[content]}; sha256sum disk >sum")
+        done(machine, f"rm -f disk; {PACKED[content]}; md5sum disk >sum")
         return
     mount = MOUNTS.get(content, f"mount -t {content} -o loop disk m")
     fill = f"mkdir -p m; {mount}; cp -r tree/. m/; umount m; sync"
-    done(machine, f"rm -f disk; {WRITTEN[content]}; {fill}; losetup -l -n; sha256sum disk >sum")
+    done(machine, f"rm -f disk; {WRITTEN[content]}; {fill}; losetup -l -n; md5sum disk >sum")
 
 
 def test_every_row_is_tried() -> None:
@@ -123,7 +123,7 @@ def test_files_come_out_of_it_and_it_stays_as_it_is(content: str, machine: Machi
     kind = "ntfs-3g -o no_detach" if content == "ntfs" else f"-t {FILE_SYSTEMS[content].type} -o ro,"
     assert kind in told.output
     assert "was not unmounted" not in told.output
-    same = "diff -r tree out -x 'salvage-*' -x SHA256SUMS -x lost+found; sha256sum -c --quiet sum; rm -r out"
+    same = "diff -r tree out -x 'salvage-*' -x SHA256SUMS -x lost+found; md5sum -c --quiet sum; rm -r out"
     assert machine.run(f"cd /tmp; {same}; {LEFT}").output == NOTHING
 
 
@@ -133,14 +133,14 @@ def test_it_is_checked_and_found_sound(content: str, machine: Machine) -> None:
     told = machine.run(f"{PROGRAM} check --json --format raw /tmp/disk disk 2>/dev/null", 120)
     assert told.status == 0, told.output
     assert json.loads(told.output)["verdict"] == "sound"
-    assert machine.run(f"cd /tmp; sha256sum -c --quiet sum; {LEFT}").output == NOTHING
+    assert machine.run(f"cd /tmp; md5sum -c --quiet sum; {LEFT}").output == NOTHING
 
 
 def test_what_f2fs_was_told_to_keep_is_carried_on_in_an_overlay(machine: Machine) -> None:
     """As after a crash: the image is what had reached the medium while it was mounted and written to."""
     made(machine, "f2fs")
     write = "echo saved >m/after; sync m/after; cp --sparse=always disk dirty"
-    done(machine, f"mount -t f2fs -o loop disk m; {write}; umount m; mv dirty disk; sha256sum disk >sum")
+    done(machine, f"mount -t f2fs -o loop disk m; {write}; umount m; mv dirty disk; md5sum disk >sum")
     told = machine.run(f"{PROGRAM} check --json --replay --format raw /tmp/disk disk 2>/dev/null", 120)
     assert told.status == 0, told.output
     document = json.loads(told.output)
@@ -148,22 +148,20 @@ def test_what_f2fs_was_told_to_keep_is_carried_on_in_an_overlay(machine: Machine
     assert [one["path"].lstrip("/") for one in document["differences"]["first"]] == ["after"]
     shown = machine.run(f"{PROGRAM} cat --replay --format raw /tmp/disk disk /after", 120)
     assert shown.output == "saved\n"
-    assert machine.run(f"cd /tmp; sha256sum -c --quiet sum; {LEFT}").output == NOTHING
+    assert machine.run(f"cd /tmp; md5sum -c --quiet sum; {LEFT}").output == NOTHING
 
 
 def test_a_damaged_fat_is_repaired_in_an_overlay(machine: Machine) -> None:
     made(machine, "vfat")
     # the second copy of the table begins after the reserved sectors and the first
     shell = "r=$(od -An -tu2 -j14 -N2 disk); f=$(od -An -tu4 -j36 -N4 disk); at=$(((r + f) * 512 + 8))"
-    done(
-        machine, f"{shell}; printf x | dd of=disk bs=1 seek=$at conv=notrunc status=none; sha256sum disk >sum"
-    )
+    done(machine, f"{shell}; printf x | dd of=disk bs=1 seek=$at conv=notrunc status=none; md5sum disk >sum")
     told = machine.run(f"{PROGRAM} check --json --repair --format raw /tmp/disk disk 2>/dev/null", 120)
     assert told.status == 0, told.output
     document = json.loads(told.output)
     assert (document["verdict"], document["after"]["verdict"]) == ("damaged", "sound")
     assert document["differences"]["compared"]
-    assert machine.run(f"cd /tmp; sha256sum -c --quiet sum; {LEFT}").output == NOTHING
+    assert machine.run(f"cd /tmp; md5sum -c --quiet sum; {LEFT}").output == NOTHING
 
 
 CDS = "modprobe -a ahci sr_mod; until test -b /dev/sr1; do sleep 0.1; done; udevadm settle"

@@ -11,7 +11,7 @@ from core.runner import SystemRunner
 
 from . import usermode
 from .build import Image
-from .machine import Machine
+from .machine import Machine, warm
 from .qemu import Setup
 
 pytestmark = pytest.mark.long(120)
@@ -51,7 +51,7 @@ def test_kpartx_maps_copies_and_goes(machine: Machine) -> None:
 
 def test_the_wizard_goes_by_kpartx_and_leaves_nothing(machine: Machine) -> None:
     asked = ["/tmp/state", "/tmp/web01.qcow2", "2", "kpartx", "/tmp/walked", "dmsetup ls | cut -f 1"]
-    walked = machine.run(["python3", "-m", "tests.vm.walk", *asked], 120)
+    walked = machine.run(["python3", "-m", "tests.vm.walk", *asked], 600)
     assert walked.status == 0, walked.output
     told = json.loads(walked.output)
     assert told["status"] == 0 and told["up"].split() == [f"loop0p{at}" for at in (1, 2, 3, 5, 6, 7, 8)]
@@ -82,7 +82,7 @@ def test_a_mount_by_kpartx_stays_until_undo(machine: Machine) -> None:
 
 
 def test_killed_on_the_way_by_kpartx_then_undone(machine: Machine) -> None:
-    told = machine.run("python3 -m tests.vm.killing 10 ls /tmp/web01.qcow2 5 --way kpartx", timeout=600)
+    told = machine.run(f"{warm('tests.vm.killing')} 10 ls /tmp/web01.qcow2 5 --way kpartx", timeout=600)
     assert told.status == 0, told.output
     found = json.loads(told.output.splitlines()[-1])
     assert found["findings"] == [] and found["hits"] >= 4, found

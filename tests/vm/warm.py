@@ -2,12 +2,13 @@
 
     python3 -m tests.vm.warm FOLDER
 
-`salvage` beside this file is what calls it: it writes its process number and its arguments to FOLDER/door,
-each ended by a zero byte and all by one more, and reads the exit status from FOLDER/NUMBER. A fork does the
-work, with that process's own folder, environment and standard streams.
+`salvage` beside this file is what calls it: it writes its process number, the module whose `main` is wanted
+and the arguments to FOLDER/door, each ended by a zero byte and all by one more, and reads the exit status
+from FOLDER/NUMBER. A fork does the work, with that process's own folder, environment and standard streams.
 """
 
 import ctypes
+import gc
 import os
 import pkgutil
 import signal
@@ -15,19 +16,20 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from tui.main import main
-
 _PIDFD_GETFD = 438
 """The number of that system call, see the kernel's arch/x86/entry/syscalls/syscall_64.tbl."""
 
 
 def preload() -> None:
-    """Import what any verb may import."""
+    """Import what any verb may import; what is there then need not be copied for the garbage collector."""
+    import_module("tui.main")
     for package in ("core", "tui.cli"):
         path = import_module(package).__path__
         for module in pkgutil.walk_packages(path, f"{package}."):
             if not module.name.startswith("core.lab"):
                 import_module(module.name)
+    gc.collect()
+    gc.freeze()
 
 
 def become(caller: int) -> None:
@@ -46,11 +48,11 @@ def become(caller: int) -> None:
     os.environb.update(word.split(b"=", 1) for word in words if b"=" in word)
 
 
-def work(caller: int, arguments: list[str]) -> int:
-    """The program's exit status, all that it said written out."""
+def work(caller: int, module: str, arguments: list[str]) -> int:
+    """The exit status, all that was said written out."""
     become(caller)
     try:
-        status = main(arguments)
+        status: int = import_module(module).main(arguments)
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
     sys.stdout.flush()
@@ -60,12 +62,12 @@ def work(caller: int, arguments: list[str]) -> int:
 
 def answer(folder: Path, message: bytes) -> None:
     """Do what one message asks for, and tell how it ended."""
-    number, *arguments = message.split(b"\0")
+    number, module, *arguments = map(os.fsdecode, message.split(b"\0"))
     caller = int(number)
     worker = os.fork()
     if not worker:
         os.setsid()
-        os._exit(work(caller, [os.fsdecode(word) for word in arguments]))
+        os._exit(work(caller, module, arguments))
     status = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
     with (folder / str(caller)).open("w") as reply:
         print(status if status >= 0 else 128 - status, file=reply)
