@@ -18,6 +18,8 @@ import pyte
 
 PROGRAM = "import sys; from tui.main import main; sys.exit(main())"
 SIZE = (80, 24)
+PATIENCE = 120.0
+"""Seconds that a wizard at work is waited for: under emulation on a busy host it starts in half a minute."""
 XTERM = {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
 _OWN = (
     "COLUMNS",
@@ -94,10 +96,12 @@ class Terminal:
         return self.read(seconds, quiet)
 
     def until(self, true: Callable[[], object], what: str) -> None:
-        for _turn in range(300):
+        turn, end = 0, time.monotonic() + PATIENCE
+        while turn < 300 or (self.process.poll() is None and time.monotonic() < end):
             if true():
                 return
             self.read(0.2, 0.05)
+            turn += 1
         raise AssertionError(f"never came: {what}; on the screen:\n{self.shown()}")
 
     def shows(self, text: str) -> None:
