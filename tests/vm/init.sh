@@ -1,7 +1,7 @@
 # Process 1 of the test machine: the least that makes a Debian root behave like a running server,
 # then the commands that arrive on the second serial line, or a shell on the first.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export HOME=/root LC_ALL=C.UTF-8 PYTHONPATH=/checkout PYTHONPYCACHEPREFIX=/tmp/pycache PYTEST_DISABLE_PLUGIN_AUTOLOAD=1
+export HOME=/root LC_ALL=C.UTF-8 PYTHONPATH=/checkout PYTEST_DISABLE_PLUGIN_AUTOLOAD=1
 
 option() { sed -n "s/.*\bvm\.$1=\([^ ]*\).*/\1/p" /proc/cmdline; }
 
@@ -45,8 +45,14 @@ done
 # Disk images in a memory file system would know no direct I/O and fill the memory.
 mount -t ext4 /disks/vm-temporary /tmp && chmod 1777 /tmp
 modprobe -a loop fuse dm_mod
-# What another machine compiled: Python tells by time and size whether it still fits.
-[ ! -e /run/commands/pycache.tar ] || tar -C /tmp -xf /run/commands/pycache.tar
+# Where the host has the same Python, what is compiled there serves here. Else what another machine compiled
+# does: Python tells by time and size whether it still fits.
+for compiled in /usr/lib/python3.*/__pycache__/os.cpython-*[0-9].pyc; do tag=${compiled##*/os.}; done
+if ! cmp --silent --bytes=4 "$compiled" "/checkout/core/__pycache__/__init__.$tag"; then
+    export PYTHONPYCACHEPREFIX=/tmp/pycache
+    mkdir /tmp/pycache
+    [ ! -e /run/commands/pycache.tar ] || tar -C /tmp -xf /run/commands/pycache.tar
+fi
 touch /run/booted
 
 if [ "$(option udev)" = yes ]; then
@@ -71,7 +77,7 @@ else
             >"/run/commands/$number.out" 2>&1 </dev/null 3>&-
         echo "$number $?" >&3
     done
-    if find /tmp/pycache -newer /run/booted -name '*.pyc' | grep -q .; then
+    if [ -d /tmp/pycache ] && find /tmp/pycache -newer /run/booted -name '*.pyc' | grep -q .; then
         tar -C /tmp -cf /run/commands/pycache.part pycache
         mv /run/commands/pycache.part /run/commands/pycache.new
     fi

@@ -2,6 +2,8 @@
 
 import shutil
 import stat
+import subprocess
+import sys
 import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +19,8 @@ KERNEL_LINE = (
     *("cryptomgr.notests", "random.trust_cpu=on"),
 )
 """What saves time under emulation, and an end instead of a wait when the kernel panics."""
+PACKAGES = ("core", "tui", "tests")
+"""What is compiled of the checkout before a machine starts, which takes it several times as long."""
 ACCELERATORS = {
     "tcg": ("-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max"),
     "kvm": ("-accel", "kvm", "-cpu", "host"),
@@ -63,9 +67,11 @@ def prepare(image: Image, setup: Setup, folder: Path) -> None:
 
 
 def share(image: Image, setup: Setup, folder: Path) -> None:
-    """Make the folders that a machine shares with this host, and hand on what others compiled."""
+    """Make the folders that a machine shares with this host, and hand on what is compiled."""
     commands(folder).mkdir()
     scratch(setup, folder).mkdir(exist_ok=True)
+    argv = [sys.executable, "-m", "compileall", "-q", *PACKAGES]
+    subprocess.run(argv, cwd=setup.checkout, capture_output=True, check=False)
     if image.compiled.exists():
         shutil.copyfile(image.compiled, commands(folder) / image.compiled.name)
 
