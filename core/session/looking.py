@@ -316,6 +316,7 @@ class Looking(Upkeep):
         Raises WrongUsage that lists the volumes, where there is none.
         """
         asked: set[str] = set()
+        wrong: NeedsPassphrase | None = None
         while True:
             inspection = self.inspect()
             volume = inspection.get(name) or self._by_header(name)
@@ -329,9 +330,28 @@ class Looking(Upkeep):
             locked = [volume] if volume else [one for one in inspection.volumes if one.locked and above]
             todo = next((one for one in locked if one.id not in asked), None)
             if todo is None or self.planning:
+                if wrong:
+                    raise wrong
                 return inspection.volume(name)
             asked.add(todo.id)
-            self._ask_for(todo)
+            try:
+                self._ask_for(todo)
+            except NeedsPassphrase as error:
+                if not error.again:
+                    raise
+                wrong = error  # it may lie in another one, which this passphrase opens
+
+    def unlock_what_fits(self) -> list[NeedsPassphrase]:
+        """Open every encrypted volume that the passphrases given open; what stays locked, and why."""
+        wrong: dict[str, NeedsPassphrase] = {}
+        while True:
+            locked = [one for one in self.inspect().volumes if one.locked and one.id not in wrong]
+            if not locked or self.planning:
+                return list(wrong.values())
+            try:
+                self._ask_for(locked[0])
+            except NeedsPassphrase as error:
+                wrong[locked[0].id] = error
 
     def volume_of(self, path: Path) -> Volume:
         """The volume whose id `ask` was given as a path."""

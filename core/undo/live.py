@@ -19,7 +19,7 @@ from core.undo import mappings
 from core.undo.connected import SERVER
 from core.undo.snapshots import VolumeSnapshot
 
-_EXPORT = re.compile(r"/(?:view|image|below)(\d*)(?:\.\w+)?$")
+_EXPORT = re.compile(r"/(?:view|image|below|joined-)(\d*)(?:\.\w+)?$")
 """Where the daemons of a session show a disk as a file: what is numbered stands on lower numbers."""
 _SERVERS = frozenset({"qemu-storage-daemon", "qemu-nbd", "nbdkit"})
 _PLACES = ("--socket=", "--unix=")

@@ -13,7 +13,7 @@ from core.disks.view import View
 from core.errors import SalvageError
 from core.i18n import _, sentences
 from core.secrets import Secret
-from core.tables.content import probe
+from core.tables.content import Content, probe
 from core.tables.sectors import Sectors
 from core.text import safe
 from core.undo.stack import Stack
@@ -83,8 +83,18 @@ class Layers:
         offset = base.begin + (0 if volume.layer else volume.offset)
         placed = replace(volume, offset=offset)
         if volume.seen_when_opened and not self.stack.runner.planning:
-            placed = with_content(placed, probe(base.view.path, offset, volume.size, self.stack.runner))
+            placed = with_content(placed, self._probed(base.view, offset, volume.size))
         return base.view, placed
+
+    def _probed(self, view: View, offset: int, size: int) -> Content:
+        """What lies in a range; libblkid gives up where a part of it is on a disk that is not here."""
+        seen = probe(view.path, offset, size, self.stack.runner)
+        if seen.content or seen.candidates:
+            return seen
+        with Sectors(view.path, view.size) as sectors:
+            space = Space(sectors, self.stack.runner, self.folder)
+            ends = space.probe_ends(Window(sectors, offset, size), size)
+        return ends if ends.content or ends.candidates else seen
 
     def unlocked(self, volume: Volume) -> tuple[Volume, ...]:
         """Open an encrypted volume: it as it is when it is open, and all that lies in it."""

@@ -83,7 +83,7 @@ async def test_a_backup_is_made_and_worked_on(disk: Path, tmp_path: Path, guard:
     place = tmp_path / "safe.qcow2"
     async with wizard(tmp_path / "state", disk) as pilot:
         await to_backup(pilot)
-        assert "none confirmed yet" in reads(pilot, "#backup-facts")
+        assert "none verified yet" in reads(pilot, "#backup-facts")
         await choose(pilot, "make")
         await answer(pilot, place)
         await on(pilot, ConfirmScreen)
@@ -152,7 +152,7 @@ async def test_a_backup_that_exists_counts_when_its_content_is_the_same(
         await pilot.press("2")
         await on(pilot, ConfirmScreen)
         assert "another state of this disk" in spoken(pilot)
-        assert "It was written to 2 h earlier." in spoken(pilot)
+        assert "It was last written 2 h before the disk was." in spoken(pilot)
         assert flow_of(pilot).backup is None
         await pilot.press("escape")
         await on(pilot, ExistingScreen)
@@ -239,7 +239,7 @@ async def test_an_error_names_the_keys_that_turn_its_pages_as_long_as_it_has_som
             await pilot.resize_terminal(80, lines)
             for true, what in (
                 (lambda: bool(text.max_scroll_y), "the room"),
-                (lambda: "scroll down" in shown(pilot), "the keys"),
+                (lambda: "Space, b scroll" in shown(pilot), "the keys"),
             ):
                 await until(pilot, lambda true=true, has_pages=has_pages: true() == has_pages, what)
         # the room changes once more, and no step of its own looks at it

@@ -120,7 +120,7 @@ async def test_practise_to_solved(state: Path, guard: Guard) -> None:
         await on(pilot, PractiseScreen)
         await pilot.press("enter")
         await on(pilot, TicketScreen)
-        await until(pilot, lambda: "partition 5" in shown(pilot))
+        await until(pilot, lambda: "web01 has not come up" in shown(pilot))
         task = pilot.app.screen
         assert isinstance(task, TicketScreen)
         guard.watch(task.disk)

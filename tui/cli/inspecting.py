@@ -46,6 +46,10 @@ def inspect(context: Context) -> int:
             checked = session.check_images()
         try:
             inspection = look(context, session)
+            if options.passphrase_file or options.passphrase_fd or options.key_file:
+                for locked in session.unlock_what_fits():
+                    context.say(locked.what)
+                inspection = session.inspect()
         except Refused as error:
             # What its header says and who holds it is known all the same
             refusal, inspection = error, Inspection(NO_TABLE, ())

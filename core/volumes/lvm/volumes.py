@@ -4,13 +4,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from core.i18n import _
+from core.i18n import _, ngettext
 from core.tables.content import Content
 from core.volumes import joined, tables
 from core.volumes.lvm.beds import Beds
 from core.volumes.lvm.groups import read_groups
 from core.volumes.lvm.model import Group, Logical
-from core.volumes.lvm.runs import MIRRORS, Contents, NotPlain, Places
+from core.volumes.lvm.runs import MIRRORS, Contents, NotPlain, Places, missing
 from core.volumes.model import Pieces, Problems, Volume, of_bytes, of_layer
 from core.volumes.raid import PARITY
 from core.volumes.space import Space
@@ -37,11 +37,12 @@ def logical_volumes(space: Space, members: Sequence[Volume], problems: Problems)
         places, beds = Places(group, space.source), Beds(group)
         for one in group.logical.values():
             if _opens(one, group):
-                below = [group.physical[bed].offset for bed in beds.of(one.name)]
-                there = sorted(offset for offset in below if offset is not None)
+                below = [group.physical[bed] for bed in sorted(beds.of(one.name))]
+                there = sorted(bed.offset for bed in below if bed.offset is not None)
                 across = tuple(at[offset] for offset in there if offset in at) or (own[0],)
-                made = _volume(space, name, one, places, across[0])
-                found.append(replace(made, elsewhere=None in below, across=across))
+                gone = [bed.device for bed in below if bed.offset is None]
+                made = _volume(space, name, one, places, across[0], gone)
+                found.append(replace(made, elsewhere=bool(gone), across=across))
     if members and not groups:
         told = _("No metadata of LVM could be read there, so its logical volumes are not known.")
         problems[members[0].id].append(told)
@@ -55,7 +56,10 @@ def _opens(volume: Logical, group: Group) -> bool:
     return bool(shown and made and volume.size and _NAME.match(volume.name))
 
 
-def _volume(space: Space, group: str, volume: Logical, places: Places, inside: str) -> Volume:
+def _volume(
+    space: Space, group: str, volume: Logical, places: Places, inside: str, gone: Sequence[str]
+) -> Volume:
+    """The volume; `gone` are the devices that parts of it were on and that are not here."""
     snapshot = places.group.snapshots.get(volume.name)
     size = snapshot.size if snapshot else volume.size
     name, layer = f"{group}/{volume.name}", Pieces(places.group, volume.name)
@@ -64,7 +68,7 @@ def _volume(space: Space, group: str, volume: Logical, places: Places, inside: s
         raid = places.reckoned(volume)
         runs = () if raid else places.runs(volume, joined.MOST)
     except NotPlain as error:
-        told = _needs_mapper(volume, error, places)
+        told = _needs_mapper(volume, error, places, gone)
         unseen = Content(None, problems=(*problems, *told))
         return of_layer(name, "lv", size, unseen, inside, space.under, layer)
     if len(runs) != 1:
@@ -78,15 +82,18 @@ def _with(content: Content, problems: tuple[str, ...]) -> Content:
     return replace(content, problems=(*content.problems, *problems))
 
 
-def _needs_mapper(volume: Logical, error: NotPlain, places: Places) -> tuple[str, ...]:
+def _needs_mapper(volume: Logical, error: NotPlain, places: Places, gone: Sequence[str]) -> tuple[str, ...]:
     """What must be told of a volume that only the kernel can put together."""
     lost = len(volume.segments) == 1 and volume.type in PARITY
     if lost or any(places.closed(segment) for segment in volume.segments):
         return (error.what,)
     lacks = tables.problem()
-    if places.complete(volume.name) and not lacks:
+    if not gone and not lacks:
         return ()
-    return (error.what, *((_("It needs the device mapper. ") + lacks,) if lacks else ()))
+    return (
+        missing(gone[0]).what if gone else error.what,
+        *((_("It needs the device mapper. ") + lacks,) if lacks else ()),
+    )
 
 
 def _degraded(volume: Logical, places: Places) -> tuple[str, ...]:
@@ -96,8 +103,10 @@ def _degraded(volume: Logical, places: Places) -> tuple[str, ...]:
             continue
         count, whole = len(segment.parts), len(places.legs(volume, segment))
         if whole < count:
-            told = _(
-                "{whole} of the {count} parts of its {type} are whole and up to date; only these are read."
+            told = ngettext(
+                "{whole} of the {count} parts of its {type} is whole and up to date; only that is read.",
+                "{whole} of the {count} parts of its {type} are whole and up to date; only these are read.",
+                whole,
             )
             return (told.format(whole=whole, count=count, type=segment.type),)
     return ()

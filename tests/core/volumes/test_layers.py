@@ -215,6 +215,31 @@ def test_the_passphrase_stands_nowhere(
 
 
 @needs_root
+def test_a_passphrase_opens_what_it_fits_and_the_rest_stays_locked(
+    tmp_path: Path, guard: Guard, program: Program
+) -> None:
+    """A disk with two encrypted partitions of different passphrases."""
+    (tmp_path / "a").mkdir()
+    first, second = luks_disk(tmp_path / "a/a.raw", "one"), luks_disk(tmp_path / "b.raw", "two")
+    disk, key = tmp_path / "disk.raw", tmp_path / "key"
+    runs = [path.read_bytes()[MIB:-MIB] for path in (first, second)]
+    disk.write_bytes(bytes(MIB) + b"".join(runs) + bytes(MIB))
+    starts = (MIB, MIB + len(runs[0]))
+    lines = [f"{start // SECTOR},{len(run) // SECTOR},83" for start, run in zip(starts, runs, strict=True)]
+    table = "\n".join(["label: dos", *lines, ""])
+    subprocess.run(["sfdisk", "-q", disk], input=table.encode(), check=True)
+    key.write_text("two\n")
+    guard.watch(disk)
+    told = program("--format", "raw", "--json", "inspect", "--passphrase-file", key, disk)
+    seen = {one["id"]: one for one in json.loads(told.out)["volumes"]}
+    assert seen["1/luks"]["locked"] and "locked" not in seen["2/luks"], seen
+    assert seen["2/luks"]["content"] == "ext4"
+    assert "does not open partition 1" in told.err
+    missing = program("--format", "raw", "ls", "--passphrase-file", key, disk, "vg/root")
+    assert missing.status == 3 and "does not open partition 1" in missing.err, "all were tried"
+
+
+@needs_root
 def test_a_group_over_two_disks_is_whole_when_both_are_given(
     tmp_path: Path, guard: Guard, program: Program
 ) -> None:
