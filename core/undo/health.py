@@ -9,10 +9,17 @@ from core.errors import SalvageError
 from core.i18n import _
 from core.text import safe
 from core.undo.account import Entry
+from core.undo.pairs import kind_of
+from core.undo.standing import Standing
 
 
 class ExportEnded(SalvageError):
     """The daemon that shows the disk's raw bytes, or its files, has ended under the work."""
+
+
+def is_gone(entry: Entry) -> bool:
+    """Whether nothing of it stands any more, as a mount that only its program saw, or all after a reboot."""
+    return kind_of(entry.what, entry.facts).standing(entry) is Standing.GONE
 
 
 def ended(entries: Iterable[Entry]) -> list[Entry]:

@@ -10,7 +10,7 @@ from core.hoststate import HostState, Owners, prove
 from core.i18n import _
 from core.session import Session
 from core.text import date, safe
-from core.undo.health import remarks
+from core.undo.health import is_gone, remarks
 from core.undo.live import Seen
 from core.undo.patience import stuck
 from core.undo.stack import Release
@@ -91,7 +91,9 @@ def _tell(context: Context, one: Known) -> None:
         context.out("  " + account.half.sentence(account.session))
     said = remarks(account.entries)
     for entry in account.standing:
-        context.out(f"  {entry.number}. {entry.named}  {safe(entry.target)}  ({entry.state_told})")
+        gone = not one.alive and entry.state == "held" and is_gone(entry)
+        state = _("went with its program or the boot") if gone else entry.state_told
+        context.out(f"  {entry.number}. {entry.named}  {safe(entry.target)}  ({state})")
         if entry.number in said:
             context.out("       " + said[entry.number])
         if entry.error:

@@ -375,7 +375,7 @@ def _about(row: VolumeRow, inspection: Inspection) -> Content:
     reason = _why_not(row, inspection)
     if reason:
         if row.volume and _may_lack_header(row.volume):
-            reason = sentences((reason, _("If its LUKS header lies in a file: h.")))
+            reason = _("Nothing known is on it: empty, encrypted or damaged. LUKS, its header in a file: h.")
         return Content.assemble(("× ", "$warning"), plain(reason))
     volume = row.volume
     if volume is None:
