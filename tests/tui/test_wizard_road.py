@@ -190,7 +190,7 @@ async def test_extended_and_empty_cannot_be_opened(disk: Path, state: Path) -> N
         await pilot.pause()
         assert isinstance(pilot.app.screen, PartitionsScreen)
         await pilot.press("home")
-        await until(pilot, lambda: "Nothing that can be mounted" in reads(pilot, "#about"))
+        await until(pilot, lambda: "Nothing known is on it" in reads(pilot, "#about"))
         await pilot.press("enter")
         await pilot.pause()
         assert isinstance(pilot.app.screen, PartitionsScreen)
