@@ -136,7 +136,9 @@ def by_kernel(
         _("The volume could not be mounted as {type}: {message}").format(
             type=system.type, message=refused.what if refused else ""
         ),
-        _("Its file system may be damaged or incomplete. The disk was only read."),
+        _("There may be no such subvolume. The disk was only read.")
+        if more
+        else _("Its file system may be damaged or incomplete. The disk was only read."),
         _("`virt-salvage subvolumes` lists the subvolumes that there are.")
         if more
         else _("`virt-salvage check` tells how damaged it is; with --repair it is repaired in an overlay."),

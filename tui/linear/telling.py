@@ -6,7 +6,7 @@ from core.disks.finding import Found
 from core.disks.model import Holder
 from core.files.destination import Destination
 from core.files.outcome import Copied
-from core.i18n import _, listed, ngettext, titled
+from core.i18n import _, listed, ngettext, sentences, titled
 from core.text import duration, grouped, guest_date, safe, size
 from core.volumes.model import Inspection, Volume
 from core.volumes.subvolumes import TOP, Subvolume
@@ -34,7 +34,9 @@ def volume_told(volume: Volume, inspection: Inspection) -> str:
         parts.append(_("starts at {offset} bytes").format(offset=volume.offset))
     if volume.content and hindrance(volume, inspection):
         parts.append(in_short(volume, inspection))
-    told = listed((*parts, *volume.problems))
+    told = listed(parts)
+    if volume.problems:
+        told = titled(told, sentences(volume.problems))
     reason = why_aside(volume, inspection)
     return _("{volume}; set aside: {reason}").format(volume=told, reason=reason) if reason else told
 

@@ -115,6 +115,8 @@ class CheckScreen(SightFrame):
             lines += [plain(""), *(plain("  " + line) for line in checked.said)]
         self.query_one("#told", Static).update(Content("\n").join(lines))
         self.query_one(Menu).offer(self._choices())
+        if self._state is not State.LEFT:
+            self.query_one(Menu).highlighted = 0
 
     def _choices(self) -> list[Choice]:
         content = self.volume.content or ""

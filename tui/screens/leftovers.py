@@ -8,6 +8,7 @@ from textual.widgets import OptionList, Static
 
 from core.i18n import N_, _
 from core.text import date, safe
+from core.undo.health import is_gone
 from core.undo.stack import Release
 from core.undo.state import Known
 from tui.plain import plain
@@ -30,6 +31,8 @@ class LeftoversScreen(Frame):
     def __init__(self) -> None:
         super().__init__()
         self._left: list[Known] = []
+        self._note = ""
+        """What is to be said when it was looked anew."""
 
     def body(self) -> ComposeResult:
         yield Static(_("What earlier sessions left up"), classes="question", markup=False)
@@ -62,6 +65,8 @@ class LeftoversScreen(Frame):
     def _found(self, left: list[Known]) -> None:
         self._left = left
         self.query_one(Menu).offer([_choice(known) for known in left])
+        self.say(self._note)
+        self._note = ""
         none = self.query_one("#none", Static)
         none.update(plain(_("Nothing is up any more.")))
         none.display = not left
@@ -102,17 +107,18 @@ class LeftoversScreen(Frame):
     def _told(self, releases: list[Release] | None) -> None:
         releases = releases or []
         stuck = [release.note for release in releases if not release.released]
+        self._note = " ".join(stuck) or _("Taken down: {count}.").format(count=len(releases))
         self._look()
-        self.say(" ".join(stuck) or _("Taken down: {count}.").format(count=len(releases)))
 
 
 def _choice(known: Known) -> Choice:
     account = known.account
     since = date(account.began)
     why = _("left up on purpose") if account.kept else _("its program died")
+    up = [entry for entry in account.standing if known.alive or not is_gone(entry)]
     line = _("{id}: since {since}, {why}, {count} things up").format(
-        id=account.session, since=since, why=why, count=len(account.standing)
+        id=account.session, since=since, why=why, count=len(up)
     )
-    points = [safe(entry.target) for entry in account.standing if entry.what == "mount"]
+    points = [safe(entry.target) for entry in up if entry.what == "mount"]
     mounted = _("; mounted: {path}").format(path=", ".join(points)) if points else ""
     return Choice(account.session, safe(account.disk), line + mounted)

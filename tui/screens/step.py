@@ -17,6 +17,7 @@ from core.i18n import N_, _, listed, noted
 from core.operator import Operator
 from core.session import Session
 from core.text import safe
+from core.volumes.state import State
 from tui import coaching
 from tui.flow import Flow, Protection
 from tui.keys import in_ascii
@@ -39,6 +40,8 @@ WIDE = 140
 """Columns of the screen from which on panels stand beside the step."""
 LOW = 18
 """Lines of the screen below which only what is needed to choose stands there."""
+_STATES = {State.REPLAYED: N_("journal replayed"), State.REPAIRED: N_("repaired")}
+"""What is said of a file system that is not as it lies on the disk."""
 GAP = 2
 """Columns between two keys of the last line; none behind the last one."""
 SIDE = 50
@@ -221,7 +224,10 @@ class Frame(Screen[None]):
         if flow.inspection and self.step > 1:
             chosen[1] = _("overlay") if flow.protection is Protection.OVERLAY else _("read only")
         if flow.volume and self.step > 3:
-            chosen[2] = noted(flow.volume.title, listed((content(flow.volume), safe(flow.opened[2]))))
+            _way, state, subvolume = flow.opened
+            altered = _(_STATES[state]) if state in _STATES else ""
+            words = (content(flow.volume), safe(subvolume), altered)
+            chosen[2] = noted(flow.volume.title, listed(words))
         if flow.target and self.step > 4:
             chosen[5] = _("to {path}").format(path=flow.target.word)
         return chosen

@@ -138,7 +138,7 @@ class VolumeScreen(SightFrame):
         if self.volume.partition is None:
             no_kpartx = _("kpartx maps partitions, and this is none.")
         if self.volume.apart:
-            no_nbd = _("It is put together first, and its device is another one.")
+            no_nbd = _("Only for partitions as they lie on the disk: this is put together first.")
         return no_kpartx, no_nbd
 
     def _no_check(self) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from core.i18n import _
+from core.i18n import _, ngettext
 from core.tables.content import Content
 from core.volumes.md.contents import contents
 from core.volumes.md.model import Array, whole_chunks
@@ -108,7 +108,11 @@ def _until_missing(array: Array) -> Iterable[Member]:
 def _problems(array: Array, newest: Member) -> Iterable[str]:
     missing = len(array.members) - len(array.there)
     if missing:
-        told = _("{count} of its {all} members are missing or out of date; it is read without them.")
+        told = ngettext(
+            "{count} of its {all} members is missing or out of date; it is read without that.",
+            "{count} of its {all} members are missing or out of date; it is read without them.",
+            missing,
+        )
         yield told.format(count=missing, all=len(array.members))
     if not newest.clean and array.level in (1, 4, 5, 6, 10):
         yield _(
@@ -130,7 +134,7 @@ def arrays(space: Space, members: Sequence[Volume], problems: Problems) -> list[
     for array, own in read_arrays(space.source, [(one.offset, one.size) for one in members]):
         seen |= {one.offset for one in own}
         first = min((one.offset for one in array.there.values()), default=own[0].offset)
-        elsewhere = len(array.there) < len(array.members)
+        elsewhere = len({one.role for one in own if one.role is not None}) < len(array.members)
         across = tuple(at[offset] for offset in sorted(one.offset for one in array.there.values()))
         found.append(replace(_volume(space, array, at[first]), elsewhere=elsewhere, across=across))
         left = [at[one.offset] for one in own if one not in array.there.values() and one.role is not None]
