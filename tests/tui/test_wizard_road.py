@@ -3,6 +3,7 @@
 import filecmp
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ from tui.screens.start import StartScreen
 from tui.screens.target import AskTarget, TargetScreen
 from tui.screens.volume import VolumeScreen
 from tui.widgets.file_table import FileTable
+from tui.widgets.partition_table import VolumeTable
 from tui.widgets.path_field import PathField
 
 pytestmark = needs_root
@@ -277,6 +279,78 @@ async def test_undo_to_a_number_takes_down_what_was_put_up_after_it(disk: Path, 
         await until(pilot, lambda: up(pilot) == ["fuse-export", "overlay"])
         await pilot.press("escape")
         await on(pilot, VolumeScreen)
+
+
+async def test_numbers_of_two_digits_undo_after_enter_only(
+    disk: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a stack of many things the first digit alone would take nearly all of them down."""
+    monkeypatch.setattr("tui.screens.stack._DIGITS", 3)
+    async with wizard(state, disk) as pilot:
+        await to_files(pilot, "overlay")
+        await pilot.press("u")
+        await on(pilot, StackScreen)
+        await until(pilot, lambda: "loop" in shown(pilot))
+        await pilot.press("1")
+        await until(pilot, lambda: "Undo 1 and all above it: Enter." in shown(pilot))
+        await pilot.press("2")
+        await until(pilot, lambda: "Undo 12 and" in shown(pilot))
+        assert len(up(pilot)) == 6, "nothing goes before Enter"
+        await pilot.press("enter", "3", "enter")
+        await until(pilot, lambda: up(pilot) == ["fuse-export", "overlay"])
+
+
+_DIES = """
+import os, sys
+from pathlib import Path
+from core.runner import SystemRunner
+from core.session import Session
+from core.undo.state import StateFolder
+session = Session(StateFolder(Path(sys.argv[1])), SystemRunner(), private=False)
+session.__enter__()
+session.select(sys.argv[2])
+session.view()
+os._exit(1)
+"""
+
+
+async def test_who_comes_with_a_disk_is_told_of_what_a_dead_session_left(
+    disk: Path, state: Path, guard: Guard
+) -> None:
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", _DIES, state, disk], cwd=root, check=False)
+    assert len(sessions(state)) == 1
+    async with wizard(state, disk) as pilot:
+        await on(pilot, ProtectScreen)
+        await until(pilot, lambda: "4  Finish what an earlier session left" in shown(pilot))
+        await choose(pilot, "left")
+        await on(pilot, LeftoversScreen)
+        await until(pilot, lambda: "its program died" in shown(pilot))
+        await pilot.press("a")
+        await until(pilot, lambda: "Nothing is up any more" in shown(pilot))
+        await until(pilot, lambda: "Taken down: " in reads(pilot, "#status"))
+        await pilot.press("escape")
+        await on(pilot, ProtectScreen)
+        await until(pilot, lambda: "Finish what an" not in shown(pilot))
+
+
+async def test_another_volume_gets_a_target_of_its_own(disk: Path, state: Path, tmp_path: Path) -> None:
+    async with wizard(state, disk) as pilot:
+        await to_files(pilot)
+        flow_of(pilot).target = Destination("folder", tmp_path / "out")
+        await pilot.press("space", "y")
+        await on(pilot, DoneScreen)
+        await choose(pilot, "partition")
+        await on(pilot, PartitionsScreen)
+        pilot.app.screen.query_one(VolumeTable).go_to("6")
+        await pilot.press("enter")
+        await on(pilot, VolumeScreen)
+        await choose(pilot, "loop")
+        await on(pilot, FilesScreen)
+        target = flow_of(pilot).target
+        assert target and target.path.parent == tmp_path and target.path.name.endswith("-6-recovered")
+        await pilot.press("escape", "escape")
+        await on(pilot, PartitionsScreen)
 
 
 async def test_quit_with_something_up_asks(disk: Path, state: Path, guard: Guard) -> None:
