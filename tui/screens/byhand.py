@@ -22,7 +22,7 @@ from tui.widgets.text_line import TextLine
 KEPT = 2000
 """Lines of the conversation that are kept."""
 _SIGNS = {
-    Weight.NOTE: ("i ", "pager--title"),
+    Weight.NOTE: ("• ", "pager--title"),
     Weight.WARNING: ("! ", "pager--bad"),
     Weight.REFUSAL: ("× ", "pager--bad"),
 }

@@ -27,7 +27,7 @@ from tui.widgets.lines import left, middle_cut, wrapped
 
 ROOMY = 28
 """Lines of the screen from which on what is up is shown line by line."""
-UP = 3
+UP = 6
 """Lines of what is up that are shown here; `u` shows all of it."""
 _CHECK = "sha256sum --check SHA256SUMS"
 MOST = 50

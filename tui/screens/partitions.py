@@ -65,6 +65,8 @@ class PartitionsScreen(Frame):
     def __init__(self) -> None:
         super().__init__()
         self._notes: list[str] = []
+        self._noted: list[str] = []
+        """The lines of them that stand there."""
 
     @property
     def inspection(self) -> Inspection:
@@ -94,6 +96,8 @@ class PartitionsScreen(Frame):
         super().on_mount()
         self._show()
         self.query_one(VolumeTable).focus()
+        # what the table leaves is known when all has its place
+        self.screen_layout_refresh_signal.subscribe(self, lambda _screen: self._spread())
 
     def _show(self) -> None:
         """Show what the table or the search says now."""
@@ -134,8 +138,10 @@ class PartitionsScreen(Frame):
             if len(lines) <= spare and len(fitting) + len(lines) <= _MOST_NOTED:
                 fitting += lines
                 spare -= len(lines)
-        notes.update(Content("\n").join(plain(line) for line in fitting))
-        notes.display = bool(fitting)
+        if fitting != self._noted:
+            self._noted = fitting
+            notes.update(Content("\n").join(plain(line) for line in fitting))
+            notes.display = bool(fitting)
 
     def _offer(self) -> str:
         """That the disk can be searched, where its table does not lead to anything."""
