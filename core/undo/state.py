@@ -266,8 +266,9 @@ class StateFolder:
                 one.rmdir()
             else:
                 one.unlink(missing_ok=True)  # a daemon that ends removes its own
-        journal.path.unlink()
-        folder.rmdir()
+        journal.path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # without its journal another session may sweep it away
+            folder.rmdir()
 
 
 def _stopped(error: OSError) -> SalvageError:

@@ -121,7 +121,7 @@ def test_what_has_parity_is_put_together_by_the_programs_own_daemon(
 
 
 def test_a_degraded_array_says_so(arrays: dict[str, dict[str, Any]]) -> None:
-    assert "1 of its 4 members are missing" in " ".join(arrays["less.img"]["md:less"]["problems"])
+    assert "1 of its 4 members is missing" in " ".join(arrays["less.img"]["md:less"]["problems"])
 
 
 def test_md_itself_finds_what_was_written_and_no_parity_that_does_not_fit(

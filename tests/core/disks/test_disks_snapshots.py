@@ -82,7 +82,8 @@ def test_copy_and_mount_take_it_too_and_an_overlay_lies_over_it(
         assert refused.status == 3
         assert "internal snapshot" in refused.err
     finally:
-        assert program("undo", "--all").status == 0
+        undone = program("undo", "--all")
+        assert undone.status == 0, undone.out + undone.err
 
 
 def test_a_conversion_is_of_the_snapshot_and_a_backup_of_all(
