@@ -45,6 +45,7 @@ def walked(one: Terminal, down: int, way: str, target: str, question: str) -> di
     one.press("t")
     seen("Where")
     one.press("1")
+    one.shows("Into which folder")
     one.settled()
     one.press(f"\x15{target}\r")
     seen("1 thing, ")
