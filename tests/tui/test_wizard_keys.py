@@ -19,10 +19,12 @@ from tests.tui.test_plain import in_its_font
 from tests.tui.wizard import choose, on, shown, wizard
 from tui.app import SalvageApp
 from tui.keys import keys_of
+from tui.screens.confirm import ConfirmScreen
 from tui.screens.dialog import EVERYWHERE, Dialog
 from tui.screens.disk import DiskScreen
 from tui.screens.help import HelpScreen
 from tui.screens.lessons import LESSONS
+from tui.screens.menu import Choice
 from tui.screens.palette import PaletteScreen
 from tui.screens.practise import PractiseScreen
 from tui.screens.start import StartScreen
@@ -342,3 +344,17 @@ async def test_what_is_chosen_is_seen_without_colour(tmp_path: Path) -> None:
         await pilot.press("j")
         await pilot.pause()
         assert "> 2  Recover" in shown(pilot) and "> 1" not in shown(pilot)
+
+
+async def test_a_dialog_answers_once_however_fast_the_keys_come(tmp_path: Path) -> None:
+    answers: list[str | None] = []
+    async with wizard(tmp_path) as pilot:
+        await on(pilot, StartScreen)
+        dialog = ConfirmScreen("Sure?", [], [Choice("yes", "Yes")])
+        pilot.app.push_screen(dialog, answers.append)
+        await on(pilot, ConfirmScreen)
+        dialog.dismiss("yes")
+        dialog.dismiss("yes")
+        await on(pilot, StartScreen)
+        await pilot.pause(0.2)
+        assert answers == ["yes"] and isinstance(pilot.app.screen, StartScreen)

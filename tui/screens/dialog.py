@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual import events
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, Screen
 from textual.widgets import OptionList, Static
@@ -65,8 +66,13 @@ class Dialog(ModalScreen[R]):
             await super().on_event(event)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys that come before it stands there are not for it."""
-        return super().check_action(action, parameters) if self.is_mounted else False
+        """Keys that come before it stands there, or when it is closed already, are not for it."""
+        stands = self.is_mounted and self in self.app.screen_stack
+        return super().check_action(action, parameters) if stands else False
+
+    def dismiss(self, result: R | None = None) -> AwaitComplete:
+        """Answer, once: a second key that was on its way would close the screen below too."""
+        return super().dismiss(result) if self in self.app.screen_stack else AwaitComplete.nothing()
 
     def on_mount(self) -> None:
         if not self.query(TooSmall):
