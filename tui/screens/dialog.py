@@ -72,7 +72,9 @@ class Dialog(ModalScreen[R]):
 
     def dismiss(self, result: R | None = None) -> AwaitComplete:
         """Answer, once: a second key that was on its way would close the screen below too."""
-        return super().dismiss(result) if self in self.app.screen_stack else AwaitComplete.nothing()
+        if self in self.app.screen_stack:
+            return super().dismiss(result)
+        return AwaitComplete.nothing()  # type: ignore[no-untyped-call]
 
     def on_mount(self) -> None:
         if not self.query(TooSmall):
