@@ -74,7 +74,8 @@ class Dialog(ModalScreen[R]):
         """Answer, once: a second key that was on its way would close the screen below too."""
         if self in self.app.screen_stack:
             return super().dismiss(result)
-        return AwaitComplete.nothing()  # type: ignore[no-untyped-call]
+        nothing: AwaitComplete = AwaitComplete.nothing()  # type: ignore[no-untyped-call]
+        return nothing
 
     def on_mount(self) -> None:
         if not self.query(TooSmall):
