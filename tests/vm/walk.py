@@ -37,7 +37,7 @@ def walked(one: Terminal, down: int, way: str, target: str, question: str) -> di
     seen("lost+found")
     up = subprocess.run(["sh", "-c", question], capture_output=True, text=True, check=False).stdout
     one.press("u")
-    seen("Esc")
+    seen("undone by: ")
     one.press("\x1b")
     seen("lost+found")
     one.press(" ")
