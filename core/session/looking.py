@@ -21,7 +21,7 @@ from core.disks.places import Reached, is_elsewhere, reach
 from core.disks.silence import Silence
 from core.disks.vet import vet
 from core.disks.view import View
-from core.errors import NeedsPassphrase, WrongUsage
+from core.errors import Cancelled, NeedsPassphrase, SalvageError, WrongUsage
 from core.i18n import _
 from core.runner import SystemRunner
 from core.secrets import Secret
@@ -323,7 +323,7 @@ class Looking(Upkeep):
             if volume and not (volume.locked and not self.planning):
                 return volume
             if volume is None and (around := inspection.get(name.removesuffix("/luks"))):
-                if around.content is None:
+                if around.content is None and not around.seen_when_opened:
                     raise no_header(around)
                 return inspection.volume(name)
             above = "/" in name or name.startswith("md:")
@@ -341,16 +341,18 @@ class Looking(Upkeep):
                     raise
                 wrong = error  # it may lie in another one, which this passphrase opens
 
-    def unlock_what_fits(self) -> list[NeedsPassphrase]:
-        """Open every encrypted volume that the passphrases given open; what stays locked, and why."""
-        wrong: dict[str, NeedsPassphrase] = {}
+    def unlock_what_fits(self) -> list[SalvageError]:
+        """Open every encrypted volume that the passphrases given open; why the others stay locked."""
+        wrong: dict[str, SalvageError] = {}
         while True:
             locked = [one for one in self.inspect().volumes if one.locked and one.id not in wrong]
             if not locked or self.planning:
                 return list(wrong.values())
             try:
                 self._ask_for(locked[0])
-            except NeedsPassphrase as error:
+            except Cancelled:
+                raise
+            except SalvageError as error:
                 wrong[locked[0].id] = error
 
     def volume_of(self, path: Path) -> Volume:

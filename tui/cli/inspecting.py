@@ -45,11 +45,7 @@ def inspect(context: Context) -> int:
         if options.check:
             checked = session.check_images()
         try:
-            inspection = look(context, session)
-            if options.passphrase_file or options.passphrase_fd or options.key_file:
-                for locked in session.unlock_what_fits():
-                    context.say(locked.what)
-                inspection = session.inspect()
+            inspection = _opened(context, session, look(context, session))
         except Refused as error:
             # What its header says and who holds it is known all the same
             refusal, inspection = error, Inspection(NO_TABLE, ())
@@ -89,6 +85,16 @@ def inspect(context: Context) -> int:
     if refusal:
         raise refusal
     return Exit.DONE
+
+
+def _opened(context: Context, session: Session, inspection: Inspection) -> Inspection:
+    """What is seen when the passphrases given have opened what they fit; as it was where none is given."""
+    options = context.options
+    if not (options.passphrase_file or options.passphrase_fd or options.key_file):
+        return inspection
+    for locked in session.unlock_what_fits():
+        context.say(locked.what)
+    return session.inspect()
 
 
 def _plan(context: Context, session: Session) -> None:
@@ -219,15 +225,12 @@ def _show_table(context: Context, inspection: Inspection) -> None:
     whole = contents.get("disk")
     if whole:
         rows.append((whole.id, _("disk"), "0", "", "0", size(whole.size), "", *_content(whole)))
-    for one in inspection.volumes:
-        if one.of_another_disk:
-            kind = _("disk") if one.id.endswith(":disk") else _("partition")
-            rows.append((one.id, kind, "", "", "", size(one.size), "", *_content(one)))
     kinds = {"lv": _("logical volume"), "luks": _("encrypted"), "md": _("array")}
+    others = {"partition": _("partition"), "disk": _("disk")}
     rows += [
-        (safe(one.id), kinds[one.kind], "", "", "", size(one.size), _where(one), *_content(one))
+        (safe(one.id), {**kinds, **others}[one.kind], "", "", "", size(one.size), _where(one), *_content(one))
         for one in inspection.volumes
-        if one.kind in kinds
+        if one.of_another_disk or one.kind in kinds
     ]
     for line in table(rows, frozenset({2, 3, 4, 5})):
         context.out(line)
@@ -238,7 +241,8 @@ def _show_table(context: Context, inspection: Inspection) -> None:
 
 def _where(volume: Volume) -> str:
     """In what it lies, in the column of the partitions' types."""
-    return _("in {volume}").format(volume=safe(", ".join(volume.across or (volume.inside,))))
+    around = volume.across or ((volume.inside,) if volume.inside else ())
+    return _("in {volume}").format(volume=safe(", ".join(around))) if around else ""
 
 
 def _content(volume: Volume | None, name: str | None = None) -> tuple[str, str]:

@@ -69,8 +69,6 @@ class DoneScreen(Frame):
         super().on_mount()
         self.query_one(Menu).focus()
         self.query_one("#verdict").display = False
-        if self.flow.copied:
-            self._tell()
 
     def refresh_frame(self) -> None:
         super().refresh_frame()

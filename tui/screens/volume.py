@@ -64,35 +64,14 @@ class VolumeScreen(SightFrame):
         overlay = self.flow.protection is Protection.OVERLAY
         wants_overlay = _("Only with an overlay: go back to Protect and choose it.")
         no_kpartx, no_nbd = self._no_other_way()
-        replayed = Choice(
-            "replayed",
-            _("Browse and copy files, with the journal replayed (after a crash)"),
-            _("In a throw-away overlay: what was only in the journal is seen too."),
-            no_root or self._no_journal(),
-        )
         inside = Choice(
             "subvolume",
             _("A subvolume or snapshot of it"),
             _("Lists what this btrfs holds, and opens one."),
             no_root,
         )
-        crashed = self.volume.pending and not replayed.reason
-        usual = _("Browse and copy files (the usual way)")
-        if crashed:
-            usual = _("Browse and copy files, without what is in the journal")
-            title = _("Browse and copy files, with the journal replayed (recommended)")
-            replayed = replace(replayed, title=title)
-        mounted = _("A loop device with offset, mounted where only this program sees it.")
-        if self.volume.apart:
-            mounted = _("Put together first, then mounted where only this program sees it.")
-        replays = overlay and self.volume.pending
-        if replays:
-            usual = _("Browse and copy files, with the journal replayed (the usual way)")
-            mounted = sentences((mounted, _("The overlay takes what its journal brings.")))
-        loop = Choice("loop", usual, mounted, no_root)
-        both = [replayed, loop] if crashed else [loop, replayed]
         return [
-            *([loop] if replays else both),
+            *self._to_browse(no_root),
             *([inside] if self.volume.content == "btrfs" else ()),
             Choice(
                 "kpartx",
@@ -127,6 +106,31 @@ class VolumeScreen(SightFrame):
                 no_root or self._no_check(),
             ),
         ]
+
+    def _to_browse(self, no_root: str) -> list[Choice]:
+        """With and without the journal, what is advised first; over an overlay there is no choice."""
+        replayed = Choice(
+            "replayed",
+            _("Browse and copy files, with the journal replayed (after a crash)"),
+            _("In a throw-away overlay: what was only in the journal is seen too."),
+            no_root or self._no_journal(),
+        )
+        crashed = self.volume.pending and not replayed.reason
+        usual = _("Browse and copy files (the usual way)")
+        if crashed:
+            usual = _("Browse and copy files, without what is in the journal")
+            title = _("Browse and copy files, with the journal replayed (recommended)")
+            replayed = replace(replayed, title=title)
+        mounted = _("A loop device with offset, mounted where only this program sees it.")
+        if self.volume.apart:
+            mounted = _("Put together first, then mounted where only this program sees it.")
+        replays = self.flow.protection is Protection.OVERLAY and crashed
+        if replays:
+            usual = _("Browse and copy files, with the journal replayed (the usual way)")
+            mounted = sentences((mounted, _("The overlay takes what its journal brings.")))
+        loop = Choice("loop", usual, mounted, no_root)
+        both = [replayed, loop] if crashed else [loop, replayed]
+        return [loop] if replays else both
 
     def _no_other_way(self) -> tuple[str, str]:
         """Why kpartx and nbd cannot be gone here; empty where they can."""

@@ -235,6 +235,8 @@ def test_a_passphrase_opens_what_it_fits_and_the_rest_stays_locked(
     assert seen["1/luks"]["locked"] and "locked" not in seen["2/luks"], seen
     assert seen["2/luks"]["content"] == "ext4"
     assert "does not open partition 1" in told.err
+    unlikely = program("--format", "raw", "inspect", "--passphrase-file", tmp_path / "none", disk)
+    assert unlikely.status == 0 and "cannot be read" in unlikely.err, "the table is shown all the same"
     missing = program("--format", "raw", "ls", "--passphrase-file", key, disk, "vg/root")
     assert missing.status == 3 and "does not open partition 1" in missing.err, "all were tried"
 
