@@ -14,8 +14,10 @@ import argparse
 import asyncio
 import fcntl
 import functools
+import importlib
 import io
 import os
+import pkgutil
 import re
 import shutil
 import sys
@@ -37,6 +39,7 @@ from textual.strip import Strip
 from textual.theme import Theme
 from textual.widgets import Input
 
+import tui.screens
 from core.disks import finding, holders
 from core.files.choices import CAUTIOUS, Choices
 from core.files.outcome import Copied
@@ -55,10 +58,12 @@ from tui.app import SalvageApp
 from tui.flow import Flow
 from tui.screens import disk as disk_step
 from tui.screens.commands import CommandsScreen
+from tui.screens.dialog import Dialog
 from tui.screens.disk import DiskScreen
 from tui.screens.done import DoneScreen
 from tui.screens.files import FilesScreen
 from tui.screens.help import HelpScreen
+from tui.screens.menu import Menu
 from tui.screens.palette import PaletteScreen
 from tui.screens.partitions import PartitionsScreen
 from tui.screens.practise import PractiseScreen, TicketScreen
@@ -68,7 +73,7 @@ from tui.screens.quitting import QuitScreen
 from tui.screens.search import SearchScreen
 from tui.screens.stack import StackScreen
 from tui.screens.start import StartScreen
-from tui.screens.step import KeyLine
+from tui.screens.step import Frame, KeyLine
 from tui.screens.steps import StepsScreen
 from tui.screens.target import TargetScreen
 from tui.screens.trouble import TroubleScreen
@@ -89,10 +94,13 @@ ROOM = os.statvfs_result((4096, 4096, 1 << 24, 10_934_000, 10_934_000, 1 << 22, 
 """A file system with 41.7 GiB free."""
 PATIENCE = 30.0
 """Seconds after which a step that does not come is a failure."""
+QUIET = 0.3
+"""Seconds of rest before a picture is taken."""
 MASKS = tuple(
     (re.compile(pattern), instead)
     for pattern, instead in (
         (r"(?<!\d)\d\d:\d\d:\d\d(?!\d)", "12:00:00"),
+        (r"\b20(2[5-9]|[3-9]\d)-\d\d-\d\d \d\d:\d\d\b", "2024-02-29 12:00"),
         (r"/dev/loop\d \d\d(?!\d)  ", "/dev/loop0 1280"),
         (r"/dev/loop\d \d{4}(?!\d)", "/dev/loop0 1280"),
         (r"/dev/loop\d+", "/dev/loop0"),
@@ -196,12 +204,15 @@ class Album:
     def __init__(self, folder: Path, words: bool = False) -> None:
         self.folder = folder
         self.taken: list[Path] = []
+        self.shown: set[type[Screen[object]]] = set()
+        """The kinds of screens that are in a picture."""
         self._words = words
         self._film: list[tuple[Image.Image, int]] = []
 
     async def take(self, pilot: Pilot[int], name: str, *, seconds: float = 0) -> None:
         """Pictures of what is on the screen now; `seconds` of the film show it."""
-        await settled(pilot)
+        await settled(pilot, QUIET)
+        self.shown.add(type(pilot.app.screen))
         drawing = await self._draw(pilot, name, Look(""))
         if not self._words:
             path = self.folder / f"{name}.png"
@@ -250,7 +261,7 @@ class Album:
         """The lines of the screen, once they stay as they are."""
         strips: list[Strip] = []
         for _turn in range(40):
-            await pilot.pause(0.05)
+            await pilot.pause(0.03)
             before, strips = strips, pilot.app.screen._compositor.render_strips()
             if [strip.text for strip in strips] == [strip.text for strip in before]:
                 break
@@ -278,31 +289,26 @@ class Album:
 
 
 class Chinese(Album):
-    """The steps of the road in Simplified Chinese, to see that columns stay in line with wide characters."""
+    """Every screen in Simplified Chinese, to see that columns stay in line with wide characters."""
 
     async def take(self, pilot: Pilot[int], name: str, *, seconds: float = 0) -> None:
-        if name in STEPS:
-            await settled(pilot)
-            await self._draw(pilot, name, Look(CHINESE, SMALL))
-            await self._become(pilot, Look(""))
+        await settled(pilot, QUIET)
+        await self._draw(pilot, name, Look(CHINESE, SMALL))
+        await self._become(pilot, Look(""))
 
 
 CHINESE = "zh"
-STEPS = frozenset(
-    ("01-start", "03-task", "04-disk", "05-protect", "06-partitions", "08-open", "09-files", "12-done")
-)
-"""What is drawn in Chinese too."""
 
 
-async def settled(pilot: Pilot[int]) -> None:
-    """Wait until nothing is worked on and nothing is left to draw."""
+async def settled(pilot: Pilot[int], rest: float = 0.1) -> None:
+    """Wait until nothing is worked on, and `rest` seconds more for what is still to be drawn."""
     deadline = time.monotonic() + PATIENCE
     at_work = (ProgressScreen, SearchScreen)
     while getattr(pilot.app.screen, "busy", "") and not isinstance(pilot.app.screen, at_work):
         if time.monotonic() > deadline:
             raise TimeoutError(f"{pilot.app.screen} is busy: {pilot.app.screen.busy}")
         await pilot.pause(0.05)
-    await pilot.pause(0.35)
+    await pilot.pause(rest)
 
 
 async def arrived(pilot: Pilot[int], kind: type[Screen[object]]) -> None:
@@ -315,6 +321,13 @@ async def arrived(pilot: Pilot[int], kind: type[Screen[object]]) -> None:
             raise TimeoutError(f"waited for {kind.__name__}, but there is {screen}: {why}")
         await pilot.pause(0.05)
     await settled(pilot)
+
+
+async def chosen(pilot: Pilot[int], id: str) -> None:
+    """Choose out of the menu that is on top."""
+    menu = pilot.app.screen.query_one(Menu)
+    menu.highlighted = menu.get_option_index(id)
+    await pilot.press("enter")
 
 
 async def aside(album: Album, pilot: Pilot[int], key: str, kind: type[Screen[object]], name: str) -> None:
@@ -404,8 +417,7 @@ async def files(album: Album, pilot: Pilot[int]) -> None:
     await pilot.pause(0.5)
     await album.take(pilot, "09-files", seconds=2)
     await aside(album, pilot, "t", TargetScreen, "10-target")
-    if not isinstance(album, Chinese):  # they wait for what is told in English
-        await screenshots_files.asides(album, pilot)
+    await screenshots_files.asides(album, pilot)
     await aside(album, pilot, "u", StackScreen, "13-undo")
     await pilot.press("y")
     await arrived(pilot, ProgressScreen)
@@ -491,13 +503,27 @@ def stage(language: str = "en") -> Iterator[None]:
         shutil.rmtree(PLACE)
 
 
+def screens() -> set[type[Screen[object]]]:
+    """Every kind of screen of the program; what others are made of is none."""
+    for module in pkgutil.iter_modules(tui.screens.__path__):
+        importlib.import_module(f"tui.screens.{module.name}")
+
+    def below(kind: type[Screen[object]]) -> set[type[Screen[object]]]:
+        kinds = [one for one in kind.__subclasses__() if one.__module__.startswith("tui.")]
+        return set().union(*(below(one) for one in kinds)) if kinds else {kind}
+
+    return below(Dialog) | below(Frame)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Draw every picture into the folder given, or into screenshots/; the exit status."""
     if os.geteuid() != 0:
         print("The pictures show a real recovery, which needs root: sudo make screenshots", file=sys.stderr)
         return 3
-    from tests import screenshots_labs, screenshots_protect
+    from tests import screenshots_labs, screenshots_layers, screenshots_left, screenshots_protect
 
+    parts = (screenshots_protect, screenshots_labs, screenshots_layers, screenshots_left)
+    walks = (walk, *(part.walk for part in parts))
     parser = argparse.ArgumentParser(prog="python -m tests.screenshots")
     parser.add_argument("--words", action="store_true", help="only what the drawings say, in less time")
     parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).parents[1] / "screenshots")
@@ -506,14 +532,17 @@ def main(arguments: Sequence[str]) -> int:
     folder: Path = chosen.folder.absolute()
     album = Album(folder, words)
     unhurried()
+    chinese = Chinese(folder, words)
     with alone():
-        for pictures in (walk, screenshots_protect.walk, screenshots_labs.walk):
+        for pictures in walks:
             with stage():
                 asyncio.run(pictures(album))
-        chinese = Chinese(folder, words)
-        with stage("zh_CN"):
-            asyncio.run(walk(chinese))
-        album.taken += chinese.taken
+            with stage("zh_CN"):
+                asyncio.run(pictures(chinese))
+    if missing := screens() - album.shown:
+        print("No picture shows:", *sorted(one.__name__ for one in missing), file=sys.stderr)
+        return 1
+    album.taken += chinese.taken
     drawn = [*album.taken, *([] if words else [album.develop()])]
     for path in drawn:
         print(path)

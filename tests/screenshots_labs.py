@@ -18,11 +18,10 @@ from textual.widgets import Input
 
 from core.lab import catalogue, labs, results
 from core.undo.state import StateFolder
-from tests.screenshots import PLACE, USUAL, Album, alone, arrived, settled, stage
+from tests.screenshots import PLACE, USUAL, Album, alone, arrived, chosen, settled, stage
 from tui.app import SalvageApp
 from tui.flow import Flow
 from tui.screens.byhand import ByHandScreen
-from tui.screens.menu import Menu
 from tui.screens.partitions import PartitionsScreen
 from tui.screens.practise import PractiseScreen, TicketScreen
 from tui.screens.protect import ProtectScreen
@@ -44,9 +43,7 @@ class Labs:
         await self.album.take(self.pilot, name)
 
     async def choose(self, id: str) -> None:
-        menu = self.pilot.app.screen.query_one(Menu)
-        menu.highlighted = menu.get_option_index(id)
-        await self.pilot.press("enter")
+        await chosen(self.pilot, id)
 
     async def on(self, kind: type[Screen[object]]) -> None:
         await arrived(self.pilot, kind)

@@ -27,7 +27,7 @@ from core.runner import Runner
 from core.session import Session
 from core.undo.state import StateFolder
 from tests.core.disks.holding import machine, running
-from tests.screenshots import CHANGED, PATIENCE, PLACE, Album, alone, arrived, settled, stage
+from tests.screenshots import CHANGED, PATIENCE, PLACE, Album, alone, arrived, chosen, settled, stage
 from tui.app import SalvageApp
 from tui.flow import Flow, Wish
 from tui.screens.ask import AskPath
@@ -35,7 +35,6 @@ from tui.screens.backup import BackupScreen
 from tui.screens.commit import CommitScreen
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.existing import ExistingScreen
-from tui.screens.menu import Menu
 from tui.screens.partitions import PartitionsScreen
 from tui.screens.progress import ProgressScreen
 from tui.screens.protect import ProtectScreen
@@ -127,13 +126,6 @@ def beside(work: Commit) -> Path:
     return work.disk.path.with_name(f"{work.name}.before-commit-20240229-120000")
 
 
-async def by_id(pilot: Pilot[int], id: str) -> None:
-    """Choose out of the menu."""
-    menu = pilot.app.screen.query_one(Menu)
-    at = next(at for at in range(menu.option_count) if menu.get_option_at_index(at).id == id)
-    await pilot.press(str(at + 1))
-
-
 async def answer(pilot: Pilot[int], path: Path) -> None:
     await arrived(pilot, AskPath)
     pilot.app.screen.query_one(PathField).value = str(path)
@@ -150,7 +142,7 @@ async def in_use(album: Album, pilot: Pilot[int]) -> None:
     """A machine writes to it."""
     await arrived(pilot, ProtectScreen)
     await album.take(pilot, "19-in-use")
-    await by_id(pilot, "ways")
+    await chosen(pilot, "ways")
     await arrived(pilot, TroubleScreen)
     await album.take(pilot, "20-ways-out")
 
@@ -158,10 +150,10 @@ async def in_use(album: Album, pilot: Pilot[int]) -> None:
 async def backups(album: Album, pilot: Pilot[int]) -> None:
     """One that exists is judged, one is made, another format is written."""
     await arrived(pilot, ProtectScreen)
-    await by_id(pilot, "backup")
+    await chosen(pilot, "backup")
     await arrived(pilot, BackupScreen)
     await album.take(pilot, "21-backup")
-    await by_id(pilot, "existing")
+    await chosen(pilot, "existing")
     await arrived(pilot, ExistingScreen)
     await album.take(pilot, "22-existing")
     await pilot.press("2")
@@ -169,7 +161,7 @@ async def backups(album: Album, pilot: Pilot[int]) -> None:
     await album.take(pilot, "23-older")
     await pilot.press("escape", "escape")
     await arrived(pilot, BackupScreen)
-    await by_id(pilot, "make")
+    await chosen(pilot, "make")
     await answer(pilot, PLACE / "web01.backup.qcow2")
     await arrived(pilot, ConfirmScreen)
     await album.take(pilot, "24-before")
@@ -184,7 +176,7 @@ async def backups(album: Album, pilot: Pilot[int]) -> None:
     await pilot.press("escape")
     await arrived(pilot, BackupScreen)
     await album.take(pilot, "27-with-backup")
-    await by_id(pilot, "convert")
+    await chosen(pilot, "convert")
     await arrived(pilot, ConfirmScreen)
     await album.take(pilot, "28-formats")
     await pilot.press("3")
@@ -197,17 +189,17 @@ async def backups(album: Album, pilot: Pilot[int]) -> None:
 async def commits(album: Album, pilot: Pilot[int]) -> None:
     """A writable mount, and its changes written back."""
     await arrived(pilot, ProtectScreen)
-    await by_id(pilot, "overlay")
+    await chosen(pilot, "overlay")
     await arrived(pilot, PartitionsScreen)
     await pilot.press("enter")
     await arrived(pilot, VolumeScreen)
-    await by_id(pilot, "writable")
+    await chosen(pilot, "writable")
     await answer(pilot, PLACE / "mnt")
     await arrived(pilot, ShownScreen)
     await album.take(pilot, "30-writable")
     (PLACE / "mnt/etc/fstab").write_text("UUID=1 / ext4 defaults 0 1\n")
     (PLACE / "mnt/etc/network").mkdir()
-    await by_id(pilot, "commit")
+    await chosen(pilot, "commit")
     await arrived(pilot, CommitScreen)
     await settled(pilot)
     await album.take(pilot, "31-commit")

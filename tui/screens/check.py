@@ -140,6 +140,7 @@ class CheckScreen(SightFrame):
             Choice("back", _("Back to the volume")),
         ]
         if self._state is not State.LEFT:
+            choices = [choice for choice in choices if choice.id != self._state.value]
             choices[:0] = [
                 Choice("browse", _("Browse and copy the files in that state")),
                 Choice("sight", _("Mount it at a folder in that state, read only")),

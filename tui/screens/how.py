@@ -4,18 +4,21 @@ from concurrent.futures import Future, wait
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import OptionList, Static
 
 from core.files.choices import Choices, Clash, Existing
-from core.i18n import N_, _
+from core.i18n import N_, _, listed
 from core.text import guest_date, size
 from tui.plain import plain
 from tui.screens.dialog import Dialog
 from tui.screens.menu import Choice, Menu
 from tui.screens.step import KeyLine
+from tui.widgets.file_table import kind_told
+from tui.widgets.lines import left
 
 if TYPE_CHECKING:
     from tui.app import SalvageApp
@@ -154,9 +157,12 @@ class ClashScreen(Dialog[tuple[Existing, bool]]):
         with Vertical(id="dialog"):
             yield Static(_("Something else of that name is there"), classes="title", markup=False)
             yield Static(plain(clash.path), classes="said")
-            for whose, entry in ((_("guest"), clash.guest), (_("there"), clash.there)):
-                line = f"{whose}: {entry.kind}, {size(entry.size)}, {guest_date(entry.mtime_ns / 1e9)}"
-                yield Static(plain(line), classes="said")
+            sides = (_("in the guest"), clash.guest), (_("at the target"), clash.there)
+            wide = max(cell_len(whose) for whose, _entry in sides)
+            for whose, entry in sides:
+                much = size(entry.size) if entry.kind == "file" else kind_told(entry)
+                told = listed([much, guest_date(entry.mtime_ns / 1e9)])
+                yield Static(plain(f"{left(whose, wide)}  {told}"), classes="said")
             yield Menu(
                 [
                     Choice("leave", _("Leave what is there")),

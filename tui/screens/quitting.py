@@ -11,8 +11,6 @@ from textual.widgets import OptionList, Static
 
 from core.i18n import N_, _
 from core.text import safe
-from core.undo.account import Entry
-from tui.plain import plain
 from tui.screens.menu import Choice, Menu
 from tui.screens.reading import Reading
 from tui.screens.step import Key, KeyLine
@@ -29,16 +27,14 @@ class Up(Static):
 
     DEFAULT_CSS = "Up { height: auto; padding: 0 1; }"
 
-    def __init__(self, standing: Sequence[Entry]) -> None:
+    def __init__(self, rows: Sequence[tuple[str, str]]) -> None:
         super().__init__(markup=False)
-        self._standing = standing
+        self._rows = rows
 
     def render(self) -> Content:
         """The lines for the room at hand."""
         room = max(10, self.content_region.width - _NAME)
-        lines = (
-            "  " + left(one.named, _NAME - 2) + middle_cut(safe(one.target), room) for one in self._standing
-        )
+        lines = ("  " + left(what, _NAME - 2) + middle_cut(where, room) for what, where in self._rows)
         return Content("\n".join(lines))
 
 
@@ -53,12 +49,12 @@ class QuitScreen(Reading[str]):
         with Vertical(id="dialog"):
             yield Static(_("Something is still up"), classes="title", markup=False)
             with VerticalScroll(can_focus=False):
-                if flow.session and (standing := flow.session.stack.standing):
-                    yield Up(standing)
+                standing = flow.session.stack.standing if flow.session else ()
+                rows = [(one.named, safe(one.target)) for one in standing]
                 for shown in flow.in_sight:
-                    told = _("  mounted in sight: {path} ({volume})")
-                    line = told.format(path=safe(shown.point), volume=shown.title)
-                    yield Static(plain(line), classes="said")
+                    volume = _("{path} ({volume})").format(path=safe(shown.point), volume=shown.title)
+                    rows.append((_("in sight"), volume))
+                yield Up(rows)
             yield Menu(self._choices())
             yield KeyLine(id="keys")
 

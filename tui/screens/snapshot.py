@@ -6,8 +6,10 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.widgets import OptionList, Static
 
-from core.disks.snapshots import described
-from core.i18n import _
+from core.disks.model import Snapshot
+from core.i18n import _, listed
+from core.text import date, safe, size
+from tui.plain import plain
 from tui.screens.menu import Choice, Menu
 from tui.screens.step import Frame, Key
 
@@ -22,13 +24,14 @@ class SnapshotScreen(Frame):
 
     def body(self) -> ComposeResult:
         yield Static(_("Which state of the disk shall be seen?"), classes="question", markup=False)
+        told = _("A state that was kept is only read: what the disk holds now stays as it is.")
+        yield Static(plain(told), classes="said")
         yield Menu(self._choices())
 
     def _choices(self) -> list[Choice]:
         disk = self.flow.disk
-        line = _("A snapshot is only read; what was written since stays.")
-        kept = [Choice(f"s{shot.id}", described(shot)) for shot in (disk.snapshots if disk else ())]
-        return [Choice(_NOW, _("The present state"), line), *kept]
+        kept = [Choice(f"s{shot.id}", *_told(shot)) for shot in (disk.snapshots if disk else ())]
+        return [Choice(_NOW, _("The present state")), *kept]
 
     def keys(self) -> list[Key]:
         return [("↑↓", _("move")), ("Enter", _("choose")), ("Esc", _("back"))]
@@ -43,3 +46,10 @@ class SnapshotScreen(Frame):
             other = replace(wish, snapshot=None if chosen == _NOW else chosen.removeprefix("s"))
             told = _("Reading the header of the disk.")
             self.work(told, lambda: self.flow.do_select(other), lambda _disk: self.leave())
+
+
+def _told(shot: Snapshot) -> tuple[str, str]:
+    number = _("number {id}").format(id=safe(shot.id))
+    kept = _("kept {date}").format(date=date(shot.date.timestamp()))
+    memory = _("with {size} of memory").format(size=size(shot.vm_size)) if shot.vm_size else ""
+    return safe(shot.name) or number, listed([number, kept, memory])
