@@ -307,7 +307,7 @@ def _goal(section: Section) -> Goal:
         section.number("partition", 0, 999, 0) if kind == "recover" else 0,
         section.texts("paths") if kind == "recover" else (),
         section.choice("reason", tuple(REASONS)) if kind == "stop" else "",
-        section.take("question", str, ""),
+        section.told("question", ""),
         section.take("answer", str, ""),
     )
     if bool(goal.question.strip()) != bool(goal.answer.strip()):

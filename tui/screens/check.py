@@ -107,7 +107,7 @@ class CheckScreen(SightFrame):
             return
         checked = examined.checked
         style = "" if checked.verdict is Verdict.SOUND else "$text-warning"
-        lines = [Content.styled(plain(_done(self._state) + checked.sentence).plain, style)]
+        lines = [Content.styled(plain(_done(self._state, checked.sentence)).plain, style)]
         if examined.differences:
             lines += [plain(""), plain(examined.differences.summary())]
             lines += [plain("  " + change.sentence()) for change in examined.differences.first]
@@ -160,9 +160,10 @@ class CheckScreen(SightFrame):
         self.app.push_screen(FilesScreen())
 
 
-def _done(state: State) -> str:
-    return {
-        State.LEFT: "",
-        State.REPLAYED: _("With its journal replayed:") + " ",
-        State.REPAIRED: _("Repaired:") + " ",
-    }[state]
+def _done(state: State, sentence: str) -> str:
+    told = {
+        State.LEFT: "{sentence}",
+        State.REPLAYED: _("With its journal replayed: {sentence}"),
+        State.REPAIRED: _("Repaired: {sentence}"),
+    }
+    return told[state].format(sentence=sentence)
