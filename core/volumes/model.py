@@ -101,6 +101,11 @@ class Volume:
         return sentences(self.problems) if self.elsewhere else ""
 
     @property
+    def may_lack_header(self) -> bool:
+        """Whether it may be encrypted with its header elsewhere: nothing is known of it."""
+        return self.content is None and not self.candidates and self.layer is None
+
+    @property
     def signatures(self) -> str:
         """What it carries the signatures of, as a list for a sentence."""
         names = [one.content for one in self.candidates] or [self.content]

@@ -1,14 +1,17 @@
 """The line-by-line mode beyond the plain road: coach, search, snapshots, subvolumes, repair, writing back."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
+from core import host
 from core.lab import catalogue, labs
 from core.lab import record as records
 from core.runner import SystemRunner
 from tests.conftest import Guard, Program, needs_root
 from tests.core.disks.test_disks_packed import two_in_one
 from tests.core.tables.lost_disks import with_an_image_inside
+from tests.core.volumes.layer_disks import MIB, luks_disk
 from tests.hostile.volumes import by_hand, filled
 from tests.tui.test_linear import talk
 
@@ -121,6 +124,29 @@ def test_a_subvolume_is_opened(state_dir: Path, guard: Guard, tmp_path: Path) ->
     called = talk(state_dir, ["1", "1", "4", "2", "q"], disk)
     assert called.returncode == 0, called
     assert "1: inside.txt, file" in called.stdout, called.stdout
+
+
+def test_a_key_file_opens_a_volume_by_a_header_elsewhere_too(
+    state_dir: Path, guard: Guard, tmp_path: Path
+) -> None:
+    disk, key, header = luks_disk(tmp_path / "disk.raw", "Tr0ub4dor"), tmp_path / "key", tmp_path / "header"
+    key.write_text("Tr0ub4dor")
+    header.write_bytes(disk.read_bytes()[MIB : 3 * MIB])
+    lost = tmp_path / "lost.raw"
+    shutil.copyfile(disk, lost)
+    with open(lost, "r+b") as file:
+        file.seek(MIB)
+        file.write(bytes(64 * 1024))
+    guard.watch(disk, lost, header, key)
+    # read only, by a key file: first nobody's, then ours; browse its files
+    answers = ["1", "4", "", str(tmp_path / "none"), "4", "", str(key), "1", "q"]
+    called = talk(state_dir, answers, disk)
+    assert called.returncode == 0, called.stdout
+    assert "none" in called.stdout and "home" in called.stdout.split("What shall be done with")[-1]
+    # the same where the header is in a file of its own
+    called = talk(state_dir, ["1", "3", "b", "3", str(header), str(key), "q"], lost)
+    told = "Which volume?" if host.has_device_mapper() else "device mapper"
+    assert told in called.stdout.split("A key file; Enter alone")[-1]
 
 
 def test_what_an_overlay_holds_is_written_back(

@@ -25,6 +25,7 @@ from tui.cli.common import absolute
 from tui.cli.passphrases import Passphrases
 from tui.flow import Flow, Protection, Wish, make_session
 from tui.keeping import do_keep
+from tui.linear import keys
 from tui.linear.browse import Browser
 from tui.linear.ground import Ground, Step
 from tui.linear.leftovers import finish
@@ -43,11 +44,11 @@ class Walk(Ground):
         super().__init__(flow, talk)
         self._wish = wish
         self._ended = self._searching = self._enough = False
-        keys = Passphrases((), (), (), flow.operator.cancel)
+        passphrases = Passphrases((), (), (), flow.operator.cancel)
 
         def asking(state: StateFolder, runner: Runner, private: bool) -> Session:
             session = make_session(state, runner, private)
-            session.ask = lambda path: keys.unlock(session, path)
+            session.ask = lambda path: passphrases.unlock(session, path)
             return session
 
         flow.maker = asking
@@ -286,6 +287,8 @@ class Walk(Ground):
         if lacking := seen.lacking:
             told = _("Name the disk that has the other parts of {volume}")
             choices.append(("add", told.format(volume=lacking.title)))
+        if keys.offered(seen):
+            choices.append(("key", _("Open one by a key file, or by a LUKS header in a file of its own")))
         chosen = self.talk.choose(_("Which volume?"), choices, self.asides("partitions"))
         if chosen == BACK:
             self.work(_("Taking the disk down."), self.flow.do_close_view)
@@ -293,6 +296,9 @@ class Walk(Ground):
         if chosen == "search":
             self._search()
             return self._partition
+        if chosen == "key":
+            name = keys.unlock(self, seen)
+            return self._into(name) if name else self._partition
         if chosen == "add":
             typed = self.talk.text(_("Its path; Enter alone goes back:"), self.asides("partitions"))
             if typed not in (BACK, ""):
@@ -307,6 +313,14 @@ class Walk(Ground):
             road = self.flow.road()
             self.work(_("Opening the encrypted volume."), road.find, volume.id)
             self.flow.inspection = road.inspect()
+            return self._into(volume.id)
+        return lambda: self._open(volume)
+
+    def _into(self, name: str) -> Step:
+        """On from an encrypted volume that is open now: into it, unless several lie in it."""
+        seen = self.flow.inspection
+        volume = seen.get(name) if seen else None
+        if seen is None or volume is None or hindrance(volume, seen):
             return self._partition
         return lambda: self._open(volume)
 

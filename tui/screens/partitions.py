@@ -203,7 +203,7 @@ class PartitionsScreen(Frame):
     def action_header(self) -> None:
         """Open what is highlighted as LUKS by a header that lies in a file of its own."""
         row = self.query_one(VolumeTable).current
-        if row and row.volume and (row.volume.locked or _may_lack_header(row.volume)):
+        if row and row.volume and (row.volume.locked or row.volume.may_lack_header):
             self._ask_key(row.volume, apart=not row.volume.locked)
         else:
             self.say(_("Only what is encrypted or unknown may have its LUKS header elsewhere."))
@@ -380,7 +380,7 @@ def _sum(part: Partition) -> Content:
 def _about(row: VolumeRow, inspection: Inspection) -> Content:
     reason = _why_not(row, inspection)
     if reason:
-        if row.volume and _may_lack_header(row.volume):
+        if row.volume and row.volume.may_lack_header:
             reason = _("Nothing known is on it: empty, encrypted or damaged. LUKS, its header in a file: h.")
         return Content.assemble(("× ", "$warning"), plain(reason))
     volume = row.volume
@@ -393,11 +393,6 @@ def _about(row: VolumeRow, inspection: Inspection) -> Content:
         volume=volume.title, content=content(volume), size=size(volume.size)
     )
     return plain(sentences((why_aside(volume, inspection), told)))
-
-
-def _may_lack_header(volume: Volume) -> bool:
-    """Whether it is a run of the disk that nothing is known of."""
-    return volume.content is None and not volume.candidates and volume.layer is None
 
 
 def _why_not(row: VolumeRow, inspection: Inspection) -> str:
