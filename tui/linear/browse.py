@@ -1,6 +1,6 @@
 """Walking in the guest's folders by numbers, and marking what is to be copied."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -12,11 +12,14 @@ from core.files.matters import matters
 from core.i18n import _, enumerated, listed, ngettext
 from core.text import guest_date, safe, size
 from tui.linear.ground import Ground
+from tui.widgets.file_table import kind_told
 
 PAGE = 20
 """Entries that are read out at once."""
 MOST = 1000
 """Hits of a search that are kept."""
+FEW = 5
+"""Names that are read out of those that are marked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class Browser:
         question = _(
             "A number opens a folder, m and numbers mark (m 1 3), m alone marks this folder, n next lines,"
             " u up, f and words find (f *.conf size:+1M), w what matters first, y copies what is marked,"
-            " b back:"
+            " b back, ? help, c commands, q leave:"
         )
         while True:
             word, *rest = self._talk.read(question, self._asides).split() or [""]
@@ -149,16 +152,24 @@ class Browser:
                 del self._marked[path]
             else:
                 self._marked[path] = None
-        names = enumerated(safe(path) for path in self._marked)
-        self._talk.say(_("Marked: {names}").format(names=names or _("nothing")))
+        names = some_of(list(self._marked)) or _("nothing")
+        self._talk.say(_("Marked: {names}").format(names=names))
 
 
 def _row(path: bytes, entry: Entry, name: str) -> Row:
-    parts = [name, _("folder") if entry.kind == "dir" else entry.kind]
     if entry.kind == "file":
-        parts += [size(entry.size), guest_date(entry.mtime_ns / 1e9)]
-    return Row(path, listed(parts), entry.kind == "dir")
+        parts = [_("file"), size(entry.size), guest_date(entry.mtime_ns / 1e9)]
+    else:
+        parts = [kind_told(entry)]
+    return Row(path, listed([name, *parts]), entry.kind == "dir")
 
 
 def _hit(hit: Match) -> str:
     return f"{safe(hit.path)}:{hit.number}: {safe(hit.line)}" if hit.number else safe(hit.path)
+
+
+def some_of(paths: Sequence[bytes]) -> str:
+    """The first few of them, and how many more there are: nobody wants to hear forty names."""
+    names = enumerated(safe(path) for path in paths[:FEW])
+    more = len(paths) - FEW
+    return listed([names, _("and {count} more").format(count=more)]) if more > 0 else names

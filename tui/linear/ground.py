@@ -45,7 +45,7 @@ class Ground:
         def help() -> list[str]:
             lesson = LESSONS[topic]
             told = [_(lesson.title)]
-            for title, text in lesson.parts():
+            for title, text in lesson.parts(keys=False):
                 shell = text.startswith(("$ ", "# "))
                 told += [title, *text.split("\n")] if shell else [titled(title, text)]
             return told

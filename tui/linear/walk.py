@@ -12,7 +12,7 @@ from core.disks.snapshots import described
 from core.disks.ways_out import InUse
 from core.errors import Ambiguous, Exit, PointsOutside, SalvageError, SeveralMembers, WrongUsage
 from core.files.destination import Destination, destination
-from core.i18n import _, sentences
+from core.i18n import _
 from core.lab import labs, results, telling
 from core.machines.inventory import Group, inventory
 from core.runner import Runner
@@ -26,11 +26,12 @@ from tui.cli.passphrases import Passphrases
 from tui.flow import Flow, Protection, Wish, make_session
 from tui.keeping import do_keep
 from tui.linear import keys
-from tui.linear.browse import Browser
+from tui.linear.browse import Browser, some_of
 from tui.linear.ground import Ground, Step
 from tui.linear.leftovers import finish
 from tui.linear.opening import Opening
 from tui.linear.practise import answer, choose, set_out
+from tui.linear.protecting import backup, snapshot, which
 from tui.linear.talk import BACK, Leave, Talk
 from tui.linear.telling import disk_told, holders, recovered, volume_told
 from tui.machines import machine_told
@@ -181,20 +182,11 @@ class Walk(Ground):
         return self._protect
 
     def _which(self, error: Ambiguous | SeveralMembers) -> Step:
-        """Only the person can say what the disk is: ask, and open it so."""
         assert self._wish
-        if isinstance(error, Ambiguous):
-            self.talk.say(error.paragraph())
-            ways = {name: replace(self._wish, format=name) for name in error.formats}
-            told = {name: _("Open it as {format}").format(format=name) for name in ways}
-        else:
-            self.talk.say(error.what)
-            ways = {name: replace(self._wish, member=name) for name, _length in error.members}
-            told = {name: f"{safe(name)}, {size(length)}" for name, length in error.members}
-        answer = self.talk.choose(_("Which disk?"), list(told.items()), self.asides("disk"))
-        if answer == BACK:
+        wish = which(self, self._wish, error)
+        if wish is None:
             return self._before_disk
-        self._wish = ways[answer]
+        self._wish = wish
         return self._given
 
     # -- from the disk to a volume --------------------------------------------------------------
@@ -230,40 +222,16 @@ class Walk(Ground):
         if chosen == "snapshot":
             return self._snapshot(disk)
         if chosen in ("backup", "frozen"):
-            return self._backup(frozen=chosen == "frozen")
+            backup(self, frozen=chosen == "frozen")
+            return self._protect
         self.work(_("Attaching the disk and reading its table."), self.flow.do_inspect, Protection(chosen))
         return self._partition
 
     def _snapshot(self, disk: Disk) -> Step:
-        now = ("now", _("The present state"))
-        kept = [(f"s{shot.id}", described(shot)) for shot in disk.snapshots]
-        question = _("Which state of the disk shall be seen?")
-        chosen = self.talk.choose(question, [now, *kept], self.asides("snapshot"))
-        if chosen != BACK and self.flow.wish:
-            state = None if chosen == "now" else chosen.removeprefix("s")
-            self._wish = replace(self.flow.wish, snapshot=state)
-            self.work(_("Reading the header of the disk."), self.flow.do_select, self._wish)
-        return self._protect
-
-    def _backup(self, *, frozen: bool) -> Step:
-        asides = self.asides("backup")
-        place = self.talk.text(_("Where shall the backup go, a file or a folder?"), asides)
-        if place == BACK:
-            return self._protect
-        dest, road = absolute(place), self.flow.road()
-        look = road.outlook(dest, frozen=frozen)
-        self.talk.say(sentences((look.sentence(), look.refusal)))
-        plan = self.asides("backup", plans.backup(self.flow, dest, frozen=frozen))
-        if frozen and look.refusal:
-            return self._protect
-        if frozen and not self.talk.sure(_("Make the snapshot and begin?"), plan):
-            return self._protect
-        done = self.work(_("Making the backup."), road.backup, dest, self.talk.progress, frozen=frozen)
-        for path in done.paths:
-            self.talk.say(_("Backup: {path}").format(path=safe(path)))
-        for note in (*done.notes, *(f"{safe(gap.path)}: {gap.error}" for gap in done.unreadable)):
-            self.talk.say(note)
-        self.flow.backup = done.paths[0] if done.paths and not done.unreadable else None
+        wish = snapshot(self, disk, self.flow.wish) if self.flow.wish else None
+        if wish:
+            self._wish = wish
+            self.work(_("Reading the header of the disk."), self.flow.do_select, wish)
         return self._protect
 
     def _partition(self) -> Step:
@@ -369,8 +337,8 @@ class Walk(Ground):
         # Standard output is what the questions are asked on, so a "-" is a folder's name here
         self.flow.target = Destination("folder", absolute(word)) if place.shape == "stream" else place
         plan = self.asides("files", plans.copying(self.flow))
-        marked = ", ".join(safe(one) for one in self.flow.marked)
-        question = _("Copy {names} to {path}?").format(names=marked, path=safe(self.flow.target.word))
+        names = some_of(self.flow.marked)
+        question = _("Copy {names} to {path}?").format(names=names, path=safe(self.flow.target.word))
         if not self.talk.sure(question, plan):
             return self._files
         road, target = self.flow.road(), self.flow.target

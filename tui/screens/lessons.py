@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from core.i18n import N_, _
+from core.i18n import N_, _, sentences
 from tui.screens.lesson_commands import COMMANDS
 
 
@@ -16,10 +16,16 @@ class Lesson:
     wrong: str
     by_hand: tuple[str, ...] = ()
     """Lines for a shell; of these only what begins with ``#`` is translated."""
+    keys: str = ""
+    """What keys of the screen do; goes on from `what`."""
 
-    def parts(self) -> list[tuple[str, str]]:
-        """What there is of it, each part with its title, in the language of the person."""
-        parts = [(_("What it is"), _(self.what)), (_("What can go wrong"), _(self.wrong))]
+    def parts(self, *, keys: bool = True) -> list[tuple[str, str]]:
+        """What there is of it, each part with its title, in the language of the person.
+
+        Without `keys` for where there is no screen.
+        """
+        what = sentences((_(self.what), _(self.keys) if keys and self.keys else ""))
+        parts = [(_("What it is"), what), (_("What can go wrong"), _(self.wrong))]
         if self.by_hand:
             lines = (_(line) if line.startswith("#") else "$ " + line for line in self.by_hand)
             parts.append((_("By hand"), "\n".join(lines)))
@@ -51,7 +57,8 @@ LESSONS: Mapping[str, Lesson] = {
     "quiz": Lesson(
         N_("A question"),
         N_("Asked where you are about to decide. Each answer tells why it is right or wrong."),
-        N_("Nothing: a wrong answer costs no points. Esc leaves the question for later."),
+        N_("Nothing: a wrong answer costs no points."),
+        keys=N_("Esc leaves the question for later."),
     ),
     "answer": Lesson(
         N_("The question of the ticket"),
@@ -145,7 +152,8 @@ LESSONS: Mapping[str, Lesson] = {
         N_(
             "What was written to the mount lies in the overlay; the disk has none of it yet. Here it is shown"
             " file by file. Only when you type the disk's name is a verified backup made, the overlay written"
-            " into the disk, and the result compared. Esc leaves the disk as it is and keeps the overlay."
+            " into the disk, and the result compared. Whoever goes back leaves the disk as it is and keeps"
+            " the overlay."
         ),
         N_(
             "It is the one act that changes the original. Nobody may have the disk open meanwhile. If it is"
@@ -177,10 +185,11 @@ LESSONS: Mapping[str, Lesson] = {
         N_(
             "A table can be damaged, cut off, or contradict itself; each such thing is told as a sentence."
             " Several readers are compared. A partition without a known content may be encrypted, empty or"
-            " damaged. Where the table is lost, s searches the disk; w then writes what was found to an"
-            " overlay or a copy, o goes back to the disk's own table."
+            " damaged. Where the table is lost, the disk can be searched, and what is found be written to an"
+            " overlay or a copy."
         ),
         COMMANDS["partitions"],
+        keys=N_("s searches, w then writes what was found, o goes back to the disk's own table."),
     ),
     "passphrase": Lesson(
         N_("The passphrase"),
@@ -203,8 +212,7 @@ LESSONS: Mapping[str, Lesson] = {
         N_(
             "The whole disk is read, holes left out, and every sector looked at for the superblocks of file"
             " systems, LVM, LUKS, RAID and swap, the copies of them included. Each says where it begins and"
-            " how long it is; at the end what fits together is shown as a table. Enter on one of them ends"
-            " the search and opens it."
+            " how long it is; at the end what fits together is shown as a table."
         ),
         N_(
             "A disk remembers: file systems that were made anew, and images that lay in files, leave"
@@ -213,6 +221,7 @@ LESSONS: Mapping[str, Lesson] = {
             " the backup."
         ),
         COMMANDS["search"],
+        keys=N_("Enter on one of them ends the search and opens it."),
     ),
     "volume": Lesson(
         N_("Opening the partition"),
@@ -257,15 +266,16 @@ LESSONS: Mapping[str, Lesson] = {
     "files": Lesson(
         N_("The files"),
         N_(
-            "Space marks what shall be copied, in as many folders as you like. The line below says how"
-            " much it is and where it goes. `f` finds by name, size, time, owner and content, `w` marks what"
-            " matters first. Links are followed inside the guest's tree only."
+            "Here you mark what shall be copied, in as many folders as you like. Files can be found by name,"
+            " size, time, owner and content, and what matters first is known. Links are followed inside the"
+            " guest's tree only."
         ),
         N_(
             "Names may hold anything: what cannot be shown stands there as \\x1b or the like. Files that"
             " cannot be read are listed in the report and do not stop the rest."
         ),
         COMMANDS["files"],
+        keys=N_("Space marks, f finds, w marks what matters first; the line below says how much it is."),
     ),
     "progress": Lesson(
         N_("The work is going on"),

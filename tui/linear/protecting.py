@@ -1,0 +1,61 @@
+"""Before a disk is opened, line by line: which disk is meant, which state of it, a verified backup."""
+
+from dataclasses import replace
+
+from core.disks.model import Disk
+from core.disks.snapshots import described
+from core.errors import Ambiguous, SeveralMembers
+from core.i18n import _, sentences
+from core.text import safe, size
+from tui import plans
+from tui.cli.common import absolute
+from tui.flow import Wish
+from tui.linear.ground import Ground
+from tui.linear.talk import BACK
+
+
+def which(ground: Ground, wish: Wish, error: Ambiguous | SeveralMembers) -> Wish | None:
+    """Only the person can say what the disk is: ask; None where they go back."""
+    if isinstance(error, Ambiguous):
+        ground.talk.say(error.paragraph())
+        ways = {name: replace(wish, format=name) for name in error.formats}
+        told = {name: _("Open it as {format}").format(format=name) for name in ways}
+    else:
+        ground.talk.say(error.what)
+        ways = {name: replace(wish, member=name) for name, _length in error.members}
+        told = {name: f"{safe(name)}, {size(length)}" for name, length in error.members}
+    answer = ground.talk.choose(_("Which disk?"), list(told.items()), ground.asides("disk"))
+    return None if answer == BACK else ways[answer]
+
+
+def snapshot(ground: Ground, disk: Disk, wish: Wish) -> Wish | None:
+    """Ask for the state of the disk that shall be seen; None where the person goes back."""
+    now = ("now", _("The present state"))
+    kept = [(f"s{shot.id}", described(shot)) for shot in disk.snapshots]
+    question = _("Which state of the disk shall be seen?")
+    chosen = ground.talk.choose(question, [now, *kept], ground.asides("snapshot"))
+    if chosen == BACK:
+        return None
+    return replace(wish, snapshot=None if chosen == "now" else chosen.removeprefix("s"))
+
+
+def backup(ground: Ground, *, frozen: bool) -> None:
+    """Ask where a backup shall go, and make it; with `frozen`, from a snapshot of the logical volume."""
+    asides = ground.asides("backup")
+    place = ground.talk.text(_("Where shall the backup go, a file or a folder?"), asides)
+    if place == BACK:
+        return
+    dest, road = absolute(place), ground.flow.road()
+    look = road.outlook(dest, frozen=frozen)
+    ground.talk.say(sentences((look.sentence(), look.refusal)))
+    plan = ground.asides("backup", plans.backup(ground.flow, dest, frozen=frozen))
+    if frozen and look.refusal:
+        return
+    if frozen and not ground.talk.sure(_("Make the snapshot and begin?"), plan):
+        return
+    done = ground.work(_("Making the backup."), road.backup, dest, ground.talk.progress, frozen=frozen)
+    for path in done.paths:
+        ground.talk.say(_("Backup: {path}").format(path=safe(path)))
+    for note in (*done.notes, *(f"{safe(gap.path)}: {gap.error}" for gap in done.unreadable)):
+        ground.talk.say(note)
+    ground.flow.backup = done.paths[0] if done.paths and not done.unreadable else None
