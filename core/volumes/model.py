@@ -11,6 +11,7 @@ from core.tables.model import Partition, PartitionTable
 from core.text import safe
 from core.volumes.luks.bitlocker import Metadata
 from core.volumes.luks.header import Header
+from core.volumes.luks.integrity import Superblock
 from core.volumes.lvm.model import Group
 from core.volumes.md.model import Array
 
@@ -35,6 +36,8 @@ class Encrypted:
     apart: Path | None = None
     bitlocker: Metadata | None = None
     """What a volume of Windows says of itself instead of a header."""
+    sums: Superblock | None = None
+    """What dm-integrity keeps between the data, where the header names a checksum."""
 
 
 Layer = Pieces | Encrypted | Array

@@ -233,7 +233,7 @@ def test_an_array_is_put_together_where_there_is_a_device_mapper(
 
 
 MORE = f"""
-loop=$(disk more.img 130M 40M 40M 40M)
+loop=$(disk more.img 180M 40M 40M 40M 40M)
 fast="--batch-mode --pbkdf pbkdf2 --pbkdf-force-iterations 1000"
 printf 'key\\nwith newlines\\n' > key; printf '{PASSPHRASE}' > pass; printf 'wrong' > wrong
 cryptsetup luksFormat $fast --type luks2 --key-file key ${{loop}}p1
@@ -242,6 +242,9 @@ cryptsetup luksFormat $fast --type luks2 --header apart.hdr --key-file pass ${{l
 cryptsetup open --header apart.hdr --key-file pass ${{loop}}p2 one; mke /dev/mapper/one; cryptsetup close one
 cryptsetup luksFormat $fast --type luks2 --key-file pass ${{loop}}p3
 cryptsetup open --key-file pass ${{loop}}p3 one; mke /dev/mapper/one; cryptsetup close one
+modprobe -a dm_integrity authenc
+cryptsetup luksFormat $fast --type luks2 --integrity hmac-sha256 --key-file pass ${{loop}}p4
+cryptsetup open --key-file pass ${{loop}}p4 one; mke /dev/mapper/one; cryptsetup close one
 dd if=/dev/urandom of=${{loop}}p3 bs=512 seek=1 count=2 conv=notrunc status=none; sync
 losetup --detach $loop
 """
@@ -266,6 +269,11 @@ def test_a_detached_header(machine: Machine) -> None:
 
 def test_a_damaged_first_header(machine: Machine) -> None:
     assert cat(machine, "--passphrase-file pass", "3/luks") == "rescued [0]"
+
+
+def test_data_with_checksums(machine: Machine) -> None:
+    assert cat(machine, "--passphrase-file pass", "4/luks") == "rescued [0]"
+    assert cat(machine, "--passphrase-file pass --replay", "4/luks") == "rescued [0]"
 
 
 def test_a_wrong_passphrase_leaves_nothing(machine: Machine) -> None:

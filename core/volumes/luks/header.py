@@ -47,6 +47,8 @@ class Header:
     """The number that the first sector has for the cipher."""
     memory: int = 0
     """Bytes that trying a passphrase takes."""
+    checksum: str = ""
+    """What each sector is checked by, such as ``hmac(sha256)``; empty where nothing is."""
     problems: tuple[str, ...] = ()
     hindrance: str = ""
     """Why it cannot be opened here, as a sentence; empty when it can."""
@@ -120,8 +122,7 @@ def _of_json(told: dict[str, Any], uuid: str, label: str, length: int, room: int
     if len(crypt) != 1 or len(segments) != 1 or told["config"].get("requirements", {}).get("mandatory"):
         hindrance = _("It was being encrypted or changed when it was left; only cryptsetup can end that.")
     one = crypt[0]
-    if "integrity" in one:
-        hindrance = _("It checks its integrity (dm-integrity), which this program does not put together.")
+    checksum = str(one["integrity"]["type"]) if "integrity" in one else ""
     whole = 2 * length + int(told["config"]["keyslots_size"])
     if not 2 * length <= whole <= _MOST_KEYS:
         raise ValueError
@@ -133,8 +134,8 @@ def _of_json(told: dict[str, Any], uuid: str, label: str, length: int, room: int
     if sector not in (512, 1024, 2048, 4096) or data % 512 or min(data, skip, given) < 0:
         raise ValueError
     return Header(
-        2, uuid, label, cipher, min(whole, room), data, given, sector, skip, memory,
-        hindrance=hindrance or _strange(cipher),
+        2, uuid, label, cipher, min(whole, room), data, given, sector, skip, memory, checksum,
+        hindrance=hindrance or _strange(cipher) or (_strange(checksum) if checksum else ""),
     )  # fmt: skip
 
 
@@ -153,5 +154,7 @@ def told(header: Header) -> Iterator[str]:
     yield from header.problems
     if header.hindrance:
         yield header.hindrance
+    if header.checksum:
+        yield _("What only the journal of its checksums (dm-integrity) had is seen over an overlay alone.")
     if header.memory > 512 << 20:
         yield _("Trying a passphrase takes {memory} of memory (Argon2).").format(memory=size(header.memory))

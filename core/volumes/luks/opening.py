@@ -27,6 +27,7 @@ from core.text import safe, size
 from core.undo.stack import Stack
 from core.volumes import joined, tables
 from core.volumes.loop import attach_bytes
+from core.volumes.luks import integrity
 from core.volumes.luks.header import CONTENT, Header, read_header, told
 from core.volumes.model import Encrypted, Volume, of_layer
 from core.volumes.readable import Nothing, Window
@@ -50,6 +51,7 @@ class Payload:
     offset: int
     size: int
     apart: Path | None
+    sums: integrity.Superblock | None = None
 
 
 def encrypted(space: Space, outer: Volume, apart: Path | None = None) -> Volume | None:
@@ -68,8 +70,13 @@ def encrypted(space: Space, outer: Volume, apart: Path | None = None) -> Volume 
         return None
     content = Content(None, header.label or None, header.uuid) if header else Content(None)
     problems = tuple(told(header)) if header else (no_header(outer).what,)
-    layer = Encrypted(outer, header, apart)
     size = header.size or max(0, outer.size - header.data) if header else 0
+    sums = None
+    if header and header.checksum:
+        sums = integrity.read_superblock(Window(space.source, outer.offset, outer.size), header.data)
+        size = sums.size if sums else 0
+        problems += () if sums else (_no_checksums(outer).what,)
+    layer = Encrypted(outer, header, apart, sums=sums)
     content = replace(content, problems=problems)
     made = of_layer(f"{outer.id}/luks", "luks", size, content, outer.id, space.under, layer)
     return replace(made, locked=True)
@@ -111,7 +118,9 @@ def open_encrypted(
             _("The disk is untouched."),
             _("`virt-salvage backup` saves it as it is."),
         )
-    layer = Payload(header, outer.offset + header.data, header.size or outer.size - header.data, apart)
+    layer = Payload(
+        header, outer.offset + header.data, header.size or outer.size - header.data, apart, locked.sums
+    )
     if not 0 < layer.size <= outer.size - header.data:
         raise _cut_short(outer)
     lacks = tables.problem()
@@ -145,14 +154,32 @@ def _cut_short(volume: Volume) -> SalvageError:
 
 def _by_kernel(stack: Stack, view: View, volume: Volume, layer: Payload, key: bytes, session: str) -> View:
     why = _("Attach the data of {volume}, without its header.").format(volume=volume.title)
-    device = attach_bytes(stack, view, layer.offset, layer.size, why).path
-    header = layer.header
-    more = f" 1 sector_size:{header.sector}" if header.sector != 512 else ""
-    table = f"crypt {header.cipher} {key.hex()} {header.skip} {device} 0{more}"
-    lines = tables.hidden([tables.Line(0, layer.size, table, (device,))])
+    device, shown = attach_bytes(stack, view, layer.offset, layer.size, why).path, layer.size
+    header, cipher = layer.header, layer.header.cipher
+    more = [f"sector_size:{header.sector}"] if header.sector != 512 else []
+    if header.checksum:
+        if layer.sums is None:
+            raise _no_checksums(volume)
+        shown, cipher = layer.sums.size, integrity.cipher(cipher, header.checksum)
+        more.insert(0, integrity.option(header.checksum, layer.sums))
+        below = integrity.below(device, layer.sums, writable=view.writable)
+        why = _("Let the kernel bring data and their checksums (dm-integrity) together.")
+        maker = tables.Maker(stack, "luks", session, why, view.writable)
+        device = maker.create([tables.Line(0, shown, below, (device,))])
+    words = ["crypt", cipher, key.hex(), str(header.skip), device, "0"]
+    table = " ".join([*words, *([str(len(more)), *more] if more else [])])
+    lines = tables.hidden([tables.Line(0, shown, table, (device,))])
     why = _("Let the kernel decrypt it, read-only; the table with the key goes through a pipe.")
     path = tables.Maker(stack, "luks", session, why, view.writable).create_secretly(lines)
-    return View(Path(path), layer.size + 2 * tables.MARGIN, writable=view.writable, on=(path,))
+    return View(Path(path), shown + 2 * tables.MARGIN, writable=view.writable, on=(path,))
+
+
+def _no_checksums(volume: Volume) -> SalvageError:
+    return SalvageError(
+        _("Where {volume} keeps its checksums (dm-integrity) is damaged.").format(volume=volume.title),
+        _("Without it nobody knows where its data lie. The disk is untouched."),
+        _("`virt-salvage backup` saves it as it is."),
+    )
 
 
 def _volume_key(
