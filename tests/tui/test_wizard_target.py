@@ -10,6 +10,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+from textual import events
 
 from core import tools
 from core.files.destination import Destination
@@ -148,3 +149,14 @@ async def test_kinds_are_told_and_what_is_missing_is_grey(
         field = pilot.app.screen
         assert isinstance(field, AskTarget)
         assert field._read("x.tar") == Destination("folder", Path(os.getcwd()) / "x.tar")
+
+
+async def test_keys_that_come_together_mark_and_copy(disk: Path, tmp_path: Path, guard: Guard) -> None:
+    guard.watch(disk)
+    async with wizard(tmp_path / "state", disk) as pilot:
+        await to_files(pilot)
+        flow_of(pilot).target = Destination("folder", tmp_path / "out")
+        for key in (events.Key("space", " "), events.Key("y", "y")):
+            pilot.app.post_message(key)
+        await on(pilot, DoneScreen)
+        assert any((tmp_path / "out/home").iterdir())

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Static
 
@@ -36,6 +37,10 @@ from tui.widgets.lines import Fact, facts, middle_cut
 
 _ODD = re.compile(r"[^\w.+-]+")
 """What does not go into the name of a folder of ours."""
+
+
+class CopyWanted(Message):
+    """What is marked shall be copied now."""
 
 
 class BasketScreen(Frame):
@@ -208,6 +213,10 @@ class BasketScreen(Frame):
     # -- the copy ------------------------------------------------------------------------------
 
     def action_copy(self) -> None:
+        # The way of the marks: what was marked by the key before comes first
+        self.query_one(FileTable).post_message(CopyWanted())
+
+    def on_copy_wanted(self) -> None:
         if not self._marks:
             entry = self.query_one(FileTable).current
             hint = _("Mark something with Space first.")

@@ -28,9 +28,7 @@ class Bytes:
         ("aes-xts-random", "none", "capi:xts(aes)-random", "none"),
     ],
 )
-def test_ciphers_are_named_as_cryptsetup_names_them(
-    name: str, checksum: str, told: str, option: str
-) -> None:
+def test_ciphers_are_named_as_cryptsetup_names_them(name: str, checksum: str, told: str, option: str) -> None:
     """As ``dmsetup table`` shows what ``cryptsetup open`` made."""
     assert integrity.cipher(name, checksum) == told
     assert integrity.option(checksum, Superblock(32, 4096, 512)) == f"integrity:32:{option}"
