@@ -10,6 +10,9 @@ _INTERVAL = 0.1
 """Seconds between two reports."""
 _MEMORY = 5.0
 """Seconds over which the rate is smoothed."""
+_A_FILE = 64 << 10
+"""Bytes that could be copied in the time that a file takes beside its content: many small ones, as in a home,
+bring hardly a byte, and would promise days for what follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,12 @@ class Meter:
         self._current_done = 0
         self._current_size = 0
         self._rate = 0.0
+        self._pace = 0.0
+        """Smoothed as the rate, with the files counted in: what the time left is reckoned from."""
         self._last = time.monotonic()
         self._last_bytes = 0
+        self._begun = 0
+        self._last_begun = 0
         self.errors = 0
 
     def begin(self, path: bytes, size: int) -> None:
@@ -56,6 +63,7 @@ class Meter:
         self._current = path
         self._current_size = size
         self._current_done = 0
+        self._begun += 1
 
     def add(self, count: int) -> None:
         """`count` more bytes of the current entry are done."""
@@ -76,8 +84,9 @@ class Meter:
         self._smooth(now)
         total = self._bytes_total
         left: float | None = None
-        if total is not None and self._rate > 0:
-            left = max(0, total - self._bytes) / self._rate
+        if total is not None and self._pace > 0:
+            files = max(0, (self._files_total or 0) - max(self._begun, self._files))
+            left = (max(0, total - self._bytes) + files * _A_FILE) / self._pace
         self._listener(
             Progress(
                 files_done=_capped(self._files, self._files_total),
@@ -97,11 +106,18 @@ class Meter:
         passed = now - self._last
         if passed <= 0:
             return
-        current = (self._bytes - self._last_bytes) / passed
-        weight = min(1.0, passed / _MEMORY) if self._rate else 1.0
-        self._rate += (current - self._rate) * weight
+        grown = self._bytes - self._last_bytes
+        begun = max(self._begun, self._files)
+        work = grown + (begun - self._last_begun) * _A_FILE
+        self._rate = _smoothed(self._rate, grown / passed, passed)
+        self._pace = _smoothed(self._pace, work / passed, passed)
         self._last = now
         self._last_bytes = self._bytes
+        self._last_begun = begun
+
+
+def _smoothed(before: float, current: float, passed: float) -> float:
+    return before + (current - before) * (min(1.0, passed / _MEMORY) if before else 1.0)
 
 
 def _capped(done: int, total: int | None) -> int:

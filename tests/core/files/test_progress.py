@@ -1,0 +1,70 @@
+"""What a copy tells while it goes on."""
+
+import time
+
+import pytest
+
+from core.files.progress import Meter, Progress
+
+pytestmark = pytest.mark.usefixtures("clock")
+
+SMALL, LARGE, LARGE_SIZE = 3000, 14, 100 << 20
+
+
+class Clock:
+    """Goes on when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture(name="clock")
+def _clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(time, "monotonic", clock.monotonic)
+    return clock
+
+
+def test_small_files_first_do_not_promise_days_for_the_large_ones(clock: Clock) -> None:
+    """A thousand files a second of five bytes each, then 100 MiB a second: 17 seconds, and never hours."""
+    seen: list[Progress] = []
+    meter = Meter(seen.append, SMALL + LARGE, SMALL * 5 + LARGE * LARGE_SIZE)
+    began, off = clock.now, []
+
+    def note() -> None:
+        whole = SMALL / 1000 + LARGE
+        if seen and seen[-1].seconds_left is not None:
+            off.append(seen[-1].seconds_left - (whole - (clock.now - began)))
+
+    for _file in range(SMALL):
+        meter.begin(b"small", 5)
+        clock.now += 0.001
+        meter.add(5)
+        meter.end()
+        note()
+    for _file in range(LARGE):
+        meter.begin(b"large", LARGE_SIZE)
+        for _piece in range(100):
+            clock.now += 0.01
+            meter.add(1 << 20)
+            note()
+        meter.end()
+    meter.report()
+    assert max(abs(error) for error in off) < 15
+    assert (seen[-1].bytes_done, seen[-1].files_done) == (SMALL * 5 + LARGE * LARGE_SIZE, SMALL + LARGE)
+    assert seen[-1].seconds_left == 0
+
+
+def test_the_rate_is_of_bytes_alone(clock: Clock) -> None:
+    seen: list[Progress] = []
+    meter = Meter(seen.append, 100, 1000)
+    for _file in range(50):
+        meter.begin(b"small", 10)
+        clock.now += 0.1
+        meter.add(10)
+        meter.end()
+    assert seen[-1].rate == pytest.approx(100)
+    assert seen[-1].seconds_left == pytest.approx(5, rel=0.2)
