@@ -27,10 +27,12 @@ from tui.screens.lessons import LESSONS
 from tui.screens.menu import Choice
 from tui.screens.palette import PaletteScreen
 from tui.screens.practise import PractiseScreen
+from tui.screens.preview import PreviewScreen
 from tui.screens.start import StartScreen
 from tui.screens.step import Frame, KeyLine
 from tui.screens.words import WordsScreen
 from tui.themes import CONSOLE, DAY, NIGHT, theme_for
+from tui.widgets.long_text import LongText
 from tui.words import WORDS, matching
 
 
@@ -99,6 +101,16 @@ async def test_the_help_lists_the_keys_of_the_screen(tmp_path: Path) -> None:
         assert "q" in shown(pilot) and "quit" in shown(pilot)
         await pilot.press("question_mark")
         await on(pilot, StartScreen)
+
+
+async def test_the_help_of_long_text_calls_no_key_by_the_library_s_name(tmp_path: Path) -> None:
+    async with wizard(tmp_path) as pilot:
+        await on(pilot, StartScreen)
+        pilot.app.push_screen(PreviewScreen(b"/log", LongText(b"text"), 4, 4))
+        await on(pilot, PreviewScreen)
+        told = {one.names: one.does for one in keys_of(pilot.app.screen)}
+        assert told["↑, k"] == "up" and told["End, G"] == "end" and told["PgUp"] == "page up"
+        assert not [does for does in told.values() if does[0].isupper()]
 
 
 @pytest.mark.parametrize("key", ["colon", "ctrl+p"])

@@ -65,6 +65,27 @@ async def test_a_dialog_is_as_close_as_the_screen_that_it_came_to(tmp_path: Path
         assert "? help" in shown(pilot)
 
 
+async def test_the_marked_choice_stays_in_sight_when_the_screen_gets_small(tmp_path: Path) -> None:
+    choices = [Choice(str(number), f"Choice {number}", "What it means.") for number in range(5)]
+    async with wizard(tmp_path) as pilot:
+        await on(pilot, StartScreen)
+        pilot.app.push_screen(ConfirmScreen("Title", [plain("word")], choices))
+        await on(pilot, ConfirmScreen)
+        await pilot.press("up", "up")
+        await until(pilot, lambda: "> 5  Choice 4" in shown(pilot), "the last but one is marked")
+        await pilot.resize_terminal(40, 12)
+        await until(pilot, lambda: "> 5  Choice 4" in shown(pilot), "it is still in sight")
+
+
+async def test_what_a_key_does_stays_in_its_column_on_a_narrow_screen(tmp_path: Path) -> None:
+    async with wizard(tmp_path, size=(40, 12)) as pilot:
+        await on(pilot, StartScreen)
+        await pilot.press("colon")
+        await on(pilot, PaletteScreen)
+        first, second = [line for line in shown(pilot).splitlines() if "as one" in line or "would" in line]
+        assert first.index("the commands") == second.index("would type")
+
+
 async def test_an_error_is_told_without_scrolling_where_it_fits(tmp_path: Path) -> None:
     error = Refused("What it was. " * 12, "What it means. " * 10, "What can be done. " * 10)
     async with wizard(tmp_path) as pilot:

@@ -35,6 +35,8 @@ class Choice:
     title: str
     line: str = ""
     reason: str = ""
+    column: int = 0
+    """Columns of the title that stand alone: where it takes another line, that begins below the rest."""
 
 
 class Menu(OptionList):
@@ -72,6 +74,8 @@ class Menu(OptionList):
     def on_resize(self, _event: events.Resize) -> None:
         self._look_at_room()
         self._draw_all()
+        # a smaller screen must not leave the choice that Enter takes out of sight
+        self.call_after_refresh(self.scroll_to_highlight)
 
     def _fit(self) -> None:
         before = self._airy, self._cramped
@@ -175,7 +179,7 @@ class Menu(OptionList):
         wide = len(str(len(self._choices)))
         number = f" {at + 1:>{wide}}  " if self._numbered else " "
         indent = " " * len(number)
-        title = "\n".join(wrapped(indent + safe(choice.title), width, indent))[len(indent) :]
+        title = "\n".join(wrapped(indent + safe(choice.title), width, indent + " " * choice.column))[len(indent) :]
         if choice.reason:
             lines = wrapped(f"{indent}× {safe(choice.reason)}", width, indent + "  ")
             told = ("\n".join(lines), "$text-warning")

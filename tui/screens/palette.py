@@ -53,7 +53,7 @@ class PaletteScreen(Dialog[Bound]):
         names = [told(one.names) for one in self._offered]
         column = max(map(cell_len, names), default=0) + 2
         return [
-            Choice(str(at), left(name, column) + one.does)
+            Choice(str(at), left(name, column) + one.does, column=column)
             for at, (name, one) in enumerate(zip(names, self._offered, strict=True))
             if word.casefold() in f"{name} {one.does}".casefold()
         ]

@@ -57,11 +57,13 @@ class Pager(ScrollView, can_focus=True):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("k", "scroll_up", N_("up"), show=False),
-        Binding("j", "scroll_down", N_("down"), show=False),
-        Binding("g", "scroll_home", N_("top"), show=False),
-        Binding("G", "scroll_end", N_("end"), show=False),
-        Binding("space", "page_down", N_("page down"), show=False),
+        # with the library's own keys: else the help tells those by the library's names, in English
+        Binding("up,k", "scroll_up", N_("up"), show=False),
+        Binding("down,j", "scroll_down", N_("down"), show=False),
+        Binding("home,g", "scroll_home", N_("top"), show=False),
+        Binding("end,G", "scroll_end", N_("end"), show=False),
+        Binding("pagedown,space", "page_down", N_("page down"), show=False),
+        Binding("pageup", "page_up", N_("page up"), show=False),
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "pager--title",
