@@ -465,6 +465,21 @@ async def test_browsing_marks_and_preview(disk: Path, state: Path) -> None:
         await until(pilot, lambda: "Mark something" in reads(pilot, "#status"))
 
 
+async def test_the_way_up_is_named_and_marks_are_not_lost_by_one_key(disk: Path, state: Path) -> None:
+    async with wizard(state, disk) as pilot:
+        await to_files(pilot)
+        files = pilot.app.screen
+        assert isinstance(files, FilesScreen) and "parent" not in reads(pilot, "#keys")
+        await pilot.press("enter")
+        await until(pilot, lambda: files.here != b"/", "the folder")
+        await until(pilot, lambda: "← parent" in reads(pilot, "#keys"), "the way up")
+        await pilot.press("space", "escape")
+        await until(pilot, lambda: "Esc again" in reads(pilot, "#status"), "the warning")
+        assert pilot.app.screen is files
+        await pilot.press("escape")
+        await on(pilot, VolumeScreen)
+
+
 @pytest.mark.parametrize("key", ["question_mark", "f1"])
 async def test_every_step_explains_itself(disk: Path, state: Path, key: str) -> None:
     async with wizard(state, disk) as pilot:

@@ -58,6 +58,8 @@ class BasketScreen(Frame):
         self.here = b"/"
         """The folder that the table shows."""
         self._marks: dict[bytes, None] = {}
+        self._brought: tuple[bytes, ...] = ()
+        """What was copied last."""
         self._estimate: Estimate | None = None
         self._counting: Future[Estimate] | None = None
         self._soon: Timer | None = None
@@ -107,6 +109,8 @@ class BasketScreen(Frame):
         else:
             self._marks.pop(path, None)
         self._estimate = None
+        if not self.busy:
+            self.say("")
         self._tell()
         self._count_soon()
 
@@ -276,6 +280,7 @@ class BasketScreen(Frame):
 
     def _copied(self, copied: Copied | None) -> None:
         self.flow.copied, self.flow.copied_from = copied, self.flow.source
+        self._brought = self.flow.marked
         self.app.pop_screen()
         self.app.push_screen(DoneScreen())
 

@@ -28,7 +28,10 @@ PREVIEW = 128 << 20
 
 
 class FilesScreen(BasketScreen):
-    """Marks are kept over folders. Esc closes the volume; Backspace goes up."""
+    """Marks are kept over folders. Esc closes the volume; Backspace goes up.
+
+    Somebody who takes Esc for the way up must not lose what took long to mark: then it is asked for twice.
+    """
 
     topic: ClassVar[str] = "files"
     step: ClassVar[int] = 4
@@ -44,6 +47,8 @@ class FilesScreen(BasketScreen):
         super().__init__()
         self._at: bytes | None = None
         self._remark: str | None = None
+        self._warned: tuple[bytes, ...] = ()
+        """What was marked when it was said that it gets lost."""
 
     def body(self) -> ComposeResult:
         yield Static(id="place")
@@ -52,15 +57,16 @@ class FilesScreen(BasketScreen):
         yield Static(id="basket")
 
     def keys(self) -> list[Key]:
+        up = [("←", _("parent"))] if self.here != b"/" else []
         return [
             ("Space", _("mark")),
             ("Enter", _("open")),
+            *up,
             ("y", _("copy")),
             ("t", _("target")),
             ("f", _("find")),
             ("w", _("matters")),
             ("Esc", _("back")),
-            ("←", _("parent")),
             ("o", _("how to copy")),
             ("v", _("view")),
             ("/", _("filter")),
@@ -106,7 +112,7 @@ class FilesScreen(BasketScreen):
             if came and not early:
                 self.here, early = folder, True
                 self.query_one(FileTable).show(came[0], self._marked_here(), at, more=True)
-                self._tell()
+                self.refresh_frame()
 
         looking = self.set_interval(0.1, look)
 
@@ -117,7 +123,7 @@ class FilesScreen(BasketScreen):
             self.here = folder
             self._tell_remark()
             table.show(entries, self._marked_here(), place)
-            self._tell()
+            self.refresh_frame()
             self._count_soon()
 
         def failed(error: SalvageError) -> None:
@@ -233,5 +239,10 @@ class FilesScreen(BasketScreen):
         super().action_back()
 
     def back(self) -> None:
+        marked = self._sources()
+        if marked not in ((), self._brought, self._warned):
+            self._warned = marked
+            self.say(_("Not copied yet: Esc again closes the volume and drops what is marked."))
+            return
         self._stop_counting()
         self.work(_("Closing the volume."), self.flow.do_close_volume, lambda _none: self.leave())

@@ -179,7 +179,9 @@ class Menu(OptionList):
         wide = len(str(len(self._choices)))
         number = f" {at + 1:>{wide}}  " if self._numbered else " "
         indent = " " * len(number)
-        title = "\n".join(wrapped(indent + safe(choice.title), width, indent + " " * choice.column))[len(indent) :]
+        title = "\n".join(wrapped(indent + safe(choice.title), width, indent + " " * choice.column))[
+            len(indent) :
+        ]
         if choice.reason:
             lines = wrapped(f"{indent}× {safe(choice.reason)}", width, indent + "  ")
             told = ("\n".join(lines), "$text-warning")
