@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core import host, loops, mounts
-from core.i18n import N_, _, ngettext
+from core.i18n import N_, _, enumerated, ngettext
 from core.text import safe
 from core.undo.account import Account, Entry
 from core.undo.live import Names
@@ -201,7 +201,7 @@ class Proof:
             still = _("The host is not as it was found. Of ours there is still:")
             return "\n".join([still, *(f"  {one}" for one in self.ours)])
         there = Counter(thing.kind for thing in self.after.things)
-        counts = ", ".join(
+        counts = enumerated(
             [
                 ngettext("{count} loop device", "{count} loop devices", there["loop"]).format(
                     count=there["loop"]

@@ -17,6 +17,7 @@ from pathlib import Path
 from core import __version__
 from core.documents import json_text
 from core.errors import NoSpace, SalvageError
+from core.files import labels
 from core.files.entry import iso_time
 from core.files.kernel import flush, rename_new
 from core.files.manifest import candidates, listed
@@ -24,7 +25,7 @@ from core.files.markdown import block, plain, span
 from core.files.outcome import Copied, verified_told
 from core.files.target import PART
 from core.files.webpage import page
-from core.i18n import _, sentences
+from core.i18n import _, sentences, titled
 from core.runner import Ran
 from core.text import duration, grouped, safe, size
 
@@ -215,22 +216,22 @@ def _markdown(
         (_("Time"), duration(copied.seconds)),
         (_("Already there"), grouped(copied.skipped_same)),
     ):
-        lines.append(f"- {label}: {value}")
-    lines.append("- " + _("Checksums") + ": " + span(copied.manifest.name))
-    lines.append("- " + _("Read back and compared") + ": " + span(verified_told(copied)))
+        lines.append("- " + titled(label, value))
+    lines.append("- " + titled(_("Checksums"), span(copied.manifest.name)))
+    lines.append("- " + titled(_("Read back and compared"), span(verified_told(copied))))
     if copied.sidecar:
-        lines.append("- " + _("What the target could not keep") + ": " + span(copied.sidecar.name))
+        lines.append("- " + titled(_("What the target could not keep"), span(copied.sidecar.name)))
     lines += ["", "## " + _("What could not be read or was not replaced"), ""]
     lines += [f"- {span(gap.path)}: {plain(gap.error)}" for gap in copied.unreadable] or [_("Nothing.")]
     lines += ["", "## " + _("What the target could not keep"), ""]
     lines += [f"- {span(lost.path)}: {plain(lost.what)}" for lost in copied.lost_metadata] or [_("Nothing.")]
     lines += ["", "## " + _("Where it came from"), "", *_outline(facts, 0)]
     lines += ["", "## " + _("Owners, as the guest calls them"), ""]
-    unknown = _("unknown")
+    unknown, user, group = _("unknown"), _("user"), _("group")
     for number, name in copied.owners.users:
-        lines.append("- " + _("user") + f" {number}: {span(name) if name else unknown}")
+        lines.append("- " + titled(f"{user} {number}", span(name) if name else unknown))
     for number, name in copied.owners.groups:
-        lines.append("- " + _("group") + f" {number}: {span(name) if name else unknown}")
+        lines.append("- " + titled(f"{group} {number}", span(name) if name else unknown))
     lines += ["", "## " + _("Every command that was run"), ""]
     for ran in transcript:
         lines += _told(ran)
@@ -253,14 +254,17 @@ def _eased(key: str, value: object) -> object:
         return _("yes") if value else _("no")
     if isinstance(value, int) and key.endswith("size") and value >= 1024:
         return f"{size(value)} ({value})"
-    return value
+    return labels.told(key, value)
 
 
 def _outline(value: object, depth: int) -> list[str]:
     """Nested values as a nested list."""
     indent = "  " * depth
     if isinstance(value, Mapping):
-        pairs = [(f"{plain(str(key))}:", _eased(str(key), inner)) for key, inner in value.items()]
+        pairs = [
+            (titled(plain(labels.label(str(key))), "").rstrip(), _eased(str(key), inner))
+            for key, inner in value.items()
+        ]
     elif isinstance(value, list | tuple | set | frozenset):
         pairs = [("", inner) for inner in value]
     else:

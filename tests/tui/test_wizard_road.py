@@ -470,6 +470,8 @@ async def test_the_way_up_is_named_and_marks_are_not_lost_by_one_key(disk: Path,
         await to_files(pilot)
         files = pilot.app.screen
         assert isinstance(files, FilesScreen) and "parent" not in reads(pilot, "#keys")
+        await pilot.press("v")
+        await until(pilot, lambda: "A folder" in reads(pilot, "#status"), "a line, and no error")
         await pilot.press("enter")
         await until(pilot, lambda: files.here != b"/", "the folder")
         await until(pilot, lambda: "← parent" in reads(pilot, "#keys"), "the way up")
@@ -478,6 +480,13 @@ async def test_the_way_up_is_named_and_marks_are_not_lost_by_one_key(disk: Path,
         assert pilot.app.screen is files
         await pilot.press("escape")
         await on(pilot, VolumeScreen)
+
+
+async def test_what_never_has_a_journal_is_not_said_to_have_an_empty_one(disk: Path, state: Path) -> None:
+    async with wizard(state, disk) as pilot:
+        await to_partitions(pilot)
+        await to_volume(pilot, 2)
+        assert "ext2" in shown(pilot) and "It has no journal" in shown(pilot)
 
 
 @pytest.mark.parametrize("key", ["question_mark", "f1"])

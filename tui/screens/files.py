@@ -179,7 +179,9 @@ class FilesScreen(BasketScreen):
 
     def action_view(self) -> None:
         entry = self.query_one(FileTable).current
-        if entry:
+        if entry and entry.kind == "dir":
+            self.say(_("A folder: Enter opens it."))
+        elif entry:
             self._view(entry)
 
     def _view(self, entry: Entry) -> None:

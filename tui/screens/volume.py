@@ -157,7 +157,8 @@ class VolumeScreen(SightFrame):
         if self.volume.seen_when_opened:
             return ""
         system = FILE_SYSTEMS.get(self.volume.content or "")
-        if system is None or system.replayed is None:
+        # ext2 shares its driver with ext4, but never has a journal
+        if system is None or system.replayed is None or self.volume.content == "ext2":
             return _("It has no journal that this host could carry out.")
         return "" if self.volume.pending else _("It was cleanly unmounted: nothing is left in its journal.")
 

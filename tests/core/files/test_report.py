@@ -91,7 +91,7 @@ def test_the_report_tells_all_and_breaks_nothing(tmp_path: Path) -> None:
 
 
 def test_the_report_begins_with_what_everybody_wants_to_know(tmp_path: Path) -> None:
-    facts = {"disk": {"virtual_size": 512483328, "exists": True}}
+    facts = {"disk": {"virtual_size": 512483328, "exists": True}, "state": "left"}
     after = {"proof": {"sentence": "Host as found."}}
     report = write_report(tmp_path, facts, _copied(tmp_path, ()), [], {}, after)
     for text in (report.markdown.read_text(), report.html.read_text()):
@@ -100,6 +100,8 @@ def test_the_report_begins_with_what_everybody_wants_to_know(tmp_path: Path) -> 
         assert f"by virt-salvage {__version__} on " in head
         assert json.loads(report.json.read_bytes())["written"] in head
         assert "488.7 MiB (512483328)" in text and "True" not in text
+        assert "Size for the machine" in text and "virtual" not in text, "no names of a programmer's"
+        assert "as it lies on the disk" in text
     report = write_report(tmp_path, facts, _copied(tmp_path, ("x", "y")), [], {}, after)
     head = report.markdown.read_text().partition("What was copied")[0]
     assert "Not read or not replaced: 2" in head and "All that" not in head
