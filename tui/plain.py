@@ -166,7 +166,8 @@ def terminal_problem(environ: Mapping[str, str] | None = None) -> str | None:
         what = _("The wizard needs a terminal that can place the cursor, and TERM says that this one cannot.")
     else:
         return None
-    return sentences((what, _("The command line does the same: virt-salvage --help")))
+    by_line = _("Line by line it works all the same: virt-salvage --linear.")
+    return sentences((what, by_line, _("The command line does the same: virt-salvage --help")))
 
 
 def _is_terminal(descriptor: int) -> bool:

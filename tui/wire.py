@@ -25,6 +25,9 @@ _TOKEN = re.compile(
 )
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
 """Synchronized output: a terminal that knows it shows what is between them at once."""
+_POINTER = "\x1b]22;"
+"""Textual tells the mouse's shape with every change, though it stays the same: of no use here, and old
+terminals write it down as text."""
 _NEAR = 6
 """Cells that stay and are written again, because that is no longer than to go around them."""
 _ERASE = 8
@@ -157,6 +160,8 @@ class Wire:
         if control == _END:
             waiting, self._begin = bool(self._begin), ""
             return "" if waiting else _END
+        if control.startswith(_POINTER):
+            return ""
         if control.endswith(("J", "?1049h")):
             self.again()
         return control

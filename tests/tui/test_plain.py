@@ -135,6 +135,7 @@ def test_the_console_has_its_own_sixteen_colours():
 def test_no_terminal_and_dumb_terminals_are_told_about_the_command_line(monkeypatch):
     monkeypatch.setattr(module, "_is_terminal", lambda _descriptor: False)
     assert "virt-salvage --help" in (terminal_problem({"TERM": "xterm"}) or "")
+    assert "virt-salvage --linear" in (terminal_problem({"TERM": "xterm"}) or "")
     monkeypatch.setattr(module, "_is_terminal", lambda _descriptor: True)
     assert "TERM" in (terminal_problem({"TERM": "dumb"}) or "")
     assert "TERM" in (terminal_problem({}) or "")

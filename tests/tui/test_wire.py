@@ -126,9 +126,14 @@ def test_other_controls_go_on_as_they_are_and_in_their_place() -> None:
     wire = Wire()
     wire.sent("\x1b[1;1Hab")
     assert wire.sent("\x07") == "\x07"
-    assert (
-        wire.sent("\x1b]22;default\x07\x1b[2;1Hcd\x1b[?1000h") == "\x1b]22;default\x07\x1b[2;1Hcd\x1b[?1000h"
-    )
+    assert wire.sent("\x1b]0;title\x07\x1b[2;1Hcd\x1b[?1000h") == "\x1b]0;title\x07\x1b[2;1Hcd\x1b[?1000h"
+
+
+def test_the_shape_of_the_mouse_is_not_sent() -> None:
+    wire = Wire()
+    wire.sent("\x1b[1;1Hab")
+    assert wire.sent("\x1b]22;default\x07") == ""
+    assert wire.sent("\x1b[1;3H\x1b]22;text\x07cd").endswith("cd")
 
 
 def test_a_cleared_or_resized_terminal_gets_all_again() -> None:
