@@ -1,6 +1,7 @@
 """Translations: complete, of nothing that is gone, filling in the same things, and compiled."""
 
 import ast
+import re
 import subprocess
 from pathlib import Path
 
@@ -69,3 +70,16 @@ def test_columns_of_wide_characters_stay_columns(program: Program, tmp_path: Pat
     for row in rows:
         start = next(cut for cut in range(len(row)) if wcswidth(row[:cut]) == edge)
         assert row[start - 2 : start] == "  " and row[start] != " "
+
+
+def test_sentences_are_not_put_together_by_hand() -> None:
+    """Behind a full stop of two columns stands no space: `sentences` knows."""
+    by_hand = re.compile(r"""\+ " " \+ _\(|\{error\.what\} |" "\.join\(stuck|\) \+ " " \+ who""")
+    found = [
+        f"{path.relative_to(messages.TOP)}:{number}"
+        for folder in ("core", "tui")
+        for path in sorted((messages.TOP / folder).rglob("*.py"))
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if by_hand.search(line)
+    ]
+    assert found == []

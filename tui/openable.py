@@ -1,7 +1,7 @@
 """Which volumes of a disk can be opened, and what stands in the way of the others."""
 
 from core.errors import SalvageError
-from core.i18n import _
+from core.i18n import _, sentences
 from core.text import safe
 from core.volumes.filesystems import known
 from core.volumes.model import Inspection, Volume
@@ -29,7 +29,7 @@ def hindrance(volume: Volume, inspection: Inspection) -> str:
     try:
         known(volume.content, volume.title)
     except SalvageError as error:
-        return f"{error.what} {error.meaning}"
+        return sentences((error.what, error.meaning))
     return ""
 
 

@@ -14,7 +14,7 @@ from core import host, mounts
 from core.command import Command
 from core.disks.ways_out import InUse
 from core.errors import Refused, SalvageError
-from core.i18n import _
+from core.i18n import _, sentences
 from core.lab.lab import Lab, Place, Standing
 from core.runner import Runner
 from core.session import Session
@@ -178,7 +178,7 @@ def take_down(standing: tuple[Standing, ...], state: StateFolder, runner: Runner
                 if known.account.session == one.target:
                     stuck = [r.note for r in state.undo(known, runner) if not r.released]
                     if stuck:
-                        raise Refused(" ".join(stuck), _("The lab was not reset."))
+                        raise Refused(sentences(stuck), _("The lab was not reset."))
 
 
 def end(one: Standing, runner: Runner) -> None:

@@ -6,6 +6,7 @@ The device writes into an overlay, so the disk stays as it is whatever comes of 
 from pathlib import Path
 
 from core.errors import Cancelled, SalvageError
+from core.i18n import sentences
 from core.undo.stack import Stack
 from core.volumes import checkers
 from core.volumes.filesystems import known, reader
@@ -42,4 +43,4 @@ def _replay(stack: Stack, volume: Volume, device: Device, point: Path, *, privat
         releases = stack.release_to(mark)
     stuck = [release.note for release in releases if not release.released]
     if stuck:
-        raise SalvageError(" ".join(stuck))
+        raise SalvageError(sentences(stuck))

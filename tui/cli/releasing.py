@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from core.errors import WrongUsage
-from core.i18n import _, ngettext
+from core.i18n import _, ngettext, sentences
 from core.text import safe
 from core.undo import patience
 from core.undo.holders import Held, Holder
@@ -55,7 +55,7 @@ def _is_stuck(releases: Sequence[Release]) -> bool:
 
 def _waits(context: Context, held: Held) -> None:
     who = held.sentence() or _("Nobody can be seen who holds it.")
-    context.say(_("Waiting until it is free; Ctrl+C ends the waiting.") + " " + who)
+    context.say(sentences((_("Waiting until it is free; Ctrl+C ends the waiting."), who)))
 
 
 def advise(context: Context, releases: Sequence[Release]) -> None:

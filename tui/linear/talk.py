@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from core.files.progress import Progress
-from core.i18n import _, listed, ngettext
+from core.i18n import _, listed, ngettext, sentences
 from core.text import duration, safe, size
 from tui.ascii import to_ascii
 from tui.plain import as_started, wants_plain
@@ -109,7 +109,7 @@ class Talk:
 
     def sure(self, question: str, asides: Asides) -> bool:
         """Whether the person says yes in full."""
-        return self.text(question + " " + _("Type yes:"), asides) == "yes"
+        return self.text(sentences((question, _("Type yes:"))), asides) == "yes"
 
     def progress(self, progress: Progress) -> None:
         """A line of progress every ten seconds."""

@@ -12,7 +12,7 @@ from textual.widgets import OptionList, Static
 
 from core.files.destination import Destination
 from core.files.outcome import Copied
-from core.i18n import N_, _, enumerated, ngettext, titled
+from core.i18n import N_, _, enumerated, ngettext, sentences, titled
 from core.lab import labs, results, telling
 from core.lab.lab import Verdict
 from core.text import duration, grouped, safe, size
@@ -210,7 +210,7 @@ class DoneScreen(Frame):
     def _undone(self, releases: list[Release]) -> None:
         self.refresh_frame()
         stuck = [release.note for release in releases if not release.released]
-        self.say(" ".join(stuck or [release.note for release in releases][-2:]))
+        self.say(sentences(stuck or [release.note for release in releases][-2:]))
 
 
 def _still_up(standing: Sequence[Entry], width: int, *, short: bool) -> Content:

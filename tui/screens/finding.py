@@ -15,7 +15,7 @@ from core.errors import Cancelled, SalvageError
 from core.files.estimate import Estimate
 from core.files.finding import Match, find, wanted
 from core.files.matters import Matter, matters
-from core.i18n import N_, _, ngettext
+from core.i18n import N_, _, ngettext, sentences
 from core.text import grouped, safe, size
 from tui.plain import plain
 from tui.screens.dialog import Dialog
@@ -139,7 +139,7 @@ class FindScreen(_Working):
         if count >= _MOST:
             told = _("The first {count}; say more closely what you look for.").format(count=grouped(count))
         if self._errors:
-            told += " " + _("{count} could not be read.").format(count=grouped(self._errors))
+            told = sentences((told, _("{count} could not be read.").format(count=grouped(self._errors))))
         self._end = why or told
         self._tell(self._end)
         if count and isinstance(self.focused, Input):
@@ -254,7 +254,7 @@ class MattersScreen(_Working):
             files=grouped(sum(one.files for one in known)),
             size=size(sum(one.apparent for one in known)),
         )
-        return told if len(known) == len(taken) else told + " " + _("so far")
+        return told if len(known) == len(taken) else sentences((told, _("so far")))
 
     def _row(self, matter: Matter) -> Content:
         mark = "[ ]" if matter.path in self._out else "[x]"

@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import OptionList, Static
 
-from core.i18n import N_, _
+from core.i18n import N_, _, sentences
 from core.text import date, safe
 from core.undo.health import is_gone
 from core.undo.stack import Release
@@ -107,7 +107,7 @@ class LeftoversScreen(Frame):
     def _told(self, releases: list[Release] | None) -> None:
         releases = releases or []
         stuck = [release.note for release in releases if not release.released]
-        self._note = " ".join(stuck) or _("Taken down: {count}.").format(count=len(releases))
+        self._note = sentences(stuck) or _("Taken down: {count}.").format(count=len(releases))
         self._look()
 
 

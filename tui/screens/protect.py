@@ -16,7 +16,7 @@ from core.disks.overlay import OverlayRoom
 from core.disks.snapshots import described
 from core.disks.ways_out import InUse
 from core.errors import NeedsPassphrase, Refused, SalvageError
-from core.i18n import N_, _, enumerated, listed, ngettext, noted
+from core.i18n import N_, _, enumerated, listed, ngettext, noted, sentences
 from core.secrets import Secret
 from core.session import Session
 from core.text import grouped, safe, size
@@ -116,7 +116,7 @@ class ProtectScreen(Frame):
                 " for it in {path}."
             ).format(free=size(self._room.free), path=safe(self._room.path))
             if self._room.free < self._room.largest:
-                overlay += " " + _("When that is full, writes fail; the disk is not touched.")
+                overlay = sentences((overlay, _("When that is full, writes fail; the disk is not touched.")))
         ways = []
         backup = _("Make one, or check one that exists: safe from a dying medium and mistakes.")
         if disk and disk.writers:

@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import OptionList, Static
 
-from core.i18n import _
+from core.i18n import _, sentences
 from core.text import safe
 from core.undo.stack import Release
 from tui.flow import InSight
@@ -74,6 +74,6 @@ class ShownScreen(Frame):
     def _undone(self, releases: list[Release]) -> None:
         stuck = [release.note for release in releases if not release.released]
         if stuck:
-            self.say(" ".join(stuck))
+            self.say(sentences(stuck))
         else:
             self.leave()

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from core.i18n import N_, _
+from core.i18n import N_, _, sentences
 from core.undo.account import Entry
 from core.undo.stack import Release
 from tui.flow import Standing
@@ -153,7 +153,7 @@ class StackScreen(Dialog[None]):
 
         def told(releases: list[Release] | None) -> None:
             stuck = [release.note for release in releases or () if not release.released]
-            self._look(" ".join(stuck or [release.note for release in releases or ()]))
+            self._look(sentences(stuck or [release.note for release in releases or ()]))
 
         self.app.follow(future, done, self.app.trouble)
 
