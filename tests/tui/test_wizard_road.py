@@ -482,6 +482,15 @@ async def test_the_way_up_is_named_and_marks_are_not_lost_by_one_key(disk: Path,
         await on(pilot, VolumeScreen)
 
 
+async def test_what_is_marked_and_where_it_goes_are_told_in_full_on_a_small_screen(
+    disk: Path, state: Path
+) -> None:
+    async with wizard(state, disk, size=(40, 12)) as pilot:
+        await to_files(pilot)
+        told = " ".join(shown(pilot).split())
+        assert "nothing yet: Space marks a file or a folder Target " in told
+
+
 async def test_what_never_has_a_journal_is_not_said_to_have_an_empty_one(disk: Path, state: Path) -> None:
     async with wizard(state, disk) as pilot:
         await to_partitions(pilot)

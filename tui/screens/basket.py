@@ -179,7 +179,7 @@ class BasketScreen(Frame):
             Content.assemble((_("Guest") + "  ", "$text-muted"), (self._cut(self.here), "bold"))
         )
         target = self.flow.target.word if self.flow.target else ""
-        told = _told(self._marked_told(), self._cut(target), self.app.size.width)
+        told = _told(self._marked_told(), self._cut(target), self.room)
         self.query_one("#basket", Static).update(told)
 
     def _marked_told(self) -> str:
