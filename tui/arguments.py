@@ -2,15 +2,41 @@
 
 import argparse
 import math
+from itertools import pairwise
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from core.errors import WrongUsage
 from core.i18n import _
 from core.text import safe
 
 
+class Help(argparse.HelpFormatter):
+    """What is said of a row of several things is its name already; Chinese is not broken within a word."""
+
+    def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
+        name = action.metavar
+        return (
+            name if isinstance(name, str) and "..." in name else super()._format_args(action, default_metavar)
+        )
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        if text.isascii():
+            return super()._split_lines(text, width)
+        from tui.breaking import breaks
+
+        whole = " ".join(text.split())
+        places = [0, *breaks(whole, width), len(whole)]
+        return [whole[begin:end].rstrip() for begin, end in pairwise(places)]
+
+
 class Parser(argparse.ArgumentParser):
+    """Says what is wrong as every error is said; the help is broken into lines as the language has it."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        options.setdefault("formatter_class", Help)
+        super().__init__(*args, **options)
+
     def error(self, message: str) -> NoReturn:
         raise WrongUsage(
             _("{message}.").format(message=safe(message[:1].upper() + message[1:])),
@@ -308,6 +334,13 @@ def add_lab(lab: Parser) -> None:
         choices=(
             *("list", "start", "ticket", "hint", "hand", "answer", "stop", "check", "talk", "reset"),
             *("record", "class", "add", "verify", "example"),
+        ),
+        metavar="ACTION",
+        help=_(
+            "list: what there is; start NAME, ticket NAME: build its disk, the task; hint NAME; hand NAME: a"
+            " prompt for plain commands; answer NAME MORE; stop NAME MORE: hand the ticket back; check NAME;"
+            " talk NAME: what had happened; reset NAME; record: your results; class FOLDER: those of many;"
+            " example, verify FILE, add FILE: a practice disk of your own"
         ),
     )
     lab.add_argument(

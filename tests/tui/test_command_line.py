@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from wcwidth import wcswidth
 
 from core.errors import WrongUsage
 from tests.conftest import Program
@@ -112,3 +113,21 @@ def test_what_a_damaged_file_system_answers_is_no_mistake_of_ours(
     monkeypatch.setattr("tui.main._run_verb", broken)
     assert main(["status"]) == 1
     assert told in capsys.readouterr().err
+
+
+def test_the_help_names_a_row_of_things_once(program: Program) -> None:
+    usage = " ".join(program("copy", "--help").out.split())
+    assert "DISK VOLUME SRC... DEST copy files" in usage and "[SRC" not in usage
+
+
+@pytest.mark.parametrize("verb", ["copy", "inspect", "undo", "lab"])
+def test_the_chinese_help_fits_and_breaks_no_word(
+    program: Program, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    told = program("--lang", "zh_CN", verb, "--help").out
+    _usage, _gap, options = told.partition("\n\n")
+    lines = options.splitlines()
+    assert max(wcswidth(line) for line in lines) <= 80
+    assert not [line for line in lines if line.strip()[:1] in "，。、；：？！）"[1:] and line.strip()]
+    assert "ssh://" in told or verb not in ("copy", "inspect")
