@@ -64,6 +64,19 @@ async def test_machines_come_first_with_their_disks_under_them(home: Path, tmp_p
         assert all(len(line) <= 80 for line in shown(pilot).splitlines())
 
 
+@pytest.mark.parametrize("size", [(60, 20), (40, 12)])
+async def test_on_a_narrow_screen_the_name_stands_before_the_rest(
+    home: Path, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    """No column is cut off in its middle, and of a path is seen what tells it from the others."""
+    async with wizard(tmp_path / "state", size=size) as pilot:
+        table = await searched(pilot)
+        heading = "".join(piece.text for piece in table.heading(size[0] - 4)).split()
+        assert heading[-1] == ("by" if size[0] == 60 else "Size") and "Changed" not in heading
+        await typed(pilot, "twin")
+        assert "data.img" in shown(pilot) and "8.0 MiB" in shown(pilot)
+
+
 async def test_the_filter_keeps_a_machine_with_its_disks(home: Path, tmp_path: Path) -> None:
     async with wizard(tmp_path / "state") as pilot:
         await searched(pilot)

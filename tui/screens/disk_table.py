@@ -19,6 +19,8 @@ from tui.widgets.rows import Rows
 _FORMAT, _SIZE, _DAY, _TIME, _HELD, _HELD_WIDE = 7, 9, 10, 16, 12, 26
 _WIDE = 110
 """Columns from which on there is room for what is used, the time of the last change and whole names."""
+_MIDDLE, _NARROW = 70, 50
+"""Columns below which format and last change, and who holds it too, are told of the row below only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +258,9 @@ class _Cells:
         )
 
     def texts(self, width: int) -> tuple[str, str]:
-        """Those that every row has, and who holds it."""
+        """Those that every row has, and who holds it; for a name of some length, fewer on a narrow screen."""
+        if width < _MIDDLE:
+            return right(self.size, _SIZE), left(self.held, _HELD) if width >= _NARROW else ""
         parts = [" " + left(self.format, _FORMAT), right(self.size, _SIZE)]
         if width >= _WIDE:
             parts.append(right(self.used, _SIZE))
@@ -266,9 +270,8 @@ class _Cells:
 
 def _room(width: int) -> int:
     """Columns for the name."""
-    wide = width >= _WIDE
-    behind = _FORMAT + _SIZE + (_TIME + _SIZE + _HELD_WIDE + 1 if wide else _DAY + _HELD) + 6
-    return max(10, width - behind)
+    known, held = _Cells("", "", "", "", "").texts(width)
+    return max(10, width - cell_len(known) - cell_len(held) - 3)
 
 
 def _columns(name: str, cells: _Cells, width: int) -> str:
