@@ -61,8 +61,8 @@ class FilesScreen(BasketScreen):
         return [
             ("Space", _("mark")),
             ("Enter", _("open")),
-            *up,
             ("y", _("copy")),
+            *up,
             ("t", _("target")),
             ("f", _("find")),
             ("w", _("matters")),
