@@ -55,6 +55,21 @@ async def _stuck(pilot: Wizard) -> None:
     await on(pilot, BusyScreen)
 
 
+async def test_what_went_with_its_program_is_neither_counted_nor_listed(
+    point: Path, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.screens.leftovers.is_gone", lambda entry: entry.what == "mount")
+    async with wizard(state_dir, size=(100, 50)) as pilot:
+        pilot.app.push_screen(LeftoversScreen())
+        await on(pilot, LeftoversScreen)
+        await until(pilot, lambda: "up since" in shown(pilot), "the list")
+        listed = shown(pilot).count("up since")
+        assert f"{listed} thing{'s' if listed != 1 else ''} up" in _in_words(pilot)
+        assert "mount, up since" not in shown(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: f"Taken down: {listed}." in shown(pilot))
+
+
 @pytest.mark.hostile(54)
 async def test_the_holder_is_named_and_waited_for(point: Path, state_dir: Path) -> None:
     with holder(point) as one:

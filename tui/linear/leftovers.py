@@ -7,6 +7,7 @@ from core.committing import Commit
 from core.i18n import _, listed
 from core.runner import SystemRunner
 from core.text import date, duration, safe, size
+from core.undo.health import is_gone
 from core.undo.state import Known
 from tui.linear.ground import Ground
 from tui.linear.talk import BACK
@@ -39,7 +40,8 @@ def finish(ground: Ground) -> None:
 def _told(known: Known) -> str:
     account = known.account
     why = _("left up on purpose") if account.kept else _("its program died")
-    points = [safe(entry.target) for entry in account.standing if entry.what == "mount"]
+    up = (entry for entry in account.standing if known.alive or not is_gone(entry))
+    points = [safe(entry.target) for entry in up if entry.what == "mount"]
     parts = [account.session, safe(account.disk), date(account.began), why]
     return listed([*parts, *(_("mounted: {path}").format(path=point) for point in points)])
 

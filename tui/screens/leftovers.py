@@ -6,8 +6,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import OptionList, Static
 
-from core.i18n import N_, _, sentences
+from core.i18n import N_, _, enumerated, ngettext, sentences
 from core.text import date, safe
+from core.undo.account import Entry
 from core.undo.health import is_gone
 from core.undo.stack import Release
 from core.undo.state import Known
@@ -33,6 +34,8 @@ class LeftoversScreen(Frame):
         self._left: list[Known] = []
         self._note = ""
         """What is to be said when it was looked anew."""
+        self._count = 0
+        """Things that were up of what is being taken down."""
 
     def body(self) -> ComposeResult:
         yield Static(_("What earlier sessions left up"), classes="question", markup=False)
@@ -74,7 +77,7 @@ class LeftoversScreen(Frame):
         self.refresh_frame()
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        self.query_one(StackList).show(self._left[event.option_index].account.entries)
+        self.query_one(StackList).show(_up(self._left[event.option_index]))
         self.refresh_frame()
 
     def action_commit(self) -> None:
@@ -93,6 +96,7 @@ class LeftoversScreen(Frame):
 
     def _undo(self, names: list[str]) -> None:
         if names:
+            self._count = sum(len(_up(known)) for known in self._left if known.account.session in names)
             job = lambda: self.flow.do_undo(names)  # noqa: E731
             then = lambda releases: self._undone(names, releases)  # noqa: E731
             self.work(_("Taking it down."), job, then, operator=self.flow.outside)
@@ -107,18 +111,26 @@ class LeftoversScreen(Frame):
     def _told(self, releases: list[Release] | None) -> None:
         releases = releases or []
         stuck = [release.note for release in releases if not release.released]
-        self._note = sentences(stuck) or _("Taken down: {count}.").format(count=len(releases))
+        self._note = sentences(stuck) or _("Taken down: {count}.").format(count=self._count)
         self._look()
+
+
+def _up(known: Known) -> list[Entry]:
+    """What of it is still there: a mount that only its program saw went with that."""
+    return [entry for entry in known.account.standing if known.alive or not is_gone(entry)]
 
 
 def _choice(known: Known) -> Choice:
     account = known.account
     since = date(account.began)
     why = _("left up on purpose") if account.kept else _("its program died")
-    up = [entry for entry in account.standing if known.alive or not is_gone(entry)]
-    line = _("{id}: since {since}, {why}, {count} things up").format(
-        id=account.session, since=since, why=why, count=len(up)
+    up = _up(known)
+    told = ngettext(
+        "{id}: since {since}, {why}, {count} thing up",
+        "{id}: since {since}, {why}, {count} things up",
+        len(up),
     )
+    line = told.format(id=account.session, since=since, why=why, count=len(up))
     points = [safe(entry.target) for entry in up if entry.what == "mount"]
-    mounted = _("; mounted: {path}").format(path=", ".join(points)) if points else ""
+    mounted = _("; mounted: {path}").format(path=enumerated(points)) if points else ""
     return Choice(account.session, safe(account.disk), line + mounted)
