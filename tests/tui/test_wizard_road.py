@@ -155,6 +155,9 @@ async def test_copy_is_the_same_tree(disk: Path, state: Path, tmp_path: Path, gu
         await pilot.press("space", "y")
         await on(pilot, DoneScreen)
         assert "Recovered" in reads(pilot, "#recovered")
+        standing = len(up(pilot))
+        await pilot.press("a")
+        await until(pilot, lambda: f"Taken down: {standing}." in shown(pilot), "said in one line")
     raw, wanted = tmp_path / "raw", tmp_path / "wanted"
     wanted.mkdir()
     subprocess.run(["qemu-img", "convert", "-O", "raw", disk, raw], check=True)

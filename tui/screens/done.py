@@ -210,7 +210,9 @@ class DoneScreen(Frame):
     def _undone(self, releases: list[Release]) -> None:
         self.refresh_frame()
         stuck = [release.note for release in releases if not release.released]
-        self.say(sentences(stuck or [release.note for release in releases][-2:]))
+        # the paths of several would not fit into the line
+        told = [_("Taken down: {count}.").format(count=len(releases))]
+        self.say(sentences(stuck or (told if len(releases) > 1 else [one.note for one in releases])))
 
 
 def _still_up(standing: Sequence[Entry], width: int, *, short: bool) -> Content:
