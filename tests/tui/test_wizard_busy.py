@@ -63,7 +63,9 @@ async def test_what_went_with_its_program_is_neither_counted_nor_listed(
         pilot.app.push_screen(LeftoversScreen())
         await on(pilot, LeftoversScreen)
         await until(pilot, lambda: "up since" in shown(pilot), "the list")
-        listed = shown(pilot).count("up since")
+        numbers = [int(line.split()[0]) for line in shown(pilot).splitlines() if "up since" in line]
+        assert numbers == sorted(numbers, reverse=True), "the last first"
+        listed = len(numbers)
         assert f"{listed} thing{'s' if listed != 1 else ''} up" in _in_words(pilot)
         assert "mount, up since" not in shown(pilot)
         await pilot.press("enter")

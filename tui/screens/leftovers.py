@@ -77,7 +77,7 @@ class LeftoversScreen(Frame):
         self.refresh_frame()
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        self.query_one(StackList).show(_up(self._left[event.option_index]))
+        self.query_one(StackList).show(_up(self._left[event.option_index])[::-1])
         self.refresh_frame()
 
     def action_commit(self) -> None:
@@ -116,7 +116,7 @@ class LeftoversScreen(Frame):
 
 
 def _up(known: Known) -> list[Entry]:
-    """What of it is still there: a mount that only its program saw went with that."""
+    """What of it is still there, the last first: a mount that only its program saw went with that."""
     return [entry for entry in known.account.standing if known.alive or not is_gone(entry)]
 
 
