@@ -13,11 +13,11 @@ by place and device, for they have other ids in every namespace.
 import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core import host, loops, mounts
-from core.i18n import N_, _, enumerated, ngettext
+from core.i18n import N_, _, enumerated, ngettext, sentences
 from core.text import safe
 from core.undo.account import Account, Entry
 from core.undo.live import Names
@@ -189,6 +189,13 @@ class Proof:
     """What is left of the sessions that the proof is about."""
     others: tuple[Difference, ...]
     """What somebody else changed meanwhile, another session of this program included."""
+    kept: bool = False
+    """Whether something is up because it was asked to stay."""
+
+    def without(self, sessions: Collection[str]) -> "Proof":
+        """The same where these sessions were left up on purpose: they are nobody else's doing."""
+        others = tuple(one for one in self.others if one.owner not in sessions)
+        return replace(self, others=others, kept=bool(sessions))
 
     @property
     def as_found(self) -> bool:
@@ -200,6 +207,10 @@ class Proof:
         if self.ours:
             still = _("The host is not as it was found. Of ours there is still:")
             return "\n".join([still, *(f"  {one}" for one in self.ours)])
+        if self.kept:
+            others = _("Others meanwhile: {things}.").format(things=self._others_told())
+            kept = _("Host as found, but for what was left mounted.")
+            return sentences((kept, others if self.others else ""))
         there = Counter(thing.kind for thing in self.after.things)
         counts = enumerated(
             [
@@ -211,8 +222,11 @@ class Proof:
         )
         if not self.others:
             return _("Host as found: {counts}, as before.").format(counts=counts)
-        shown = "; ".join(str(one) for one in self.others[:3]) + ("; ..." if len(self.others) > 3 else "")
-        return _("Host as found: nothing of ours is left. Others meanwhile: {things}.").format(things=shown)
+        told = _("Host as found: nothing of ours is left. Others meanwhile: {things}.")
+        return told.format(things=self._others_told())
+
+    def _others_told(self) -> str:
+        return "; ".join(str(one) for one in self.others[:3]) + ("; ..." if len(self.others) > 3 else "")
 
     def to_json(self) -> dict[str, object]:
         return {

@@ -80,7 +80,8 @@ def end(flow: Flow) -> list[str]:
     finally:
         flow.operator.close()
         flow.outside.close()
-    return [*lines, *left_up(flow), *([flow.proof.sentence()] if flow.proof else [])]
+    proof = flow.proof and flow.proof.without({shown.session for shown in flow.in_sight})
+    return [*lines, *left_up(flow), *([proof.sentence()] if proof else [])]
 
 
 def told(failure: BaseException) -> str:

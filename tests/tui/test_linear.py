@@ -94,6 +94,8 @@ def test_mounted_for_other_tools(disk: Path, state_dir: Path, guard: Guard, tmp_
     called = talk(state_dir, ["1", "3", "2", str(point), "q"], disk)
     try:
         assert "stays mounted" in called.stdout, called
+        assert "Host as found, but for what was left mounted." in called.stdout
+        assert f"mount {point}" not in called.stdout, "it is nobody else's"
         assert (point / "home").is_dir()
         again = talk(state_dir, ["3", "1", "3"])  # finish what is left: it is the only one
         assert not point.exists(), again
