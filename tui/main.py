@@ -95,7 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parse(given)
         return _run_verb(options) if options.verb else _run_wizard(options)
     except SalvageError as error:
-        _complain(error, plain=plain, explain="--explain" in given)
+        if not isinstance(error.__cause__, BrokenPipeError):  # whoever closed the pipe wants no more
+            _complain(error, plain=plain, explain="--explain" in given)
         return error.status
     except KeyboardInterrupt:
         return Exit.INTERRUPTED

@@ -131,3 +131,21 @@ def test_the_chinese_help_fits_and_breaks_no_word(
     assert max(wcswidth(line) for line in lines) <= 80
     assert not [line for line in lines if line.strip()[:1] in "，。、；：？！）"[1:] and line.strip()]
     assert "ssh://" in told or verb not in ("copy", "inspect")
+
+
+def test_who_reads_only_the_first_lines_is_told_nothing_of_it() -> None:
+    """As with `| head`: the list is longer than what a pipe holds."""
+    code = (
+        "import sys; from unittest.mock import patch; from tui import main\n"
+        "from tui.cli.common import _print\n"
+        "def many(_options):\n"
+        "    for _line in range(100_000): _print('x' * 70, sys.stdout, plain=False)\n"
+        "with patch.object(main, '_run_verb', many): sys.exit(main.main(['list']))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as called:
+        assert called.stdout and called.stderr
+        assert called.stdout.readline() == "x" * 70 + "\n"
+        called.stdout.close()
+        assert called.stderr.read() == ""

@@ -296,6 +296,8 @@ def _print(line: str, stream: TextIO, *, plain: bool, end: str = "\n") -> None:
         line = to_ascii(line)
     try:
         stream.write(line + end)
+    except BrokenPipeError as error:  # `| head` has seen enough
+        raise Cancelled(_("The reader of the output is gone.")) from error
     except OSError as error:
         raise Cancelled(_("The terminal is gone.")) from error
 
