@@ -191,6 +191,8 @@ class Proof:
     """What somebody else changed meanwhile, another session of this program included."""
     kept: bool = False
     """Whether something is up because it was asked to stay."""
+    at_work: bool = False
+    """Whether it was looked before the end: what is up of ours is going to be taken down."""
 
     def without(self, sessions: Collection[str]) -> "Proof":
         """The same where these sessions were left up on purpose: they are nobody else's doing."""
@@ -206,6 +208,8 @@ class Proof:
         """The proof in one line; where something of ours is left, each thing on a line of its own below."""
         if self.ours:
             still = _("The host is not as it was found. Of ours there is still:")
+            if self.at_work:
+                still = _("Written before the end. Of ours there was still, to be taken down then:")
             return "\n".join([still, *(f"  {one}" for one in self.ours)])
         if self.kept:
             others = _("Others meanwhile: {things}.").format(things=self._others_told())

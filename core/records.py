@@ -1,7 +1,7 @@
 """What a session tells at its end: the proof that the host is as it was found, and the reports with it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,7 +45,7 @@ class Records:
         self, dest: Path, facts: Mapping[str, object], copied: "Copied", up: Entries, prefix: bytes = b""
     ) -> None:
         """Write a report now; it is written again when everything is down, with the proof of that."""
-        report = self._write(dest, facts, copied, self._prove(up), prefix)
+        report = self._write(dest, facts, copied, replace(self._prove(up), at_work=True), prefix)
         self._told.append(Told(dest, facts, copied, report, prefix))
 
     def finish(self, up: Entries) -> None:

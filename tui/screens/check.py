@@ -114,9 +114,12 @@ class CheckScreen(SightFrame):
         elif checked.verdict is not Verdict.SOUND:
             lines += [plain(""), *(plain("  " + line) for line in checked.said)]
         self.query_one("#told", Static).update(Content("\n").join(lines))
-        self.query_one(Menu).offer(self._choices())
+        menu = self.query_one(Menu)
+        menu.offer(self._choices())
         if self._state is not State.LEFT:
-            self.query_one(Menu).highlighted = 0
+            menu.highlighted = 0
+        elif checked.verdict is Verdict.SOUND and not self.volume.pending:
+            menu.highlighted = menu.get_option_index("back")
 
     def _choices(self) -> list[Choice]:
         content = self.volume.content or ""
