@@ -4,7 +4,8 @@ from core.errors import SalvageError
 from core.i18n import _, sentences
 from core.text import safe
 from core.volumes.filesystems import known
-from core.volumes.model import Inspection, Volume
+from core.volumes.md.model import Array
+from core.volumes.model import Encrypted, Inspection, Volume
 from core.volumes.searched import Searched
 
 
@@ -22,10 +23,16 @@ def why_aside(volume: Volume, inspection: Inspection) -> str:
 
 def hindrance(volume: Volume, inspection: Inspection) -> str:
     """Why it cannot be opened, in a sentence; empty if it can."""
+    if closed := _closed(volume):
+        return closed
     if volume.locked or volume.seen_when_opened:
         return ""
-    if _holds(volume, inspection):
+    if _has_below(volume, inspection):
         return _("What lies in it stands below it in the table: choose there.")
+    if whole := _part_of(volume, inspection):
+        return _("It is a part of {volume}, which stands above it in the table: choose there.").format(
+            volume=whole.title
+        )
     try:
         known(volume.content, volume.title)
     except SalvageError as error:
@@ -42,10 +49,27 @@ def content(volume: Volume) -> str:
 
 def in_short(volume: Volume, inspection: Inspection) -> str:
     """The reason in the few words that fit into a table."""
-    if _holds(volume, inspection):
+    if _closed(volume):
+        return _("cannot be opened")
+    if _has_below(volume, inspection):
         return _("see below")
+    if _part_of(volume, inspection):
+        return _("see above")
     return _("cannot be opened") if volume.content else _("unrecognised")
 
 
-def _holds(volume: Volume, inspection: Inspection) -> bool:
-    return any(volume.id in (one.inside, *one.across) for one in inspection.volumes)
+def _closed(volume: Volume) -> str:
+    """Why no key and no putting together opens it, as its header or its members say; empty for most."""
+    layer = volume.layer
+    if isinstance(layer, Array):
+        return layer.hindrance
+    return layer.header.hindrance if isinstance(layer, Encrypted) and layer.header else ""
+
+
+def _has_below(volume: Volume, inspection: Inspection) -> bool:
+    return any(one.inside == volume.id for one in inspection.volumes)
+
+
+def _part_of(volume: Volume, inspection: Inspection) -> Volume | None:
+    """The first volume that has bytes in this one; such a volume stands below the first of its parts."""
+    return next((one for one in inspection.volumes if volume.id in one.across), None)

@@ -8,7 +8,7 @@ from core.errors import WrongUsage
 from core.i18n import _, sentences
 from core.tables.content import Content
 from core.tables.model import Partition, PartitionTable
-from core.text import safe
+from core.text import safe, size
 from core.volumes.luks.bitlocker import Metadata
 from core.volumes.luks.header import Header
 from core.volumes.luks.integrity import Superblock
@@ -107,6 +107,11 @@ class Volume:
     def may_lack_header(self) -> bool:
         """Whether it may be encrypted with its header elsewhere: nothing is known of it."""
         return self.content is None and not self.candidates and self.layer is None
+
+    @property
+    def size_told(self) -> str:
+        """Its size for people; that of an array with too few members is not known."""
+        return size(self.size) if self.size else "?"
 
     @property
     def signatures(self) -> str:

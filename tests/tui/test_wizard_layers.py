@@ -11,6 +11,7 @@ from textual.widgets import Input
 
 from core import host
 from tests.conftest import Guard, needs_root
+from tests.core.volumes.array_disks import array_disk
 from tests.core.volumes.layer_disks import MIB, Run, luks_disk, lvm_disk, two_disks
 from tests.tui.wizard import choose, on, reads, shown, until, wizard
 from tui.screens.ask import AskPath
@@ -122,6 +123,12 @@ async def test_a_group_with_a_part_elsewhere_asks_for_the_other_disk(tmp_path: P
         await choose(pilot, "read")
         await on(pilot, PartitionsScreen)
         assert "lies on a disk that was not given. Press a to name it." in reads(pilot, "#offer")
+        pilot.app.screen.query_one(VolumeTable).go_to("vg/home")
+        await pilot.press("enter")
+        await on(pilot, VolumeScreen)
+        assert "A physical volume that it lies on is not on this disk" in " ".join(shown(pilot).split())
+        await pilot.press("escape")
+        await on(pilot, PartitionsScreen)
         await pilot.press("a")
         await on(pilot, AskPath)
         field = pilot.app.screen.query_one(Input)
@@ -132,6 +139,10 @@ async def test_a_group_with_a_part_elsewhere_asks_for_the_other_disk(tmp_path: P
         await pilot.press("enter")
         await on(pilot, PartitionsScreen)
         await until(pilot, lambda: "2:1" in shown(pilot))
+        pilot.app.screen.query_one(VolumeTable).go_to("2:1")
+        await until(pilot, lambda: "It is a part of the logical volume vg/home" in reads(pilot, "#about"))
+        row = next(line for line in shown(pilot).splitlines() if "2:1" in line)
+        assert "(see above)" in row, "nothing stands below it"
         assert not pilot.app.screen.query_one("#offer").display
         pilot.app.screen.query_one(VolumeTable).go_to("vg/home")
         await pilot.press("enter")
@@ -157,6 +168,61 @@ async def test_a_disk_that_cannot_be_added_leaves_the_first_one_open(tmp_path: P
         await pilot.press("escape")
         await on(pilot, PartitionsScreen)
         assert "vg/root" in shown(pilot) and "Press a to name it" in reads(pilot, "#offer")
+
+
+async def test_an_array_with_too_few_members_is_not_offered(tmp_path: Path, guard: Guard) -> None:
+    disk = array_disk(tmp_path / "disk.raw", 5, {1, 2})
+    guard.watch(disk)
+    async with wizard(tmp_path / "state", disk) as pilot:
+        await on(pilot, ProtectScreen)
+        await choose(pilot, "read")
+        await on(pilot, PartitionsScreen)
+        pilot.app.screen.query_one(VolumeTable).go_to("md:five")
+        await until(pilot, lambda: "Only 2 of its 4 members are here" in reads(pilot, "#about"))
+        row = next(line for line in shown(pilot).splitlines() if "└ md:five" in line)
+        assert "0 B" not in row and "(cannot be opened)" in row
+        await pilot.press("enter")
+        await pilot.pause()
+        assert not isinstance(pilot.app.screen, VolumeScreen)
+
+
+async def test_a_locked_volume_that_no_key_opens_asks_for_none(tmp_path: Path, guard: Guard) -> None:
+    """What its header says is told before."""
+    disk = luks_disk(tmp_path / "disk.raw", PASSPHRASE)
+    with open(disk, "r+b") as file:
+        file.seek(MIB + 8)
+        file.write(b"no such".ljust(32, b"\0"))
+    guard.watch(disk)
+    async with wizard(tmp_path / "state", disk) as pilot:
+        await on(pilot, ProtectScreen)
+        await choose(pilot, "read")
+        await on(pilot, PartitionsScreen)
+        pilot.app.screen.query_one(VolumeTable).go_to("1/luks")
+        await until(pilot, lambda: "a cipher that does not exist" in reads(pilot, "#about"))
+        await pilot.press("enter")
+        await pilot.pause()
+        assert not isinstance(pilot.app.screen, AskKey)
+
+
+async def test_what_is_wrong_with_the_row_comes_first(tmp_path: Path, guard: Guard) -> None:
+    """There may be room for the words of one volume only."""
+    lost = {name: [Run(1, at * 4, 4)] for at, name in enumerate(("ale", "bee", "cow", "dog", "elk", "fox"))}
+    whole = lvm_disk(tmp_path / "whole.raw", {"root": [Run(0, 2, 10)], **lost}, [16, 28])
+    disk = tmp_path / "disk.raw"
+    data = whole.read_bytes()
+    table = subprocess.run(["sfdisk", "-d", whole], capture_output=True, text=True, check=True).stdout
+    first = next(line for line in table.splitlines() if "size=" in line)
+    size = int(first.split("size=")[1].split(",")[0]) * 512
+    disk.write_bytes(bytes(MIB) + data[MIB : MIB + size] + bytes(MIB))
+    argv = ["sfdisk", "-q", disk]
+    subprocess.run(argv, input=f"label: dos\n{MIB // 512},{size // 512},8e\n", text=True, check=True)
+    guard.watch(disk)
+    async with wizard(tmp_path / "state", disk) as pilot:
+        await on(pilot, ProtectScreen)
+        await choose(pilot, "read")
+        await on(pilot, PartitionsScreen)
+        pilot.app.screen.query_one(VolumeTable).go_to("vg/fox")
+        await until(pilot, lambda: "! the logical volume vg/fox: A physical" in shown(pilot))
 
 
 async def test_what_is_seen_when_it_is_opened_is_told_then(

@@ -228,7 +228,7 @@ def _show_table(context: Context, inspection: Inspection) -> None:
     kinds = {"lv": _("logical volume"), "luks": _("encrypted"), "md": _("array")}
     others = {"partition": _("partition"), "disk": _("disk")}
     rows += [
-        (safe(one.id), {**kinds, **others}[one.kind], "", "", "", size(one.size), _where(one), *_content(one))
+        (safe(one.id), {**kinds, **others}[one.kind], "", "", "", one.size_told, _where(one), *_content(one))
         for one in inspection.volumes
         if one.of_another_disk or one.kind in kinds
     ]

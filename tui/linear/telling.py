@@ -29,7 +29,7 @@ def holders(who: Sequence[Holder]) -> list[str]:
 def volume_told(volume: Volume, inspection: Inspection) -> str:
     """A volume, with what is wrong with it, and whether it can be opened."""
     holds = _("locked") if volume.locked else content(volume)
-    parts = [volume.title, holds, size(volume.size), safe(volume.label or "")]
+    parts = [volume.title, holds, volume.size_told, safe(volume.label or "")]
     if volume.kind == "partition" and volume.partition:
         parts.append(_("starts at {offset} bytes").format(offset=volume.offset))
     if volume.content and hindrance(volume, inspection):

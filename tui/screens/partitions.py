@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
+from rich.cells import cell_len, set_cell_size
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -111,11 +112,16 @@ class PartitionsScreen(Frame):
             one.id: in_short(one, inspection) for one in openable(inspection) if hindrance(one, inspection)
         }
         self.query_one(VolumeTable).show(inspection, refused)
-        problems = _problems(inspection)
-        self.query_one("#findings", SignedText).show([("!", problem) for problem in problems])
-        self.query_one("#problems").display = bool(problems)
+        self._show_problems()
         self._notes = list(filter(None, (*inspection.table.notes, told(inspection.table.sources))))
         self.refresh_frame()
+
+    def _show_problems(self) -> None:
+        """What is wrong, with the volume under the cursor first: there may be room for little else."""
+        row = self.query_one(VolumeTable).current
+        problems = _problems(self.inspection, row.volume if row else None)
+        self.query_one("#findings", SignedText).show([("!", problem) for problem in problems])
+        self.query_one("#problems").display = bool(problems)
 
     def refresh_frame(self) -> None:
         super().refresh_frame()
@@ -166,7 +172,11 @@ class PartitionsScreen(Frame):
         part = row.partition
         self.query_one(DiskMap).highlight(part.number if part else None)
         self.query_one("#sum", Static).update(_sum(part) if part else Content(""))
-        self.query_one("#about", Static).update(_about(row, self.inspection))
+        about = _about(row, self.inspection)
+        self.query_one("#about", Static).update(
+            _begun(about, self.room - 2, 1 if self.has_class("-low") else 2)
+        )
+        self._show_problems()
 
     def on_rows_chosen(self, _event: Rows.Chosen) -> None:
         row = self.query_one(VolumeTable).current
@@ -176,7 +186,11 @@ class PartitionsScreen(Frame):
             self.app.push_screen(VolumeScreen(row.volume))
 
     def on_volume_table_refused(self, event: VolumeTable.Refused) -> None:
-        self.say(_("That cannot be opened; the line below the sum says why."))
+        reason = _why_not(event.row, self.inspection)
+        if len(wrapped("× " + safe(reason), self.room - 2)) <= 1 + (not self.has_class("-low")):
+            self.say(_("That cannot be opened; the line below the sum says why."))
+        else:
+            self.app.push_screen(ConfirmScreen(_("That cannot be opened"), [plain(reason)], []))
 
     # -- encrypted volumes ---------------------------------------------------------------------
 
@@ -395,6 +409,16 @@ def _about(row: VolumeRow, inspection: Inspection) -> Content:
     return plain(sentences((why_aside(volume, inspection), told)))
 
 
+def _begun(text: Content, width: int, most: int) -> Content:
+    """As much of a reason as fits into so many lines, and how to read the rest."""
+    lines = wrapped(text.plain, width)
+    if len(lines) <= most:
+        return text
+    more = _("… Enter: all of it")
+    last = set_cell_size(lines[most - 1], width - cell_len(more)).rstrip() + more
+    return Content("\n").join(Content(line) for line in [*lines[: most - 1], last])
+
+
 def _why_not(row: VolumeRow, inspection: Inspection) -> str:
     """Why it cannot be opened, in a sentence; empty if it can."""
     if row.partition and row.partition.kind == "extended":
@@ -404,8 +428,10 @@ def _why_not(row: VolumeRow, inspection: Inspection) -> str:
     return hindrance(row.volume, inspection)
 
 
-def _problems(inspection: Inspection) -> list[str]:
-    found = list(inspection.table.problems)
-    for volume in inspection.volumes:
-        found += [titled(volume.title, problem) for problem in volume.problems]
-    return found
+def _problems(inspection: Inspection, first: Volume | None) -> list[str]:
+    """What is wrong with that volume, with the table, and with the other volumes."""
+    own = [volume for volume in inspection.volumes if first and volume.id == first.id]
+    others = [volume for volume in inspection.volumes if volume not in own]
+    found = [titled(volume.title, problem) for volume in own for problem in volume.problems]
+    found += inspection.table.problems
+    return found + [titled(volume.title, problem) for volume in others for problem in volume.problems]

@@ -178,8 +178,10 @@ def _cells(row: VolumeRow, table: PartitionTable) -> Cells:
     if volume.inside:
         kinds = {"lv": _("logical volume"), "luks": _("encrypted"), "md": _("array")}
         locked = _("locked") if volume.locked else "?" if volume.seen_when_opened else content
+        if refused and (volume.locked or volume.seen_when_opened):  # neither a key nor putting it up opens it
+            locked = ""
         name = row.branch + safe(volume.id)
-        return Cells("", "", "", size(volume.size), kinds.get(volume.kind, ""), locked, label, name, refused)
+        return Cells("", "", "", volume.size_told, kinds.get(volume.kind, ""), locked, label, name, refused)
     ends, kind = ("", ""), safe(volume.kind)
     if volume.of_another_disk:
         kind = _("on disk {disk}").format(disk=volume.id.partition(":")[0])
