@@ -122,9 +122,12 @@ def check(runner: Runner, volume: Volume, device: str, state: State) -> Checked:
     Raises ToolMissing and Cancelled.
     """
     checker = CHECKERS.get(volume.content or "")
+    if volume.content is None:
+        told = _("Nothing that could be checked was recognised on {volume}.").format(volume=volume.title)
+        return Checked(Verdict.UNKNOWN, sentences((told, volume.lacking)))
     if checker is None:
         told = _("There is no check for {content}: that its files can be read is the proof. Copy them.")
-        return Checked(Verdict.UNKNOWN, told.format(content=safe(volume.content or "?")))
+        return Checked(Verdict.UNKNOWN, told.format(content=safe(volume.content)))
     command = Command(
         (*checker.check, device),
         why=_("Check the file system without writing to it."),

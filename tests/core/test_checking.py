@@ -2,12 +2,16 @@
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from core.runner import SystemRunner
-from core.tables.content import probe
+from core.tables.content import Content, probe
+from core.volumes.checkers import Verdict, check
+from core.volumes.model import of_disk
+from core.volumes.state import State
 from tests.conftest import Called, Guard, Program, needs_root
 from tests.hostile.test_filesystems import dirty
 from tests.hostile.volumes import MAKERS, filled
@@ -49,6 +53,15 @@ def test_a_file_system_that_was_unmounted_has_nothing_pending(healthy: Path) -> 
     found = probe(healthy, 0, None, SystemRunner())
     assert found.content
     assert not found.pending
+
+
+def test_where_nothing_was_recognised_no_proof_is_promised() -> None:
+    nothing = of_disk(1 << 20, Content(None, problems=("Half of it is not here.",)))
+    told = check(SystemRunner(), replace(nothing, elsewhere=True), "/dev/null", State.LEFT)
+    assert told.verdict is Verdict.UNKNOWN
+    assert told.sentence == (
+        "Nothing that could be checked was recognised on the whole disk. Half of it is not here."
+    )
 
 
 def test_a_sound_file_system_is_called_sound(healthy: Path, program: Program, guard: Guard) -> None:

@@ -56,6 +56,8 @@ class VolumeScreen(SightFrame):
         if volume.pending:
             left = _("It was not unmounted, as after a crash: its last changes may be in its journal only.")
             yield Static(plain(left), classes="warning")
+        if volume.lacking:
+            yield Static(plain(volume.lacking), classes="warning")
         yield Static(_("What shall be done with it?"), classes="question", markup=False)
         yield Menu(self._choices())
 
