@@ -13,12 +13,14 @@ from core.files.destination import Destination
 from core.lab import catalogue, labs
 from core.runner import SystemRunner
 from tests.conftest import Guard, needs_root
+from tests.hostile.signatures import hfsplus
 from tests.tui.wizard import Wizard, choose, on, reads, refused, shown, until, wizard
 from tui.app import SalvageApp
 from tui.flow import Flow
 from tui.keys import keys_of
 from tui.screens.ask import AskPath
 from tui.screens.commands import CommandsScreen
+from tui.screens.confirm import ConfirmScreen
 from tui.screens.disk import DiskScreen
 from tui.screens.done import DoneScreen
 from tui.screens.files import FilesScreen
@@ -303,6 +305,24 @@ async def test_numbers_of_two_digits_undo_after_enter_only(
         await until(pilot, lambda: up(pilot) == ["fuse-export", "overlay"])
 
 
+async def test_a_reason_too_long_for_its_lines_is_read_in_whole(tmp_path: Path, guard: Guard) -> None:
+    mac = tmp_path / "mac.raw"
+    with open(mac, "wb") as file:
+        file.truncate(16 << 20)
+    hfsplus(mac)
+    guard.watch(mac)
+    async with wizard(tmp_path / "state", mac) as pilot:
+        await on(pilot, ProtectScreen)
+        await choose(pilot, "read")
+        await on(pilot, PartitionsScreen)
+        await until(pilot, lambda: "… Enter: all of it" in shown(pilot))
+        await pilot.press("enter")
+        await on(pilot, ConfirmScreen)
+        assert "on a copy in a virtual machine." in " ".join(shown(pilot).replace("│", " ").split())
+        await pilot.press("enter")
+        await on(pilot, PartitionsScreen)
+
+
 _DIES = """
 import os, sys
 from pathlib import Path
@@ -335,6 +355,29 @@ async def test_who_comes_with_a_disk_is_told_of_what_a_dead_session_left(
         await pilot.press("escape")
         await on(pilot, ProtectScreen)
         await until(pilot, lambda: "Finish what an" not in shown(pilot))
+
+
+_DIES_OPEN = _DIES.replace(", private=False", "").replace("session.view()", "session.open('5')")
+
+
+async def test_what_went_with_the_program_that_died_is_not_called_up(
+    disk: Path, state: Path, guard: Guard
+) -> None:
+    """A mount that only it saw, and the loop device and the export under that."""
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", _DIES_OPEN, state, disk], cwd=root, check=False)
+    async with wizard(state) as pilot:
+        await on(pilot, StartScreen)
+        await until(pilot, lambda: not refused(pilot, "left"), "what is left")
+        await choose(pilot, "left")
+        await on(pilot, LeftoversScreen)
+        await until(pilot, lambda: "folder, up since" in shown(pilot))
+        assert "mount, up since" not in shown(pilot) and "loop, up since" not in shown(pilot)
+        up = shown(pilot).count(", up since")
+        assert f"{up} thing" in " ".join(shown(pilot).split())
+        await pilot.press("enter")
+        await until(pilot, lambda: f"Taken down: {up}." in reads(pilot, "#status"))
+    assert sessions(state) == []
 
 
 async def test_another_volume_gets_a_target_of_its_own(disk: Path, state: Path, tmp_path: Path) -> None:

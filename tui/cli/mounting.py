@@ -94,7 +94,7 @@ def _tell(context: Context, one: Known) -> None:
         gone = not one.alive and entry.state == "held" and is_gone(entry)
         state = _("went with its program or the boot") if gone else entry.state_told
         context.out(f"  {entry.number}. {entry.named}  {safe(entry.target)}  ({state})")
-        if entry.number in said:
+        if entry.number in said and not gone:
             context.out("       " + said[entry.number])
         if entry.error:
             context.out("       " + _("when it was tried last: {note}").format(note=entry.error))
