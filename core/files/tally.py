@@ -144,14 +144,14 @@ class Tally:
             return NoSpace(
                 _("{path} is full.").format(path=safe(self._dest)),
                 so_far,
-                _("Make room there and run the same command again: it goes on where it stopped."),
+                _("Make room there and copy again: it goes on where it stopped."),
             )
         return SalvageError(
             _("Writing to {path} failed: {reason}.").format(
                 path=safe(self._dest), reason=safe(os.strerror(error.errno or 0))
             ),
             so_far,
-            _("Look after the target, then run the same command again: it goes on where it stopped."),
+            _("Look after the target, then copy again: it goes on where it stopped."),
         )
 
 

@@ -247,7 +247,7 @@ def _recovered(copied: Copied, place: Destination | None, width: int) -> Content
         *(_row(name, value, width) for name, value in _places(copied, place)),
     ]
     for name, gaps in (
-        (_("Not copied"), [f"{safe(gap.path)}: {gap.error}" for gap in copied.unreadable]),
+        (_("Not read"), [f"{safe(gap.path)}: {gap.error}" for gap in copied.unreadable]),
         (_("Not kept"), [f"{safe(lost.path)}: {lost.what}" for lost in copied.lost_metadata]),
     ):
         rows += [_row(name if at == 0 else "", line, width) for at, line in enumerate(gaps[:MOST])]
