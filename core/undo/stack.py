@@ -34,8 +34,6 @@ class Release:
     note: str
     """A sentence."""
     released: bool
-    gone: bool = False
-    """Whether it was not there any more, so that nothing had to be done."""
 
 
 class Stack:
@@ -197,8 +195,7 @@ class Stack:
             return self._stuck(entry, half.sentence(self.journal.path.parent.name))
         found = self._found(entry)
         if found is None or self._standing(found) is Standing.GONE:
-            gone = self._released(entry, _("{target}: already gone.").format(target=_name(entry)))
-            return replace(gone, gone=True)
+            return self._released(entry, _("{target}: already gone.").format(target=_name(entry)))
         if self._standing(found) is Standing.FOREIGN:
             note = _("{target}: somebody else uses that name or place now, so it was left alone.")
             if found.what == "mount":

@@ -12,6 +12,8 @@ from textual.widgets import Input
 from core.files.destination import Destination
 from core.lab import catalogue, labs
 from core.runner import SystemRunner
+from core.undo.health import is_gone
+from core.undo.state import StateFolder
 from tests.conftest import Guard, needs_root
 from tests.hostile.signatures import hfsplus
 from tests.tui.wizard import Wizard, choose, on, reads, refused, shown, until, wizard
@@ -366,8 +368,11 @@ async def test_what_went_with_the_program_that_died_is_not_called_up(
     """A mount that only it saw, and the loop device and the export under that."""
     root = Path(__file__).parents[2]
     subprocess.run([sys.executable, "-c", _DIES_OPEN, state, disk], cwd=root, check=False)
+    (dead,) = StateFolder(state).known()
+    went = [entry for entry in dead.account.standing if entry.what in ("mount", "loop")]
     async with wizard(state) as pilot:
         await on(pilot, StartScreen)
+        await until(pilot, lambda: all(map(is_gone, went)), "the kernel has taken down what nobody sees")
         await until(pilot, lambda: not refused(pilot, "left"), "what is left")
         await choose(pilot, "left")
         await on(pilot, LeftoversScreen)

@@ -34,6 +34,8 @@ class LeftoversScreen(Frame):
         self._left: list[Known] = []
         self._note = ""
         """What is to be said when it was looked anew."""
+        self._count = 0
+        """Things that were up of what is being taken down."""
 
     def body(self) -> ComposeResult:
         yield Static(_("What earlier sessions left up"), classes="question", markup=False)
@@ -94,6 +96,7 @@ class LeftoversScreen(Frame):
 
     def _undo(self, names: list[str]) -> None:
         if names:
+            self._count = sum(len(_up(known)) for known in self._left if known.account.session in names)
             job = lambda: self.flow.do_undo(names)  # noqa: E731
             then = lambda releases: self._undone(names, releases)  # noqa: E731
             self.work(_("Taking it down."), job, then, operator=self.flow.outside)
@@ -108,8 +111,7 @@ class LeftoversScreen(Frame):
     def _told(self, releases: list[Release] | None) -> None:
         releases = releases or []
         stuck = [release.note for release in releases if not release.released]
-        taken = [release for release in releases if not release.gone]
-        self._note = sentences(stuck) or _("Taken down: {count}.").format(count=len(taken))
+        self._note = sentences(stuck) or _("Taken down: {count}.").format(count=self._count)
         self._look()
 
 
