@@ -17,9 +17,15 @@ class ExportEnded(SalvageError):
     """The daemon that shows the disk's raw bytes, or its files, has ended under the work."""
 
 
+_NUMBERED = ("loop", "dm", "nbd")
+"""What bears a number or a name of the kernel's: where somebody else has that now, ours is gone."""
+
+
 def is_gone(entry: Entry) -> bool:
     """Whether nothing of it stands any more, as a mount that only its program saw, or all after a reboot."""
-    return kind_of(entry.what, entry.facts).standing(entry) is Standing.GONE
+    standing = kind_of(entry.what, entry.facts).standing(entry)
+    reused = entry.what in _NUMBERED or "restores" in entry.facts
+    return standing is Standing.GONE or (standing is Standing.FOREIGN and reused)
 
 
 def ended(entries: Iterable[Entry]) -> list[Entry]:

@@ -18,7 +18,9 @@ from core import host, mounts
 from core.files.progress import Progress
 from core.runner import SystemRunner
 from core.session import Session
-from core.undo.health import ExportEnded
+from core.undo.account import Entry
+from core.undo.health import ExportEnded, is_gone
+from core.undo.pairs import LoopKind
 from core.undo.state import StateFolder
 from tests.conftest import Guard, Program, needs_root
 
@@ -253,3 +255,22 @@ def test_a_writable_mount_over_a_dead_export_comes_down(
     assert undone.status == 0, undone
     assert not mounts.at(point)
     _assert_down(state_dir, guard)
+
+
+def test_what_bears_a_number_that_somebody_else_has_now_is_gone(tmp_path: Path, guard: Guard) -> None:
+    """The kernel gives numbers of loop devices again at once."""
+    ours, theirs = tmp_path / "ours.raw", tmp_path / "theirs.raw"
+    for path in (ours, theirs):
+        path.write_bytes(bytes(1 << 20))
+    facts = LoopKind.facts(ours, 0, 1 << 20)
+    losetup = ["losetup", "--find", "--show", str(ours)]
+    loop = subprocess.run(losetup, check=True, capture_output=True, text=True).stdout.strip()
+    kind = LoopKind()
+    entry = Entry(1, "loop", loop, "held", "", 0.0, (), (), facts, kind.identify(loop, facts))
+    assert not is_gone(entry)
+    subprocess.run(["losetup", "--detach", loop], check=True)
+    subprocess.run(["losetup", loop, str(theirs)], check=True)
+    try:
+        assert is_gone(entry)
+    finally:
+        subprocess.run(["losetup", "--detach", loop], check=True)
