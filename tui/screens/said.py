@@ -62,7 +62,8 @@ def drawn(said: Sequence[Said], width: int) -> list[Line]:
             if one.role == "command":
                 shown = shell_lines("    " + safe(paragraph), width, " " * 8)
             else:
-                hang = "    " if paragraph.startswith("• ") else "  "
+                own = " " * (len(paragraph) - len(paragraph.lstrip(" ")))
+                hang = own + ("    " if paragraph.lstrip(" ").startswith(("• ", "* ")) else "  ")
                 shown = wrapped("  " + safe(paragraph), width, hang)
             lines += [(Piece(line, _ROLES.get(one.role, "")),) for line in shown]
     return lines[1:] if lines and not lines[0] else lines

@@ -9,12 +9,14 @@ from rich.cells import cell_len
 from core.command import Command
 from core.files.entry import Entry as FileEntry
 from core.files.progress import Progress
+from core.lab.telling import Said
 from core.runner import Ran, Result
 from core.tables.model import Partition, PartitionTable
 from core.text import safe
 from core.undo.account import Entry
 from core.volumes.model import Inspection, Volume
 from tui.breaking import breaks
+from tui.screens import said
 from tui.widgets import (
     command_list,
     file_table,
@@ -485,3 +487,15 @@ def test_facts_stand_in_columns_where_names_are_wide_too() -> None:
     values = ["/srv", "one file", *["word"] * (len(lines) - 2)]
     assert {cell_len(line.split(value)[0]) for line, value in zip(lines, values, strict=True)} == {9}
     assert len(lines) > 3 and all(cell_len(line) <= 40 for line in lines)
+
+
+def test_what_goes_on_on_another_line_begins_where_its_paragraph_does():
+    lines = said.drawn([Said("text", "• one two three\n    four five six\n  * seven eight nine")], 16)
+    assert [text_of(line) for line in lines] == [
+        "  • one two",
+        "    three",
+        "      four five",
+        "      six",
+        "    * seven",
+        "      eight nine",
+    ]
