@@ -7,6 +7,7 @@ from core.i18n import _
 from core.lab import labs
 
 if TYPE_CHECKING:
+    from core.lab.lab import Lab
     from tui.flow import Exercise, Flow
     from tui.screens.step import Frame
     from tui.widgets.side import Part
@@ -26,6 +27,9 @@ def advice(flow: "Flow", topic: str) -> "list[Part]":
     said = {str(step): one for step, one in exercise.lab.guide.items()}.get(topic) if exercise else None
     if exercise is None or said is None:
         return []
+    if topic == "files" and flow.volume and elsewhere(exercise.lab, flow.volume.id):
+        other = _("This is {volume}, and the task is about another one.").format(volume=flow.volume.title)
+        return [(_("Look"), other), (_("Next"), _("Go back to the partitions with Esc, and choose anew."))]
     try:
         look, why, next = (
             labs.told(text, exercise.lab, flow.labs) for text in (said.look, said.why, said.next)
@@ -33,6 +37,12 @@ def advice(flow: "Flow", topic: str) -> "list[Part]":
     except SalvageError:
         return []  # its record cannot be read: the check will say so
     return [(_("Look"), look), (_("Why"), why), (_("Next"), next)]
+
+
+def elsewhere(lab: "Lab", volume: str) -> bool:
+    """Whether none of the volumes that a lab's own way opens is this one."""
+    opened = [move.split(" ", 1)[1] for move in lab.after.wizard if move.startswith(("open ", "unlock "))]
+    return bool(opened) and volume not in opened
 
 
 def ask(frame: "Frame") -> None:

@@ -338,6 +338,29 @@ async def test_the_coach_speaks_and_the_wizard_alone_does_not(tmp_path: Path, gu
         assert lab.guide["protect"].next[:30] in shown(pilot)
 
 
+async def test_the_coach_does_not_tell_of_another_volume_than_the_one_on_the_screen(
+    tmp_path: Path, guard: Guard
+) -> None:
+    lab = LABS[0]
+    prepared(lab, tmp_path / "state", guard)
+    async with wizard(tmp_path / "state") as pilot:
+        await to_ticket(pilot, lab)
+        await choose(pilot, "guided")
+        await until(pilot, lambda: isinstance(pilot.app.screen, QuizScreen))
+        await pilot.press("escape")
+        await on(pilot, ProtectScreen)
+        await choose(pilot, "read")
+        await until(pilot, lambda: isinstance(pilot.app.screen, QuizScreen))
+        await pilot.press("escape")
+        await until(pilot, lambda: "Enter opens partition 2" in shown(pilot))
+        assert "Go back to the partitions" not in shown(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: "What shall be done with it?" in shown(pilot), "the ways to open it")
+        await choose(pilot, "loop")
+        await until(pilot, lambda: "Go back to the partitions" in shown(pilot), "the coach")
+        assert "the task is about another one" in " ".join(shown(pilot).split())
+
+
 async def test_by_hand_in_the_wizard(tmp_path: Path, guard: Guard) -> None:
     """The prompt: a warning, the same line again, what was typed brought back, the verdict."""
     lab = catalogue.named("offset-by-hand", tmp_path)
