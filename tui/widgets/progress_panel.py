@@ -14,6 +14,8 @@ from core.text import duration, grouped, size
 from tui.widgets.lines import Line, Piece, content_of, left, middle_cut
 
 _FULL, _EMPTY = "█", "░"
+_ROOMY = 60
+"""Columns below which counts and rate take two lines each, and the empty ones give way to them."""
 _FOLLOWS, _MAY_BE_WRONG = 15.0, 5.0
 """Seconds over which estimates of the time left are smoothed, and that it may be wrong by at any time."""
 
@@ -134,13 +136,14 @@ def drawn(progress: Progress, width: int) -> list[Line]:
         whole = _fraction(progress.files_done, progress.files_total)
     now = _fraction(progress.current_done, progress.current_size) if progress.current_size else None
     indent = Piece(" " * column)
+    gap: list[Line] = [()] if width >= _ROOMY else []
     return [
         (Piece(left(titles[0], column)), *bar(whole, room)),
         (indent, Piece(_counts(progress))),
-        (),
+        *gap,
         (Piece(left(titles[1], column)), *bar(now, room)),
         (indent, Piece(middle_cut(progress.current, room), "progress-panel--muted")),
-        (),
+        *gap,
         (indent, Piece(_speed(progress)), *_errors(progress.errors)),
     ]
 

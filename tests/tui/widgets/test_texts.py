@@ -264,7 +264,7 @@ def test_the_panel_fits(width):
         replace(HALF, bytes_done=1 << 62),
     ):
         lines = progress_panel.drawn(progress, width)
-        assert len(lines) == 7
+        assert len(lines) == (7 if width >= 60 else 5), "two of them take two lines each there"
         if width >= 74:
             assert all(width_of(line) <= width for line in lines)
 
