@@ -96,14 +96,17 @@ class FindScreen(_Working):
     def on_mount(self) -> None:
         self.query_one(Input).focus()
         self.set_interval(_INTERVAL, self._show)
-        self.query_one(KeyLine).show(
-            [
-                ("Enter", _("search, go there")),
-                ("Tab", _("results")),
-                ("Space", _("mark")),
-                ("Esc", _("back")),
-            ]
-        )
+        self._name_keys()
+
+    def on_descendant_focus(self) -> None:
+        self._name_keys()
+
+    def _name_keys(self) -> None:
+        """The keys of what has the focus: the line, or what was found."""
+        keys = [("Enter", _("search")), ("Tab", _("results"))]
+        if isinstance(self.focused, Results):
+            keys = [("Enter", _("go there")), ("Space", _("mark")), ("Tab", _("search anew"))]
+        self.query_one(KeyLine).show([*keys, ("Esc", _("back"))])
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
