@@ -199,6 +199,13 @@ class Proof:
         others = tuple(one for one in self.others if one.owner not in sessions)
         return replace(self, others=others, kept=bool(sessions))
 
+    def still(self, sessions: Path) -> "Proof":
+        """The same at a later time: what others had up and took down since is no difference any more."""
+        after = HostState.now(sessions, self.before)
+        there = {(thing.kind, thing.key) for thing in after.things}
+        others = (one for one in self.others if one.sign != "+" or (one.thing.kind, one.thing.key) in there)
+        return replace(self, after=after, others=tuple(others))
+
     @property
     def as_found(self) -> bool:
         """Whether nothing of ours is left."""

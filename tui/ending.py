@@ -80,7 +80,8 @@ def end(flow: Flow) -> list[str]:
     finally:
         flow.operator.close()
         flow.outside.close()
-    proof = flow.proof and flow.proof.without({shown.session for shown in flow.in_sight})
+    kept = {shown.session for shown in flow.in_sight}
+    proof = flow.proof and flow.proof.still(flow.state.sessions).without(kept)
     return [*lines, *left_up(flow), *([proof.sentence()] if proof else [])]
 
 

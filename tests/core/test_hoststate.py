@@ -113,8 +113,10 @@ def test_the_journal_and_the_names_tell_whose_it_is(tmp_path: Path) -> None:
         assert any(of_others in str(one) for one in proof.others)
         assert f"\n  + loop device {of_ours} " in proof.sentence()
         assert of_others not in proof.sentence()
+        assert any(of_others in str(one) for one in proof.still(sessions).others)
         ours.unlink()
         assert not prove(before, sessions, {mine.name}, Owners(sessions)).as_found, "deleted, and still ours"
+    assert not any(of_others in str(one) for one in proof.still(sessions).others), "it went meanwhile"
 
 
 def test_a_copy_proves_it_and_ls_is_silent(

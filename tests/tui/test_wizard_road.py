@@ -2,6 +2,7 @@
 
 import filecmp
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -159,9 +160,8 @@ async def test_copy_is_the_same_tree(disk: Path, state: Path, tmp_path: Path, gu
         await pilot.press("space", "y")
         await on(pilot, DoneScreen)
         assert "Recovered" in reads(pilot, "#recovered")
-        standing = len(up(pilot))
         await pilot.press("a")
-        await until(pilot, lambda: f"Taken down: {standing}." in shown(pilot), "said in one line")
+        await until(pilot, lambda: re.search(r"^ Taken down: \d+\.$", shown(pilot), re.M), "said in one line")
     raw, wanted = tmp_path / "raw", tmp_path / "wanted"
     wanted.mkdir()
     subprocess.run(["qemu-img", "convert", "-O", "raw", disk, raw], check=True)
