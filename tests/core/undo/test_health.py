@@ -263,7 +263,7 @@ def test_what_bears_a_number_that_somebody_else_has_now_is_gone(tmp_path: Path, 
     for path in (ours, theirs):
         path.write_bytes(bytes(1 << 20))
     facts = LoopKind.facts(ours, 0, 1 << 20)
-    losetup = ["losetup", "--find", "--show", str(ours)]
+    losetup = ["losetup", "--find", "--show", "--sizelimit", str(1 << 20), str(ours)]
     loop = subprocess.run(losetup, check=True, capture_output=True, text=True).stdout.strip()
     kind = LoopKind()
     entry = Entry(1, "loop", loop, "held", "", 0.0, (), (), facts, kind.identify(loop, facts))
