@@ -8,6 +8,7 @@ from core.lab import labs
 
 if TYPE_CHECKING:
     from core.lab.lab import Lab
+    from core.volumes.model import Volume
     from tui.flow import Exercise, Flow
     from tui.screens.step import Frame
     from tui.widgets.side import Part
@@ -21,15 +22,19 @@ def guided(flow: "Flow") -> "Exercise | None":
     return exercise if flow.disk is None or flow.task() else None
 
 
-def advice(flow: "Flow", topic: str) -> "list[Part]":
-    """What the coach says at a step, with the numbers of this very disk; nothing without a coach."""
+def advice(flow: "Flow", topic: str, volume: "Volume | None" = None) -> "list[Part]":
+    """What the coach says at a step, with the numbers of this very disk; nothing without a coach.
+
+    `volume` is the one that the step is about; without one, it is the open one that the files are of.
+    """
     exercise = guided(flow)
     said = {str(step): one for step, one in exercise.lab.guide.items()}.get(topic) if exercise else None
     if exercise is None or said is None:
         return []
-    if topic == "files" and flow.volume and elsewhere(exercise.lab, flow.volume.id):
-        other = _("This is {volume}, and the task is about another one.").format(volume=flow.volume.title)
-        return [(_("Look"), other), (_("Next"), _("Go back to the partitions with Esc, and choose anew."))]
+    volume = volume or (flow.volume if topic == "files" else None)
+    if volume and elsewhere(exercise.lab, volume.id):
+        other = _("This is {volume}, and the task is about another one.").format(volume=volume.title)
+        return [(_("Look"), other), (_("Next"), _("Go back to the partitions, and choose anew."))]
     try:
         look, why, next = (
             labs.told(text, exercise.lab, flow.labs) for text in (said.look, said.why, said.next)

@@ -355,9 +355,9 @@ class Flow:
     def do_undo(self, names: Sequence[str]) -> list[Release]:
         """Take down what those sessions left up."""
         releases: list[Release] = []
-        for name in names:
-            known = self.state.find(name)
-            releases += self.state.undo(known, SystemRunner(self.outside.cancel))
+        for known in self.state.known():  # another terminal may have taken down some of them
+            if known.account.session in names:
+                releases += self.state.undo(known, SystemRunner(self.outside.cancel))
         self.do_forget_gone()
         return releases
 

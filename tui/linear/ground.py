@@ -9,6 +9,7 @@ from core.lab import labs
 from core.lab.lab import Lab, Quiz
 from core.operator import Operator
 from core.session import Session
+from core.volumes.model import Volume
 from tui import coaching
 from tui.flow import Flow
 from tui.linear.talk import BACK, Asides, Talk
@@ -71,9 +72,9 @@ class Ground:
 
     # -- the coach --------------------------------------------------------------------------------
 
-    def coach(self, topic: str) -> None:
+    def coach(self, topic: str, volume: Volume | None = None) -> None:
         """What the coach of a guided lab says at a step, and what he asks there, each question once."""
-        for title, text in coaching.advice(self.flow, topic):
+        for title, text in coaching.advice(self.flow, topic, volume):
             self.talk.say(titled(title, text))
         exercise = coaching.guided(self.flow)
         if exercise is None:

@@ -302,7 +302,7 @@ class Walk(Ground):
             self._searching = False
 
     def _open(self, volume: Volume) -> Step:
-        self.coach("volume")
+        self.coach("volume", volume)
         opened = Opening(self, volume).chosen()
         if opened is None:
             return self._partition

@@ -52,8 +52,11 @@ class QuitScreen(Reading[str]):
                 standing = flow.session.stack.standing if flow.session else ()
                 rows = [(one.named, safe(one.target)) for one in standing]
                 for shown in flow.in_sight:
-                    volume = _("{path} ({volume})").format(path=safe(shown.point), volume=shown.title)
-                    rows.append((_("in sight"), volume))
+                    if any(entry.what == "mount" for entry in shown.entries):
+                        volume = _("{path} ({volume})").format(path=safe(shown.point), volume=shown.title)
+                        rows.append((_("in sight"), volume))
+                    else:
+                        rows += [(one.named, safe(one.target)) for one in shown.entries]
                 yield Up(rows)
             yield Menu(self._choices())
             yield KeyLine(id="keys")

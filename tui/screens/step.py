@@ -17,6 +17,7 @@ from core.i18n import N_, _, listed, noted
 from core.operator import Operator
 from core.session import Session
 from core.text import safe
+from core.volumes.model import Volume
 from core.volumes.state import State
 from tui import coaching
 from tui.flow import Flow, Protection
@@ -186,10 +187,14 @@ class Frame(Screen[None]):
         else:
             self.query_one(KeyLine).show(self.keys() + everywhere, ("?", _("help")))
 
+    def about(self) -> Volume | None:
+        """The volume that the step is about, where it is not the open one."""
+        return None
+
     def _refresh_side(self) -> None:
         """What stands beside the step where there is room for it."""
         width, height = self.app.size
-        said = coaching.advice(self.flow, self.topic)
+        said = coaching.advice(self.flow, self.topic, self.about())
         below = () if width >= WIDE or height < LOW else said
         self.query_one(Coach).show(below, width, self.spare(height))
         self.set_class(bool(below), "-coached")

@@ -164,6 +164,9 @@ class VolumeScreen(SightFrame):
             return _("It has no journal that this host could carry out.")
         return "" if self.volume.pending else _("It was cleanly unmounted: nothing is left in its journal.")
 
+    def about(self) -> Volume | None:
+        return self.volume
+
     def keys(self) -> list[Key]:
         return [("↑↓", _("move")), ("Enter", _("choose")), ("Esc", _("another partition"))]
 
