@@ -288,10 +288,14 @@ class Flow:
         return self.session.remark if self.session else ""
 
     @property
+    def others(self) -> tuple[Disk, ...]:
+        """The disks that were given with the first one."""
+        return tuple(self.session.others.disks) if self.session else ()
+
+    @property
     def names(self) -> tuple[str, ...]:
         """What the disk is called, and those that were given with it."""
-        others = self.session.others.disks if self.session else ()
-        return (*([self.disk.name] if self.disk else []), *(one.name for one in others))
+        return (*([self.disk.name] if self.disk else []), *(one.name for one in self.others))
 
     @property
     def source(self) -> tuple[str, ...]:

@@ -214,12 +214,13 @@ class Disk:
     @property
     def name(self) -> str:
         """The last part of what the operator named, for a heading; not yet safe to show."""
-        return (_name_in(self.given) if self.origin else "") or self.path.name
+        return (_name_in(self.given) if self.origin else "") or _mapping(self.path) or self.path.name
 
     @property
     def title(self) -> str:
         """What the disk is called in a sentence, safe to show."""
-        return self.origin or safe(self.path)
+        mapping = _mapping(self.path)
+        return self.origin or safe(f"/dev/mapper/{mapping}" if mapping else self.path)
 
     @property
     def apart(self) -> str:
@@ -263,6 +264,16 @@ class Disk:
             "held_by": [holder.to_json() for holder in self.held_by],
             "problems": list(self.problems),
         }
+
+
+def _mapping(path: Path) -> str:
+    """The name of a device of the device mapper, whose number says nothing to anybody; else empty."""
+    if path.parent != Path("/dev") or not path.name.startswith("dm-"):
+        return ""
+    try:
+        return Path("/sys/block", path.name, "dm/name").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _name_in(given: str) -> str:

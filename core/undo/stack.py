@@ -339,7 +339,9 @@ def _hidden(entry: Entry, cover: mounts.Mount) -> str:
 
 
 def _name(entry: Entry) -> str:
-    return safe(entry.target or entry.what)
+    target = safe(entry.target or entry.what)
+    # a loop device and the mappings of its partitions bear one name
+    return noted(target, _("its partitions")) if entry.what == "dm" and entry.target else target
 
 
 def _as_lazy(entry: Entry, here: mounts.Mount) -> Entry:

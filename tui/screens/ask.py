@@ -55,9 +55,14 @@ class AskPath(Dialog[Path]):
         with Vertical(id="dialog"):
             yield Static(plain(self._title), classes="title")
             yield Static(plain(self._line), classes="said")
-            yield host_path_field(self.app.flow, str(self._start), folders_only=self._folders_only)
+            yield host_path_field(self.app.flow, self._begun(), folders_only=self._folders_only)
             yield Static(id="wrong", classes="warning")
             yield KeyLine(id="keys")
+
+    def _begun(self) -> str:
+        """The path that stands there at first; a name can be typed behind a folder at once."""
+        start = str(self._start)
+        return start if start.endswith("/") or not self._start.is_dir() else start + "/"
 
     def on_mount(self) -> None:
         self.query_one(PathField).focus()

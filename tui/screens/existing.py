@@ -91,7 +91,7 @@ class ExistingScreen(Frame):
             elif path:
                 self._take(path)
 
-        self.app.push_screen(AskPath(_("Where does the backup lie?"), line, start / ""), answered)
+        self.app.push_screen(AskPath(_("Where does the backup lie?"), line, start), answered)
 
     def _take(self, path: Path) -> None:
         """Compare it; while the disk is written to there is nothing to compare with."""

@@ -1,6 +1,6 @@
 """What the disk is, and how it is kept from harm."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -16,7 +16,7 @@ from core.disks.overlay import OverlayRoom
 from core.disks.snapshots import described
 from core.disks.ways_out import InUse
 from core.errors import NeedsPassphrase, Refused, SalvageError
-from core.i18n import N_, _, enumerated, listed, ngettext, noted, sentences
+from core.i18n import N_, _, enumerated, listed, ngettext, noted, sentences, titled
 from core.secrets import Secret
 from core.session import Session
 from core.text import grouped, safe, size
@@ -103,7 +103,8 @@ class ProtectScreen(Frame):
     def _draw(self) -> None:
         disk = self.flow.disk
         if disk and self.query(Menu):
-            self.query_one("#disk-facts", Static).update(_facts(disk, self.flow.backup, self.room - 1))
+            told = _facts(disk, self.flow.others, self.flow.backup, self.room - 1)
+            self.query_one("#disk-facts", Static).update(told)
             self.query_one(Menu).offer(self._choices())
 
     def _choices(self) -> list[Choice]:
@@ -269,7 +270,7 @@ def _holder(holder: Holder) -> str:
     return noted(who, listed((safe(holder.through or ""), pid)))
 
 
-def _facts(disk: Disk, backup: Path | None, width: int) -> Content:
+def _facts(disk: Disk, others: Sequence[Disk], backup: Path | None, width: int) -> Content:
     rows = [(_("Disk"), disk.title), (_("Format"), disk.format), (_("Size"), _size(disk))]
     home = disk.path.parent
     if len(disk.chain) > 1:
@@ -279,14 +280,21 @@ def _facts(disk: Disk, backup: Path | None, width: int) -> Content:
     if disk.snapshots:
         names = enumerated(noted(safe(shot.name), f"{shot.date:%Y-%m-%d}") for shot in disk.snapshots)
         rows.append((_("Snapshots"), names))
-    modes = {"read": _("reads"), "write": _("writes")}
-    held = "; ".join(listed((_holder(holder), modes[holder.mode])) for holder in disk.held_by)
-    rows.append((_("Held by"), held or _("nobody")))
+    rows.append((_("Held by"), _held(disk) or _("nobody")))
+    for other in others:
+        held = titled(_("Held by"), _held(other)) if other.held_by else ""
+        words = listed([other.format, size(other.virtual_size), held])
+        rows.append((_("And"), noted(_short(other.path, home), words)))
     if backup:
         rows.append((_("Backup"), _("{path}, verified").format(path=safe(backup))))
     rows += [(_("Note"), problem) for problem in disk.problems]
     rows += [(_("Remedy"), disk.way_out)] if disk.way_out else []
     return facts([Fact(*row) for row in rows], width)
+
+
+def _held(disk: Disk) -> str:
+    modes = {"read": _("reads"), "write": _("writes")}
+    return "; ".join(listed((_holder(holder), modes[holder.mode])) for holder in disk.held_by)
 
 
 def _short(path: Path, home: Path) -> str:
