@@ -53,7 +53,7 @@ class Differences:
             return self.trouble
         if not self.total:
             return _("The files are the same as they lie on the disk.")
-        told = _("Against the disk as it lies: {added} files more, {removed} fewer, {changed} changed.")
+        told = _("Files added: {added}, removed: {removed}, changed: {changed}.")
         return told.format(added=self.added, removed=self.removed, changed=self.changed)
 
     def lines(self) -> list[str]:

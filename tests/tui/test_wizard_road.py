@@ -347,7 +347,7 @@ async def test_who_comes_with_a_disk_is_told_of_what_a_dead_session_left(
     assert len(sessions(state)) == 1
     async with wizard(state, disk) as pilot:
         await on(pilot, ProtectScreen)
-        await until(pilot, lambda: "4  Finish what an earlier session left" in shown(pilot))
+        await until(pilot, lambda: "4  Take down what an earlier session left up" in shown(pilot))
         await choose(pilot, "left")
         await on(pilot, LeftoversScreen)
         await until(pilot, lambda: "its program died" in shown(pilot))
@@ -356,7 +356,7 @@ async def test_who_comes_with_a_disk_is_told_of_what_a_dead_session_left(
         await until(pilot, lambda: "Taken down: " in reads(pilot, "#status"))
         await pilot.press("escape")
         await on(pilot, ProtectScreen)
-        await until(pilot, lambda: "Finish what an" not in shown(pilot))
+        await until(pilot, lambda: "Take down what an" not in shown(pilot))
 
 
 _DIES_OPEN = _DIES.replace(", private=False", "").replace("session.view()", "session.open('5')")

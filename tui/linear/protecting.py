@@ -32,7 +32,7 @@ def snapshot(ground: Ground, disk: Disk, wish: Wish) -> Wish | None:
     """Ask for the state of the disk that shall be seen; None where the person goes back."""
     now = ("now", _("The present state"))
     kept = [(f"s{shot.id}", described(shot)) for shot in disk.snapshots]
-    question = _("Which state of the disk shall be seen?")
+    question = _("Which state of the disk: the present one, or a snapshot in it?")
     chosen = ground.talk.choose(question, [now, *kept], ground.asides("snapshot"))
     if chosen == BACK:
         return None

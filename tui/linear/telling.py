@@ -45,10 +45,11 @@ def subvolume_told(one: Subvolume) -> str:
     """A subvolume or snapshot of a btrfs."""
     words = [
         safe(one.path),
-        _("the top: all others lie in it") if one.id == TOP else "",
+        _("the top, in which all others lie") if one.id == TOP else "",
+        _("number {id}").format(id=one.id),
         _("snapshot") if one.snapshot else "",
         _("read-only") if one.read_only else "",
-        _("what a mount shows by itself") if one.default else "",
+        _("a plain mount shows this one") if one.default else "",
         _("made {date}").format(date=guest_date(one.created)) if one.created else "",
     ]
     return listed(words)

@@ -110,7 +110,7 @@ class Walk(Ground):
         choices = [
             ("practise", _("Practise on a disk made for it")),
             ("recover", _("Recover files from a disk")),
-            *([("left", _("Finish what an earlier session left"))] if left else []),
+            *([("left", _("Take down what an earlier session left up"))] if left else []),
             ("quit", _("Quit")),
         ]
         chosen = self.talk.choose(_("What shall be done?"), choices, self.asides("start"))

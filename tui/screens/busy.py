@@ -69,7 +69,7 @@ class BusyScreen(Reading[list[Release]]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog", classes="trouble"):
-            yield Static(_("Something holds it: it is still up"), classes="title", markup=False)
+            yield Static(_("It is in use, so it is still up"), classes="title", markup=False)
             with VerticalScroll(can_focus=False):
                 yield Static(id="what", classes="said")
                 yield Static(id="holders", classes="way-told")
@@ -107,7 +107,10 @@ class BusyScreen(Reading[list[Release]]):
         self.fit()
 
     def keys(self) -> list[Key]:
-        return [("Esc", _("stop"))] if self.busy else super().keys()
+        if self.busy:
+            return [("Esc", _("stop"))]
+        keys = super().keys()
+        return [(key, _("leave it up") if key == "Esc" else does) for key, does in keys]
 
     def _choices(self) -> list[Choice]:
         no_program = "" if self._held.programs else _("No program that may be ended holds it.")
@@ -118,7 +121,7 @@ class BusyScreen(Reading[list[Release]]):
         ]
         stuck = next((one.entry for one in self._releases if not one.released), None)
         if self._lazily and stuck and stuck.what == "mount" and not stuck.identity.get("lazy"):
-            told = _("It stays in use, and what is below stays up, until the last program ends.")
+            told = _("As umount --lazy does. It and what it rests on stay until the last program ends.")
             on_top = any(one.way is Way.BELOW for one in self._held.holders)
             reason = _("What is mounted below it would vanish too.") if on_top else ""
             choices.append(Choice("lazy", _("Take it out of sight"), told, reason))

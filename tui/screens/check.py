@@ -41,7 +41,7 @@ class CheckScreen(SightFrame):
         self._state = State.LEFT
 
     def body(self) -> ComposeResult:
-        told = _("Is {volume} sound? ({content})")
+        told = _("Is {volume} ({content}) sound?")
         yield Static(
             plain(told.format(volume=self.volume.title, content=content(self.volume))),
             classes="question",
@@ -137,7 +137,9 @@ class CheckScreen(SightFrame):
             Choice(
                 State.REPAIRED.value,
                 _("Repair it in an overlay, and see which files differ"),
-                _("A repair may throw things away. The disk itself stays as it is."),
+                _("Nothing that would have to be repaired was found.")
+                if self._examined and self._examined.checked.verdict is Verdict.SOUND
+                else _("A repair may throw things away. The disk itself stays as it is."),
                 "" if checker and checker.repair else _("No program repairs it."),
             ),
             Choice("back", _("Back to the volume")),

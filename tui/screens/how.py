@@ -165,12 +165,12 @@ class ClashScreen(Dialog[tuple[Existing, bool]]):
                 yield Static(plain(f"{left(whose, wide)}  {told}"), classes="said")
             yield Menu(
                 [
-                    Choice("leave", _("Leave what is there")),
+                    Choice("leave", _("Leave it"), _("The guest's is not copied; the report names it.")),
                     Choice("both", _("Keep both: the guest's gets a number")),
-                    Choice("replace", _("Replace it")),
-                    Choice("leave+", _("Leave this and all others")),
+                    Choice("replace", _("Replace it"), _("What is at the target now is lost.")),
+                    Choice("leave+", _("Leave it, here and everywhere")),
                     Choice("both+", _("Keep both, here and everywhere")),
-                    Choice("replace+", _("Replace this and all others")),
+                    Choice("replace+", _("Replace it, here and everywhere")),
                 ]
             )
             yield KeyLine(id="keys")

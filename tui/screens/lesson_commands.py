@@ -49,7 +49,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     ),
     "snapshot": (
         "qemu-img snapshot -l DISK",
-        "qemu-img convert -l NAME -O raw DISK THEN.raw",
+        "qemu-img convert -f qcow2 -l NAME -O raw DISK THEN.raw",
     ),
     "partitions": (
         N_("# RAW is a raw disk, or the disk shown as raw bytes (view.raw)."),

@@ -94,8 +94,8 @@ LESSONS: Mapping[str, Lesson] = {
     "leftovers": Lesson(
         N_("What earlier sessions left"),
         N_(
-            "Everything that is attached or mounted stands in a journal before it is done. Here the journals"
-            " of ended sessions are read backwards, and each thing is taken down, last first."
+            "Everything that is attached or mounted stands in the session's log before it is done. Here the"
+            " logs of ended sessions are read backwards, and each thing is taken down, last first."
         ),
         N_(
             "A mount that is in use stays up; the message says who uses it. What is not ours any more is"

@@ -8,7 +8,7 @@ from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.geometry import Offset, Region
+from textual.geometry import Offset, Region, Size
 from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widgets import OptionList
@@ -170,18 +170,32 @@ class Menu(OptionList):
         if self._gap(at) and line == self._tops[at + 1] - 1:
             return Strip.blank(strip.cell_length, self.get_component_rich_style("option-list--option"))
         first = line == self._tops[at]
+        title = line <= self._tops[at] + self._title(at, self._choices[at], self._width())[1].count("\n")
         style = self.get_component_rich_style("option-list--option-highlighted")
-        style += Style(bold=first, meta={"option": at})
+        style += Style(bold=title, meta={"option": at})
         return Strip([Segment((MARKER if first else " ") + strip.text[1:], style)], strip.cell_length)
 
-    def _drawn(self, at: int, choice: Choice) -> Content:
-        width = max(20, (self.size.width or self.app.size.width - 2) - _FRAME)
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Lines at that width: what stands there now may be broken for another one."""
+        drawn = (self._drawn(at, one, width) for at, one in enumerate(self._choices))
+        return sum(one.plain.count("\n") + 1 for one in drawn)
+
+    def _width(self, width: int = 0) -> int:
+        """Columns for the text of a choice."""
+        return max(20, (width or self.size.width or self.app.size.width - 2) - _FRAME)
+
+    def _title(self, at: int, choice: Choice, width: int) -> tuple[str, str]:
+        """The number, and the title in as many lines as it takes."""
         wide = len(str(len(self._choices)))
         number = f" {at + 1:>{wide}}  " if self._numbered else " "
         indent = " " * len(number)
-        title = "\n".join(wrapped(indent + safe(choice.title), width, indent + " " * choice.column))[
-            len(indent) :
-        ]
+        lines = wrapped(indent + safe(choice.title), width, indent + " " * choice.column)
+        return number, "\n".join(lines)[len(indent) :]
+
+    def _drawn(self, at: int, choice: Choice, width: int = 0) -> Content:
+        width = self._width(width)
+        number, title = self._title(at, choice, width)
+        indent = " " * len(number)
         if choice.reason:
             lines = wrapped(f"{indent}× {safe(choice.reason)}", width, indent + "  ")
             told = ("\n".join(lines), "$text-warning")

@@ -21,7 +21,7 @@ from core.tables.lost.search import seconds_about
 from core.tables.model import Partition
 from core.tables.notes import told
 from core.text import duration, grouped, safe, size
-from core.volumes.model import Inspection, Volume
+from core.volumes.model import Encrypted, Inspection, Volume
 from core.volumes.searched import Searched
 from tui import plans
 from tui.openable import content, hindrance, in_short, openable, why_aside
@@ -211,7 +211,8 @@ class PartitionsScreen(Frame):
                 self.app.trouble(error)
 
         header = self.flow.session.header if self.flow.session else None
-        title = _("The passphrase of {volume}").format(volume=volume.title)
+        around = volume.layer.outer if isinstance(volume.layer, Encrypted) else volume
+        title = _("The passphrase of {volume}").format(volume=around.title)
         self.app.push_screen(AskKey(title, wrong, str(header or ""), apart=apart and not wrong), answered)
 
     def action_header(self) -> None:

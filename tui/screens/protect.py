@@ -118,6 +118,7 @@ class ProtectScreen(Frame):
             ).format(free=size(self._room.free), path=safe(self._room.path))
             if self._room.free < self._room.largest:
                 overlay = sentences((overlay, _("When that is full, writes fail; the disk is not touched.")))
+        left = _("Take down what an earlier session left up")
         ways = []
         backup = _("Make one, or check one that exists: safe from a dying medium and mistakes.")
         if disk and disk.writers:
@@ -146,7 +147,7 @@ class ProtectScreen(Frame):
                 _("Backup first"),
                 backup,
             ),
-            *([Choice("left", _("Finish what an earlier session left"), self._left)] if self._left else []),
+            *([Choice("left", left, self._left)] if self._left else []),
         ]
 
     def plan(self) -> Callable[[Session], None]:

@@ -54,7 +54,7 @@ class QuitScreen(Reading[str]):
                 for shown in flow.in_sight:
                     if any(entry.what == "mount" for entry in shown.entries):
                         volume = _("{path} ({volume})").format(path=safe(shown.point), volume=shown.title)
-                        rows.append((_("in sight"), volume))
+                        rows.append((_("mount"), volume))
                     else:
                         rows += [(one.named, safe(one.target)) for one in shown.entries]
                 yield Up(rows)
@@ -66,8 +66,8 @@ class QuitScreen(Reading[str]):
         names = ", ".join(shown.session for shown in flow.in_sight)
         leave = Choice(
             LEAVE,
-            _("Leave it mounted and quit"),
-            _("Take it down later with: virt-salvage undo {session}").format(session=names),
+            _("Leave the mount and quit"),
+            _("The rest is taken down. Later: virt-salvage undo {session}").format(session=names),
             "" if names else _("What is up belongs to this program alone: it cannot outlive it."),
         )
         return [

@@ -23,9 +23,10 @@ class SnapshotScreen(Frame):
     step: ClassVar[int] = 1
 
     def body(self) -> ComposeResult:
-        yield Static(_("Which state of the disk shall be seen?"), classes="question", markup=False)
-        told = _("A state that was kept is only read: what the disk holds now stays as it is.")
+        told = _("A snapshot is only read: what the disk holds now stays as it is.")
         yield Static(plain(told), classes="said")
+        question = _("Which state of the disk: the present one, or a snapshot in it?")
+        yield Static(question, classes="question", markup=False)
         yield Menu(self._choices())
 
     def _choices(self) -> list[Choice]:
@@ -49,7 +50,7 @@ class SnapshotScreen(Frame):
 
 
 def _told(shot: Snapshot) -> tuple[str, str]:
-    number = _("number {id}").format(id=safe(shot.id))
-    kept = _("kept {date}").format(date=date(shot.date.timestamp()))
+    number = _("snapshot {id}").format(id=safe(shot.id))
+    kept = _("made {date}").format(date=date(shot.date.timestamp()))
     memory = _("with {size} of memory").format(size=size(shot.vm_size)) if shot.vm_size else ""
     return safe(shot.name) or number, listed([number, kept, memory])

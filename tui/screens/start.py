@@ -38,6 +38,11 @@ class StartScreen(Frame):
 
     def _choices(self) -> list[Choice]:
         none = _("Nothing of an earlier session is still up.")
+        told = ngettext(
+            "{count} session has something attached or mounted: see it, and take it down.",
+            "{count} sessions have something attached or mounted: see it, and take it down.",
+            len(self._left),
+        )
         return [
             Choice(
                 "practise",
@@ -51,8 +56,8 @@ class StartScreen(Frame):
             ),
             Choice(
                 "left",
-                _("Finish what an earlier session left"),
-                _("See what is still attached or mounted, and take it down."),
+                _("Take down what an earlier session left up"),
+                told.format(count=len(self._left)),
                 "" if self._left else none,
             ),
             Choice("quit", _("Quit")),

@@ -360,13 +360,18 @@ def _legend(
             told.add(opened.parts[0].number)
     doubtful = {part.number for span in spans if span.doubtful for part in span.parts}
     texts = [
-        " ".join(filter(None, (_number(part, doubtful), _content(part, names), size(max(0, part.size)))))
+        _in_words(_number(part, doubtful), _content(part, names), size(max(0, part.size)))
         for part in sorted(table.partitions, key=lambda part: part.number)
         if part.number not in told
     ]
     if texts:
         texts[0] = _("Too narrow: {first}").format(first=texts[0])
     return [(Piece(" " + line, "disk-map--scale"),) for line in _joined_texts(texts, width - 1)]
+
+
+def _in_words(number: str, content: str, size: str) -> str:
+    """A partition in a row of several; a number and a size alone would read as one number."""
+    return f"{number} {content} {size}" if content else f"{number} ({size})"
 
 
 def _number(part: Partition, doubtful: Collection[int]) -> str:

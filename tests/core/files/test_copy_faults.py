@@ -171,7 +171,7 @@ def test_a_target_that_fills_up_stops_the_copy_and_it_goes_on_later(small: Path,
 
     with pytest.raises(NoSpace) as caught:
         run(root, dest, read=read)
-    assert "same command again" in caught.value.remedy and "files with" in caught.value.meaning
+    assert "copy again" in caught.value.remedy and "files with" in caught.value.meaning
     assert _parts(dest) == []
     there = {path.name for path in dest.iterdir()}
     assert 5 < len(there) < 30

@@ -330,7 +330,7 @@ def test_a_target_that_fills_up_stops_the_copy_and_it_goes_on_later(
         before = (open_files(), children())
         with pytest.raises(NoSpace) as caught:
             run(guest, target / "dest")
-        assert "same command again" in caught.value.remedy and "files with" in caught.value.meaning
+        assert "copy again" in caught.value.remedy and "files with" in caught.value.meaning
         assert (open_files(), children()) == before
         assert list((target / "dest").rglob(".virt-salvage-part-*")) == []
         ballast.unlink()
