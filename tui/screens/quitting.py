@@ -66,8 +66,8 @@ class QuitScreen(Reading[str]):
         names = ", ".join(shown.session for shown in flow.in_sight)
         leave = Choice(
             LEAVE,
-            _("Leave the mount and quit"),
-            _("The rest is taken down. Later: virt-salvage undo {session}").format(session=names),
+            _("Leave the mount, take down the rest, and quit"),
+            _("Take it down later with: virt-salvage undo {session}").format(session=names),
             "" if names else _("What is up belongs to this program alone: it cannot outlive it."),
         )
         return [
