@@ -100,7 +100,7 @@ MASKS = tuple(
     (re.compile(pattern), instead)
     for pattern, instead in (
         (r"(?<!\d)\d\d:\d\d:\d\d(?!\d)", "12:00:00"),
-        (r"\b20(2[5-9]|[3-9]\d)-\d\d-\d\d \d\d:\d\d\b", "2024-02-29 12:00"),
+        (r"\b20(2[5-9]|[3-9]\d)-\d\d-\d\d \d\d:\d\d(?!\d)", "2024-02-29 12:00"),
         (r"/dev/loop\d \d\d(?!\d)  ", "/dev/loop0 1280"),
         (r"/dev/loop\d \d{4}(?!\d)", "/dev/loop0 1280"),
         (r"/dev/loop\d+", "/dev/loop0"),

@@ -31,8 +31,8 @@ def _alignment(partitions: Sequence[Partition]) -> list[str]:
     if len(askew) > _MOST_NAMED:
         named += " " + _("and {count} more").format(count=len(askew) - _MOST_NAMED)
     told = ngettext(
-        "Partition {numbers} does not begin at a multiple of 4 KiB: slow on many media, else harmless.",
-        "Partitions {numbers} do not begin at a multiple of 4 KiB: slow on many media, else harmless.",
+        "Partition {numbers} does not begin at a multiple of 4 KiB: slow on many media, otherwise harmless.",
+        "Partitions {numbers} do not begin at a multiple of 4 KiB: slow on many media, otherwise harmless.",
         len(askew),
     )
     return [told.format(numbers=named)]
