@@ -260,10 +260,12 @@ class Album:
     async def _at_rest(pilot: Pilot[int]) -> list[Strip]:
         """The lines of the screen, once they stay as they are."""
         strips: list[Strip] = []
-        for _turn in range(40):
-            await pilot.pause(0.03)
+        same = 0
+        for _turn in range(60):
+            await pilot.pause(0.04)
             before, strips = strips, pilot.app.screen._compositor.render_strips()
-            if [strip.text for strip in strips] == [strip.text for strip in before]:
+            same = same + 1 if [strip.text for strip in strips] == [strip.text for strip in before] else 0
+            if same == 2:
                 break
         return strips
 
