@@ -148,6 +148,7 @@ class PartitionsScreen(Frame):
             self._noted = fitting
             notes.update(Content("\n").join(plain(line) for line in fitting))
             notes.display = bool(fitting)
+            notes.styles.height = len(fitting)  # as they are broken here, whatever was laid out before
 
     def _offer(self) -> str:
         """That the disk can be searched, where its table does not lead to anything."""
