@@ -62,7 +62,8 @@ def test_partitions_that_are_not_aligned_are_named(tmp_path: Path) -> None:
     table = read(practice_disk(tmp_path / "disk"))
     assert table.problems == ()
     assert table.notes == (
-        "Partitions 1, 5, 6, 7, 8 do not begin at a multiple of 4 KiB: slow on many media, otherwise harmless.",
+        "Partitions 1, 5, 6, 7, 8 do not begin at a multiple of 4 KiB: slow on many media,"
+        " otherwise harmless.",
     )
 
 
