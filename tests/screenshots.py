@@ -23,7 +23,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from math import sin
@@ -503,6 +503,13 @@ def stage(language: str = "en") -> Iterator[None]:
     finally:
         os.chdir(before)
         shutil.rmtree(PLACE)
+
+
+def draw(walk: Callable[[Album], Coroutine[None, None, None]], arguments: Sequence[str]) -> int:
+    """Draw the pictures of one walk alone into the folder given; the exit status."""
+    with alone(), stage():
+        asyncio.run(walk(Album(Path(arguments[0]).absolute())))
+    return 0
 
 
 def screens() -> set[type[Screen[object]]]:

@@ -5,17 +5,15 @@
 `tests.screenshots` draws these with all others. By itself it draws only these, to look at.
 """
 
-import asyncio
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
 from core.undo.state import StateFolder
-from tests.screenshots import PATIENCE, PLACE, USUAL, Album, alone, arrived, aside, settled, stage
+from tests.screenshots import PATIENCE, PLACE, USUAL, Album, arrived, aside, draw, settled
 from tui.app import SalvageApp
 from tui.flow import Flow
 from tui.screens.files import FilesScreen
@@ -105,13 +103,5 @@ async def walk(album: Album) -> None:
         app.flow.outside.close()
 
 
-def main(arguments: list[str]) -> int:
-    """Draw the pictures of this module into the folder given; the exit status."""
-    album = Album(Path(arguments[0]).absolute())
-    with alone(), stage():
-        asyncio.run(walk(album))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(draw(walk, sys.argv[1:]))

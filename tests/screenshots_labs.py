@@ -6,10 +6,8 @@ a verdict.
 `tests.screenshots` draws these with all others.
 """
 
-import asyncio
 import shutil
 import sys
-from pathlib import Path
 from unittest.mock import patch
 
 from textual.pilot import Pilot
@@ -18,7 +16,7 @@ from textual.widgets import Input
 
 from core.lab import catalogue, labs, results
 from core.undo.state import StateFolder
-from tests.screenshots import PLACE, USUAL, Album, alone, arrived, chosen, settled, stage
+from tests.screenshots import PLACE, USUAL, Album, arrived, chosen, draw, settled
 from tui.app import SalvageApp
 from tui.flow import Flow
 from tui.screens.byhand import ByHandScreen
@@ -129,13 +127,5 @@ async def walk(album: Album) -> None:
         shutil.rmtree(PLACE / "labs" / NAME, ignore_errors=True)
 
 
-def main(arguments: list[str]) -> int:
-    """Draw the pictures of this module into the folder given; the exit status."""
-    album = Album(Path(arguments[0]).absolute())
-    with alone(), stage():
-        asyncio.run(walk(album))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(draw(walk, sys.argv[1:]))

@@ -5,7 +5,6 @@
 `tests.screenshots` draws these with all others. By itself it draws only these, to look at.
 """
 
-import asyncio
 import os
 import shutil
 import subprocess
@@ -18,7 +17,7 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from core.files.destination import Destination
-from tests.screenshots import CHANGED, PLACE, USUAL, Album, alone, arrived, chosen, settled, stage
+from tests.screenshots import CHANGED, PLACE, USUAL, Album, arrived, chosen, draw, settled
 from tests.screenshots_protect import State
 from tui.app import SalvageApp
 from tui.flow import Flow, Wish
@@ -176,13 +175,5 @@ async def walk(album: Album) -> None:
     await left(album, image)
 
 
-def main(arguments: list[str]) -> int:
-    """Draw the pictures of this module into the folder given; the exit status."""
-    album = Album(Path(arguments[0]).absolute())
-    with alone(), stage():
-        asyncio.run(walk(album))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(draw(walk, sys.argv[1:]))
