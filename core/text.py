@@ -11,6 +11,8 @@ import time
 import unicodedata
 from collections.abc import Callable
 
+from core.i18n import _
+
 # Cc control, Cf format (bidi overrides, zero width), Cs lone surrogates, Co private use,
 # Cn unassigned, Zl/Zp line and paragraph separators: https://www.unicode.org/reports/tr44/
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -101,21 +103,32 @@ def grouped(count: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time for people: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    """A length of time for people: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``, ``3 d 4 h``."""
     if seconds < 10:
-        return f"{max(0.1, seconds):.1f} s"
+        return _("{seconds} s").format(seconds=f"{max(0.1, seconds):.1f}")
     whole = round(seconds)
     if whole < 60:
-        return f"{whole} s"
+        return _("{seconds} s").format(seconds=whole)
     minutes, rest = divmod(whole, 60)
     if minutes < 60:
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+        told = _("{minutes} min {seconds} s") if rest else _("{minutes} min")
+        return told.format(minutes=minutes, seconds=rest)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    if hours < 48:
+        told = _("{hours} h {minutes} min") if minutes else _("{hours} h")
+        return told.format(hours=hours, minutes=minutes)
+    days, hours = divmod(hours, 24)
+    told = _("{days} d {hours} h") if hours else _("{days} d")
+    return told.format(days=days, hours=hours)
 
 
 def date(seconds: float) -> str:
-    """A time for people, in the host's time zone; far-off years are no error."""
+    """A time for people, in the host's time zone, and says which; far-off years are no error."""
+    return _date(seconds, time.localtime, "%Y-%m-%d %H:%M %Z")
+
+
+def local_date(seconds: float) -> str:
+    """As `date`, for a narrow column: the zone is told where there is room, of the same thing."""
     return _date(seconds, time.localtime, "%Y-%m-%d %H:%M")
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from core.errors import ToolMissing
-from core.i18n import N_, _
+from core.i18n import N_, _, enumerated
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +197,7 @@ def start_up_problem() -> str:
     return _(
         "Programs of the system are missing: {programs}. Some steps will not work."
         " Install them with: apt-get install {packages}"
-    ).format(programs=", ".join(missing), packages=" ".join(needed))
+    ).format(programs=enumerated(missing), packages=" ".join(needed))
 
 
 def as_markdown() -> str:

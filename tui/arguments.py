@@ -2,13 +2,16 @@
 
 import argparse
 import math
+import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
 from core.errors import WrongUsage
 from core.i18n import _
-from core.text import safe
+from core.text import columns, safe
+
+_HEADING = re.compile(r"(?m)^(.*[^\x00-\x7f]):$")
 
 
 class Help(argparse.HelpFormatter):
@@ -19,6 +22,20 @@ class Help(argparse.HelpFormatter):
         return (
             name if isinstance(name, str) and "..." in name else super()._format_args(action, default_metavar)
         )
+
+    def _format_usage(self, *given: Any) -> str:
+        """Its further lines begin below the first option, behind a word of two columns a character too."""
+        narrow = super()._format_usage(*given)
+        before = narrow[: narrow.index(self._prog)]
+        wider = columns(before) - len(before)
+        self._width -= wider
+        told = super()._format_usage(*given).rstrip("\n").replace("\n", "\n" + " " * wider)
+        self._width += wider
+        return told + "\n\n"
+
+    def format_help(self) -> str:
+        """The headings end with the colon of the language."""
+        return _HEADING.sub(r"\1：", super().format_help())
 
     def _split_lines(self, text: str, width: int) -> list[str]:
         if text.isascii():

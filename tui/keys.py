@@ -6,7 +6,7 @@ from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.screen import Screen
 
-from core.i18n import _
+from core.i18n import _, enumerated
 from tui.screens.dialog import EVERYWHERE
 
 _NAMES = {
@@ -82,7 +82,7 @@ def _joined(keys: list[str]) -> str:
     names = [name_of(key) for key in keys]
     if len(keys) > 2 and all(key.isdigit() for key in keys):
         return f"{min(names)}-{max(names)}"
-    return ", ".join(names)
+    return enumerated(names)
 
 
 def _has_use(binding: Binding, node: DOMNode) -> bool:

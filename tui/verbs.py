@@ -1,12 +1,13 @@
 """The command line as a whole: which verbs there are, what each takes, and what does not fit together."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from core import __version__
 from core.errors import WrongUsage
-from core.i18n import _
+from core.i18n import _, enumerated
+from core.text import safe
 from tui.arguments import (
     Parser,
     add_copy,
@@ -193,6 +194,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     Without a verb, `verb` is None and `disk` is the wizard's disk or None.
     """
     parser, verbs = parsers()
+    _refuse_before_verb(arguments, parser, verbs)
     first = _first_word(arguments)
     if first is not None and first not in verbs:
         wizard = Parser(prog="virt-salvage", parents=[common_options()], allow_abbrev=False)
@@ -210,12 +212,26 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
+def _refuse_before_verb(arguments: Sequence[str], parser: Parser, verbs: Iterable[str]) -> None:
+    """Raises WrongUsage for an option of a verb that stands before it: argparse would blame another word."""
+    everywhere = {name for action in parser._actions for name in action.option_strings}
+    for at, word in enumerate(arguments):
+        name = word.partition("=")[0]
+        if word in verbs or word == "--":
+            return
+        if word.startswith("--") and name not in everywhere:
+            verb = next((one for one in arguments[at:] if one in verbs), None)
+            if verb:
+                told = _("{option} belongs to the verb and stands behind it: virt-salvage {verb} {option}")
+                raise WrongUsage(told.format(option=safe(name), verb=verb))
+
+
 def _fit_together(options: argparse.Namespace) -> None:
     """Raises WrongUsage for options that make sense only with others."""
     if options.as_script and not options.dry_run:
         raise WrongUsage(_("--as-script prints what a dry run would do; give --dry-run too."))
     if options.as_script and options.verb not in _AS_SCRIPT:
-        raise WrongUsage(_("--as-script knows {verbs}.").format(verbs=", ".join(sorted(_AS_SCRIPT))))
+        raise WrongUsage(_("--as-script knows {verbs}.").format(verbs=enumerated(sorted(_AS_SCRIPT))))
     if options.verb == "inspect" and options.as_sfdisk and not options.scan:
         raise WrongUsage(_("--as-sfdisk prints what a search finds; give --scan too."))
     if options.verb == "inspect" and options.write_table and not options.scan:

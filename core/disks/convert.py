@@ -28,7 +28,7 @@ from core.errors import NeedsRoot, NoSpace, Refused, SalvageError, WrongUsage
 from core.files.kernel import rename_new
 from core.files.progress import Listener, Meter
 from core.files.space import free
-from core.i18n import _
+from core.i18n import _, enumerated
 from core.runner import CommandFailed, Runner
 from core.text import safe, size
 
@@ -87,7 +87,7 @@ def target_format(name: str) -> str:
     if format not in WRITTEN:
         raise WrongUsage(
             _("QEMU reads {name}, but does not write it.").format(name=safe(name)),
-            remedy=_("It writes: {names}.").format(names=", ".join(WRITTEN)),
+            remedy=_("It writes: {names}.").format(names=enumerated(WRITTEN)),
         )
     return format
 

@@ -13,7 +13,7 @@ from core.disks import cow, dmg, luks, qcow2, small, vdi, vhd, vhdx, vmdk
 from core.disks.header import Header, Source
 from core.disks.model import SECTOR
 from core.errors import Ambiguous, SalvageError, WrongUsage
-from core.i18n import _
+from core.i18n import _, enumerated
 from core.text import safe
 
 Parser = Callable[[Source], Header]
@@ -84,7 +84,7 @@ def by_name(name: str) -> str:
     if lower not in NAMES:
         raise WrongUsage(
             _("There is no image format {name}.").format(name=safe(name)),
-            remedy=_("The formats are: {names}.").format(names=", ".join(NAMES)),
+            remedy=_("The formats are: {names}.").format(names=enumerated(NAMES)),
         )
     return lower
 
@@ -188,7 +188,7 @@ def ambiguous(path: Path, names: Sequence[str], reason: str) -> Ambiguous:
         _(
             "{path} can be read in more than one way. Its header says {format}; or it is a raw disk:"
             " {reason}."
-        ).format(path=safe(path), format=", ".join(names), reason=reason),
+        ).format(path=safe(path), format=enumerated(names), reason=reason),
         _(
             "A guest can write any header to its raw disk and so make programs open other files of the host. "
             "Nothing was opened."

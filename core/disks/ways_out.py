@@ -23,9 +23,13 @@ class WayOut:
     """Whole sentences: what it does, and what it means for the data."""
     commands: tuple[str, ...] = ()
 
+    def told(self) -> str:
+        """Its title and its sentences, as one paragraph that begins with the title."""
+        return _("{title}. {text}").format(title=self.title, text=self.text)
+
     def sentence(self) -> str:
         """The way in one line, the commands with it."""
-        return noted(self.text, "; ".join(self.commands))
+        return noted(self.told(), "; ".join(self.commands))
 
     def to_json(self) -> dict[str, Any]:
         return {"title": self.title, "text": self.text, "commands": list(self.commands)}
@@ -150,25 +154,21 @@ def _ending(holder: Holder) -> WayOut:
     if holder.program == "swap":
         return WayOut(_("Let it go"), _("Take the swap space out of use first."), holder.undo)
     return WayOut(
-        _("End that program"),
-        _("End {program} (pid {pid}) in its own way, so that it writes out what it has.").format(
-            program=safe(holder.program), pid=holder.pid
-        ),
+        _("End {program} (pid {pid})").format(program=safe(holder.program), pid=holder.pid),
+        _("In its own way, so that it writes out what it has."),
     )
 
 
 def _of_session(holder: Holder) -> WayOut:
     command = f"virt-salvage undo {quoted(holder.session)}"
     if holder.is_alive:
-        return WayOut(
-            _("End that session"), _("Wait for that session, or take down what it put up."), (command,)
-        )
+        return WayOut(_("End that session"), _("Wait for it, or take down what it put up."), (command,))
     return WayOut(_("Clear up"), _("That session died; take down what it left behind."), (command,))
 
 
 def _of_machine(holder: Holder) -> WayOut:
     title, machine = _("Shut the machine down"), holder.machine
-    text = _("Shut it down and wait until it is off; then its disk is whole and nobody writes to it.")
+    text = _("Wait until it is off; then its disk is whole and nobody writes to it.")
     if machine is None:
         return WayOut(title, text)
     name = quoted(machine.id)

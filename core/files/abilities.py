@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from core.files.target import TRIAL, make_folders
-from core.i18n import _, ngettext
+from core.i18n import _, enumerated, ngettext
 from core.text import safe
 
 SUSPECTS = b'\x01\n"*:<>?\\|'
@@ -67,7 +67,7 @@ class Abilities:
         told = [
             (self.owners, _("owners")),
             (self.modes, _("modes")),
-            (not families, _("extended attributes ({names})").format(names=", ".join(families))),
+            (not families, _("extended attributes ({names})").format(names=enumerated(families))),
             (self.acls, _("access control lists")),
             (self.symlinks, _("symbolic links")),
             (self.hard_links, _("several names of one file")),
@@ -87,7 +87,7 @@ class Abilities:
     def _refused_told(self) -> str:
         shown = " ".join(chr(byte) for byte in self.refused if byte > 32)
         control = _("control characters") if any(byte < 32 for byte in self.refused) else ""
-        return ", ".join(filter(None, (shown, control)))
+        return enumerated(filter(None, (shown, control)))
 
     def sentence(self, dest: Path) -> str:
         """What a person should know before the copy; empty when the target keeps everything."""

@@ -39,7 +39,7 @@ from core.files.tree import OPEN_FILE, GuestTree
 from core.files.verify import Pace, Verified, read_back
 from core.files.walk import Step, Walk, reason, walking
 from core.files.writeout import WriteOut
-from core.i18n import _, ngettext
+from core.i18n import _, enumerated, ngettext
 from core.text import grouped, safe
 
 
@@ -235,7 +235,7 @@ class _Copy:
                 "{count} file lies at or beside a bad place of the disk and is copied last: {paths}",
                 "{count} files lie at or beside bad places of the disk and are copied last: {paths}",
                 len(waiting),
-            ).format(count=grouped(len(waiting)), paths=", ".join(safe(late.path) for late in waiting[:5]))
+            ).format(count=grouped(len(waiting)), paths=enumerated(safe(late.path) for late in waiting[:5]))
         )
         flush(self._target.root)
         self._bring_late(waiting, late=True)

@@ -7,7 +7,7 @@ follows the reader's light or dark screen. What it says is the Markdown's, where
 from html import escape
 
 from core.files.outcome import Copied
-from core.i18n import _, language
+from core.i18n import _, language, listed
 from core.text import grouped
 
 _WIDE = 600
@@ -64,7 +64,7 @@ def _picture(copied: Copied) -> str:
         f'<span class="{name}">{escape(words)}: <strong>{grouped(count)}</strong></span>'
         for name, words, count in parts
     )
-    label = escape(", ".join(f"{words}: {count}" for _name, words, count in parts))
+    label = escape(listed(f"{words}: {count}" for _name, words, count in parts))
     return (
         f'<figure><svg viewBox="0 0 {_WIDE} 20" preserveAspectRatio="none" role="img" aria-label="{label}">'
         f"{bar}</svg><figcaption>{told}</figcaption></figure>"

@@ -5,7 +5,7 @@ from importlib import resources
 from pathlib import Path
 
 from core.errors import SalvageError, WrongUsage
-from core.i18n import _
+from core.i18n import _, enumerated
 from core.lab import reading
 from core.lab.lab import Lab
 from core.text import safe
@@ -54,7 +54,7 @@ def named(name: str, folder: Path) -> Lab:
             return lab
     raise WrongUsage(
         _("There is no practice disk called {name}.").format(name=safe(name)),
-        remedy=_("There are: {names}.").format(names=", ".join(lab.name for lab in there)),
+        remedy=_("There are: {names}.").format(names=enumerated(lab.name for lab in there)),
     )
 
 

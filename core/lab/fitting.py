@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 
-from core.i18n import _
+from core.i18n import _, enumerated
 from core.lab import facts, lvm
 from core.lab.crypt import HEADER
 from core.lab.lab import Lab
@@ -45,7 +45,7 @@ def mistakes(lab: Lab) -> Iterator[str]:
             yield _("file: partition {number} has no file system.").format(number=plan.partition)
     for need in lab.needs:
         if need not in NEEDS:
-            yield _("needs: must be some of {names}.").format(names=", ".join(NEEDS))
+            yield _("needs: must be some of {names}.").format(names=enumerated(NEEDS))
     yield from _places(lab)
     yield from _texts(lab)
 
@@ -88,5 +88,5 @@ def _texts(lab: Lab) -> Iterator[str]:
     texts += [text for one in lab.wrongs for text in (one.told, *one.commands)]
     for name in dict.fromkeys(name for text in texts for name in facts.unknown(text, known)):
         yield _("{{{name}}}: nothing can be put in there; there are {names}.").format(
-            name=safe(name), names=", ".join(sorted(known))
+            name=safe(name), names=enumerated(sorted(known))
         )

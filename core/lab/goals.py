@@ -6,7 +6,7 @@ from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 
-from core.i18n import _
+from core.i18n import _, enumerated
 from core.lab import facts, staging
 from core.lab.lab import Finding, Lab
 from core.lab.record import Record
@@ -63,9 +63,9 @@ def _recovered(scene: Scene, where: Path | None) -> tuple[bool, list[str], list[
             told.append(_("All of {path} is back.").format(path=path))
         told += found.told() if found.good else ()
         if found.decoys:
-            wrong.append(breach("decoy", ", ".join(found.decoys[:3]) + "."))
+            wrong.append(breach("decoy", enumerated(found.decoys[:3]) + "."))
         if found.followed:
-            wrong.append(breach("followed", ", ".join(found.followed[:3]) + "."))
+            wrong.append(breach("followed", enumerated(found.followed[:3]) + "."))
         whole = whole and found.complete
     return whole and bool(told), told, wrong
 

@@ -17,7 +17,7 @@ from typing import get_args
 from core import host, loops, mounts
 from core.command import Command
 from core.errors import Refused, SalvageError, WrongUsage
-from core.i18n import _
+from core.i18n import _, enumerated
 from core.lab import facts, goals, results, safety, staging
 from core.lab import record as records
 from core.lab.building import build
@@ -219,7 +219,7 @@ def hand_back(lab: Lab, folder: Path, reason: str) -> None:
     if reason not in REASONS:
         raise WrongUsage(
             _("{name} is no reason.").format(name=safe(reason)),
-            remedy=_("There are: {names}.").format(names=", ".join(REASONS)),
+            remedy=_("There are: {names}.").format(names=enumerated(REASONS)),
         )
     home, record = begun(lab, folder)
     _write(home, replace(record, handed_back=reason))

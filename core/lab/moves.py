@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from core.i18n import N_, _
+from core.i18n import N_, _, enumerated
 from core.lab.stopping import REASONS
 
 _MOVES: Mapping[str, tuple[str, str]] = {
@@ -34,13 +34,13 @@ def problem(move: str) -> str:
     """What is wrong with a move, for the one who writes it; empty if nothing is."""
     verb, word = split(move)
     if verb not in _MOVES:
-        return _("{move} is no move; there are {names}").format(move=move, names=", ".join(_MOVES))
+        return _("{move} is no move; there are {names}").format(move=move, names=enumerated(_MOVES))
     kind = _MOVES[verb][1]
     if bool(word) != bool(kind):
         told = _("{move} wants a word behind it") if kind else _("{move} wants no word")
         return told.format(move=verb)
     if kind == "reason" and word not in REASONS:
-        return _("the reason must be one of {names}").format(names=", ".join(REASONS))
+        return _("the reason must be one of {names}").format(names=enumerated(REASONS))
     return ""
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import WrongUsage
-from core.i18n import N_, _
+from core.i18n import N_, _, enumerated
 from core.lab import damage, fitting, moves, staging
 from core.lab.lab import (
     STEPS,
@@ -152,7 +152,7 @@ class _Reader:
 def _ways(top: Section) -> None:
     for way in top.texts("ways", ()):
         if way not in WAYS:
-            top.wrong("ways", _("must be some of {names}").format(names=", ".join(WAYS)))
+            top.wrong("ways", _("must be some of {names}").format(names=enumerated(WAYS)))
 
 
 def _attachments(top: Section) -> Mapping[str, str]:
@@ -219,7 +219,7 @@ def _file_system(section: Section) -> FileSystemPlan:
         section.wrong("block", _("must be 1024, 2048 or 4096"))
     for name in plan.trees:
         if name not in TREES:
-            section.wrong("trees", _("must be some of {names}").format(names=", ".join(TREES)))
+            section.wrong("trees", _("must be some of {names}").format(names=enumerated(TREES)))
     return plan
 
 
@@ -326,7 +326,7 @@ def _guide(top: Section) -> Mapping[Any, Advice]:
     found = {}
     for step in tuple(section.left):
         if step not in STEPS:
-            section.wrong(step, _("must be one of {names}").format(names=", ".join(STEPS)))
+            section.wrong(step, _("must be one of {names}").format(names=enumerated(STEPS)))
             continue
         one = section.section(step)
         found[step] = Advice(one.told("look"), one.told("why"), one.told("next"))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from core.i18n import ngettext
+from core.i18n import enumerated, ngettext
 from core.text import safe
 
 _DEPTH = 3
@@ -106,7 +106,7 @@ class Comparison:
 
 
 def _some(sentence: str, paths: tuple[str, ...]) -> str:
-    names = ", ".join(safe(path) for path in paths[:_NAMED])
+    names = enumerated(safe(path) for path in paths[:_NAMED])
     more = ", ..." if len(paths) > _NAMED else ""
     return f"{sentence.format(n=len(paths))}: {names}{more}"
 

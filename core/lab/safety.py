@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core import host, loops, mounts
-from core.i18n import N_, _, ngettext, sentences
+from core.i18n import N_, _, enumerated, ngettext, sentences
 from core.lab import staging
 from core.lab.hand.history import History
 from core.lab.lab import Finding, Lab
@@ -65,7 +65,7 @@ def breaches(scene: Scene) -> Iterator[Finding]:
     history = History.of(scene.home)
     yield from _originals(scene)
     if writers := _writable(scene):
-        yield breach("writable", _("Now by: {names}.").format(names=", ".join(writers)))
+        yield breach("writable", _("Now by: {names}.").format(names=enumerated(writers)))
     elif line := history.first("writable"):
         yield breach("writable", _("It was: {line}").format(line=safe(line)))
     if scene.lab.goal.kind == "stop":
@@ -74,7 +74,7 @@ def breaches(scene: Scene) -> Iterator[Finding]:
         if one.foreign and not staging.is_up(one, scene.state):
             yield breach("others")
     if left := [*left_behind(scene)]:
-        yield breach("left-behind", ", ".join(left) + ".")
+        yield breach("left-behind", enumerated(left) + ".")
     if any(wrong.kind == "full-copy" for wrong in scene.lab.wrongs) and (copy := _full_copy(scene)):
         yield breach("full-copy", safe(copy.name) + ".")
     if line := history.first("outside"):

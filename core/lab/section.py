@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
-from core.i18n import _
+from core.i18n import _, enumerated
 from core.text import safe
 
 LARGEST = 8 << 30
@@ -65,7 +65,7 @@ class Section:
         value = self.take(key, str, default)
         if value in among:
             return value
-        self.wrong(key, _("must be one of {names}").format(names=", ".join(among)))
+        self.wrong(key, _("must be one of {names}").format(names=enumerated(among)))
         return among[0]
 
     def like(self, key: str, pattern: re.Pattern[str], told: str, default: str | None = None) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from core.i18n import _, ngettext
+from core.i18n import _, enumerated, listed, ngettext
 from core.lab import labs, moves
 from core.lab.lab import Lab, Points, Verdict
 from core.lab.results import Learner, marks
@@ -70,7 +70,7 @@ def after_talk(lab: Lab, folder: Path) -> Iterator[Said]:
             yield Said("bad", "• " + told(wrong.told))
     if after.reading:
         yield Said("title", _("Further reading"))
-        yield Said("text", ", ".join(after.reading))
+        yield Said("text", enumerated(after.reading))
 
 
 def certificate(learner: Learner, catalogue: tuple[Lab, ...]) -> Iterator[str]:
@@ -89,7 +89,7 @@ def certificate(learner: Learner, catalogue: tuple[Lab, ...]) -> Iterator[str]:
         parts = [state, ways.get(one.way, ""), duration(one.seconds), date(one.when)]
         parts += [ngettext("{n} hint", "{n} hints", one.hints).format(n=one.hints)]
         parts += [ngettext("{n} try", "{n} tries", one.tries).format(n=one.tries)]
-        yield "    " + ", ".join(filter(None, parts))
+        yield "    " + listed(filter(None, parts))
     shown = marks(learner, catalogue)
     if shown:
         yield ""

@@ -10,7 +10,7 @@ from core.disks.formats import NAMES, RAW, ambiguous, matching
 from core.disks.header import Source
 from core.disks.usage import Usage
 from core.errors import SalvageError, WrongUsage
-from core.i18n import _, listed, noted
+from core.i18n import _, enumerated, listed, noted
 from core.machines import census
 from core.machines.model import MachineDisk, VirtualMachine
 from core.machines.places import Places
@@ -138,9 +138,9 @@ def _unknown(text: str, known: Sequence[VirtualMachine]) -> WrongUsage:
     near = [lower[one] for one in difflib.get_close_matches(name, lower, 3, 0.5)]
     near += [one for one in names if name and name in one.lower() and one not in near]
     if near:
-        told = ", ".join(map(safe, near[:_MOST_TOLD]))
+        told = enumerated(map(safe, near[:_MOST_TOLD]))
         return WrongUsage(what, remedy=_("Is it one of these: {names}?").format(names=told))
-    told = ", ".join(map(safe, names[:_MOST_TOLD])) + (", ..." if len(names) > _MOST_TOLD else "")
+    told = enumerated(map(safe, names[:_MOST_TOLD])) + (", ..." if len(names) > _MOST_TOLD else "")
     return WrongUsage(what, remedy=_("Those that are known: {names}.").format(names=told))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.command import Command
-from core.i18n import _
+from core.i18n import _, enumerated
 from core.runner import CommandFailed, Runner
 from core.tables.journal import pending
 from core.tables.sectors import Sectors, length
@@ -115,7 +115,7 @@ def _several(value: bytes) -> Content:
         " choose one with `--fs`."
     )
     candidates = tuple(Content(name) for name in names)
-    return Content(None, problems=(told.format(names=", ".join(names)),), candidates=candidates)
+    return Content(None, problems=(told.format(names=enumerated(names)),), candidates=candidates)
 
 
 def _examined(found: Content, view: Path, offset: int, room: int) -> Content:

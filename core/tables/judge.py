@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from core.i18n import _, ngettext
+from core.i18n import _, enumerated, ngettext
 from core.runner import Runner
 from core.tables import gpt, mbr, spacing
 from core.tables.check import placement_problems
@@ -324,7 +324,7 @@ def _differences(shown: Iterable[Partition | Extent], others: Iterable[Partition
     if len(named) > _MOST_NAMED:
         more = _("and {count} more").format(count=len(named) - _MOST_NAMED)
         named = [*named[:_MOST_NAMED], more]
-    return ", ".join(named)
+    return enumerated(named)
 
 
 def _placed(own: Reading, extents: tuple[Extent, ...]) -> Reading:

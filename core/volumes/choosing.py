@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from core.disks.view import View
 from core.errors import Refused, WrongUsage
-from core.i18n import _
+from core.i18n import _, enumerated
 from core.text import safe, size
 from core.volumes.filesystems import FILE_SYSTEMS
 from core.volumes.model import Volume
@@ -52,7 +52,7 @@ def _as(volume: Volume, content: str) -> Volume:
     if content not in FILE_SYSTEMS:
         raise WrongUsage(
             _("{name} is no file system that is mounted here.").format(name=safe(content)),
-            remedy=_("These are: {names}.").format(names=", ".join(FILE_SYSTEMS)),
+            remedy=_("These are: {names}.").format(names=enumerated(FILE_SYSTEMS)),
         )
     if volume.content == content:
         return volume

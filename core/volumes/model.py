@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import WrongUsage
-from core.i18n import _, sentences
+from core.i18n import _, enumerated, sentences
 from core.tables.content import Content
 from core.tables.model import Partition, PartitionTable
 from core.text import safe, size
@@ -117,7 +117,7 @@ class Volume:
     def signatures(self) -> str:
         """What it carries the signatures of, as a list for a sentence."""
         names = [one.content for one in self.candidates] or [self.content]
-        return safe(", ".join(name for name in names if name))
+        return safe(enumerated(name for name in names if name))
 
     @property
     def title(self) -> str:
@@ -253,7 +253,7 @@ class Inspection:
         """The volume of that id; raises WrongUsage that lists those there are."""
         if volume := self.get(name):
             return volume
-        there = ", ".join(volume.id for volume in self.volumes) or _("none")
+        there = enumerated(volume.id for volume in self.volumes) or _("none")
         raise WrongUsage(
             _("This disk has no volume {name}.").format(name=safe(name)),
             remedy=_("It has: {volumes}. `virt-salvage inspect` shows them.").format(volumes=there),

@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 
 from core.errors import Refused
-from core.i18n import _
+from core.i18n import _, enumerated
 from core.text import safe
 from core.volumes.model import Volume
 
@@ -80,7 +80,7 @@ def refuse_btrfs_twin(volume: Volume) -> None:
     if mounted and not apart:
         raise Refused(
             _("A btrfs with the same UUID is mounted on this host already, from {devices}.").format(
-                devices=safe(", ".join(sorted(mounted)))
+                devices=safe(enumerated(sorted(mounted)))
             ),
             _("This kernel tells the two apart by their UUID only, and could show the other one's files."),
             _("Unmount that one first, or open this disk on another host; `virt-salvage backup` copies it."),

@@ -51,7 +51,14 @@ def test_grouped() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "shown"),
-    [(0.44, "0.4 s"), (12.3, "12 s"), (200, "3 min 20 s"), (7500, "2 h 5 min"), (59.7, "1 min")],
+    [
+        (0.44, "0.4 s"),
+        (12.3, "12 s"),
+        (200, "3 min 20 s"),
+        (7500, "2 h 5 min"),
+        (59.7, "1 min"),
+        (266400, "3 d 2 h"),
+    ],
 )
 def test_duration(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown

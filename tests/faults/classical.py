@@ -17,7 +17,7 @@ VOLUME = "/dev/faults/web"
 
 _MAKE = f"""
 set -e
-modprobe -a dm-mod loop dm-crypt dm-raid dm-snapshot dm-cache dm-cache-smq raid456 nbd
+modprobe -a dm-mod loop dm-crypt dm-integrity authenc dm-raid dm-snapshot dm-cache dm-cache-smq raid456 nbd
 cat > /etc/mdadm/mdadm.conf <<'END'
 DEVICE /dev/null
 END
@@ -63,6 +63,11 @@ vgcreate -qq -s 1M quick ${{loop}}p1; lvcreate -qq -y -Wn -L 12M -n web quick
 lvcreate -qq -y -Wn -L 16M -n fast quick
 lvconvert -qq -y --type cache --cachevol quick/fast --cachemode writeback quick/web
 fill /dev/quick/web; vgchange -qq -an quick; sync; losetup --detach $loop
+
+truncate -s 24M checked.raw
+cryptsetup luksFormat --batch-mode --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-file key \\
+    --integrity hmac-sha256 checked.raw
+cryptsetup open --key-file key checked.raw one; fill /dev/mapper/one; cryptsetup close one; sync
 
 truncate -s 40M host.pv; vgcreate -qq -s 1M faults $(losetup --find --show host.pv)
 lvcreate -qq -y -Wn -Zn -L 8M -n web faults; fill {VOLUME}; sync
@@ -140,10 +145,13 @@ PIPELINES = (
     Pipeline("raw", "read-only", "copy", "md:five"),
     Pipeline("qcow2", "overlay", "mount", "md:five"),
     Pipeline("qcow2", "read-only", "mount", "inner/root"),
+    Pipeline("qcow2", "read-only", "copy", "disk/luks"),
+    Pipeline("raw", "overlay", "mount", "disk/luks"),
     Pipeline("qcow2", "read-only", "list", "vg/snap"),
     Pipeline("qcow2", "overlay", "mount", "quick/web"),
     Pipeline("raw", "read-only", "snapshot", VOLUME),
 )
-"""The ways by kpartx and nbd; a volume in pieces and a group in an encrypted partition by the device
-mapper; a degraded array by a daemon of this program, and by both a snapshot of a degraded RAID of LVM; a
-volume whose cache has what it has not; a snapshot of a volume of the host."""
+"""The ways by kpartx and nbd; by the device mapper a volume in pieces, a group in an encrypted partition, and
+what has a checksum to each sector, with dm-integrity's journal over an overlay; a degraded array by a daemon
+of this program, and by both a snapshot of a degraded RAID of LVM; a volume whose cache has what it has not; a
+snapshot of a volume of the host."""

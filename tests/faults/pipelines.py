@@ -32,6 +32,7 @@ _DISKS = {
     "vg/five": "raids",
     "vg/snap": "raids",
     "quick/web": "cached",
+    "disk/luks": "checked",
 }
 """The names of the disks by the volumes that they have."""
 
@@ -126,7 +127,7 @@ class Place:
             subprocess.run(argv, check=True)
 
 
-_ENCRYPTED = ("1/luks", "inner/root")
+_ENCRYPTED = ("1/luks", "inner/root", "disk/luks")
 _STATES = {"replayed": ["--replay"], "repaired": ["--repair"]}
 
 

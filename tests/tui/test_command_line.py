@@ -126,11 +126,23 @@ def test_the_chinese_help_fits_and_breaks_no_word(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     told = program("--lang", "zh_CN", verb, "--help").out
-    _usage, _gap, options = told.partition("\n\n")
+    usage, _gap, options = told.partition("\n\n")
+    first, *further = usage.splitlines()
+    begins = wcswidth(first[: first.index("[-h]")])
+    assert all(wcswidth(line[: len(line) - len(line.lstrip())]) == begins for line in further)
+    assert max(map(wcswidth, usage.splitlines())) <= 80
     lines = options.splitlines()
     assert max(wcswidth(line) for line in lines) <= 80
     assert not [line for line in lines if line.strip()[:1] in "，。、；：？！）"[1:] and line.strip()]
     assert "ssh://" in told or verb not in ("copy", "inspect")
+
+
+@pytest.mark.parametrize("before", [["--passphrase-file", "x"], ["--way=loop"], ["--json", "--replay"]])
+def test_an_option_of_a_verb_before_it_is_what_is_named(program: Program, before: list[str]) -> None:
+    called = program(*before, "ls", "/x", "1", "/")
+    assert called.status == 2
+    option = before[-1 if "--json" in before else 0].partition("=")[0]
+    assert f"{option} belongs to the verb" in called.err
 
 
 def test_who_reads_only_the_first_lines_is_told_nothing_of_it() -> None:

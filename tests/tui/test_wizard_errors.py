@@ -185,11 +185,15 @@ async def test_filter_narrows_the_list(tmp_path: Path, monkeypatch: pytest.Monke
         await until(pilot, lambda: "web03" in shown(pilot))
         await pilot.press("slash", *"web")
         await until(pilot, lambda: "db02" not in shown(pilot))
+        assert "Esc show all" in shown(pilot) and "q quit" not in shown(pilot)
         await pilot.press("q")
         await until(pilot, lambda: "web01" not in shown(pilot))
         await pilot.press("backspace", "enter", "down", "enter")
         await on(pilot, ProtectScreen)
         assert "web03" in shown(pilot)
+        await pilot.press("escape")
+        await on(pilot, DiskScreen)
+        assert "/ filter" in shown(pilot)
 
 
 async def test_typed_path_with_completion(tmp_path: Path) -> None:

@@ -301,6 +301,7 @@ async def test_its_after_talk_solves_it_with_the_wizard(
                 await until(pilot, lambda: "The task is solved" in reads(pilot, "#verdict"), "the verdict")
                 await pilot.pause()
                 assert not pilot.app.screen.query_one(Menu).max_scroll_y, shown(pilot)
+                assert "Check the task" not in shown(pilot)
                 await choose(pilot, "talk")
                 await on(pilot, SaidScreen)
                 await pilot.press("escape")

@@ -292,7 +292,9 @@ async def test_who_writes_is_named_with_ways_out(disk: Path, tmp_path: Path, gua
             await on(pilot, TroubleScreen)
             told = spoken(pilot)
             assert "is writing to this disk" in told
-            assert "Shut the machine down" in told
+            assert "Shut the machine down" in told and "Let the machine make a copy" in told
+            assert told.count("Look at a backup instead") == 1
+            assert not pilot.app.screen.query_one(VerticalScroll).max_scroll_y, shown(pilot)
             await pilot.press("space")
             await pilot.pause()
             assert sessions(tmp_path / "state") == []
@@ -519,7 +521,7 @@ async def test_a_logical_volume_is_offered_a_backup_from_a_snapshot(
             await choose(pilot, "ways")
             await on(pilot, TroubleScreen)
             titles = [one.title for one in pilot.app.screen.remedies]  # type: ignore[attr-defined]
-            assert titles[-1] == "Back up a snapshot of the volume"
+            assert titles[-1] == "Back up a snapshot of the logical volume"
             await choose(pilot, str(len(titles) - 1))
             await on(pilot, BackupScreen)
             assert refused(pilot, "make")

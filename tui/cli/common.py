@@ -15,7 +15,7 @@ from core.documents import json_text
 from core.errors import Cancelled, Exit
 from core.files.progress import Progress
 from core.hoststate import Proof
-from core.i18n import _, ngettext
+from core.i18n import _, enumerated, ngettext
 from core.runner import PlanRunner, Ran, Runner, SystemRunner
 from core.script import script
 from core.session import Session
@@ -253,7 +253,7 @@ class ProgressLine:
             parts.append(_("{time} left").format(time=duration(searching.seconds_left)))
         if searching.found:
             names = dict.fromkeys(one.content for one in searching.found)
-            parts.append(_("found: {names}").format(names=", ".join(names)))
+            parts.append(_("found: {names}").format(names=enumerated(names)))
         self._write("  ".join(parts)[:78])
 
     def _write(self, line: str) -> None:

@@ -33,5 +33,5 @@ def ways_told(error: SalvageError) -> Iterator[str]:
         return
     yield _("What can be done:")
     for number, way in enumerate(error.ways, 1):
-        yield f"  {number}. {way.title}. {way.text}"
+        yield f"  {number}. {way.told()}"
         yield from (f"     {safe(command)}" for command in way.commands)

@@ -8,7 +8,7 @@ from core.disks.model import Disk, Snapshot
 from core.disks.snapshots import described
 from core.disks.ways_out import InUse
 from core.errors import Exit, Refused, SalvageError
-from core.i18n import _, noted
+from core.i18n import _, enumerated, noted
 from core.rebuilding import Rebuilt, rebuild
 from core.session import Session
 from core.tables.lost.script import by_hand
@@ -242,7 +242,7 @@ def _show_table(context: Context, inspection: Inspection) -> None:
 def _where(volume: Volume) -> str:
     """In what it lies, in the column of the partitions' types."""
     around = volume.across or ((volume.inside,) if volume.inside else ())
-    return _("in {volume}").format(volume=safe(", ".join(around))) if around else ""
+    return _("in {volume}").format(volume=safe(enumerated(around))) if around else ""
 
 
 def _content(volume: Volume | None, name: str | None = None) -> tuple[str, str]:

@@ -10,10 +10,10 @@ from core.disks.exports import named_exports
 from core.disks.finding import USUAL_FOLDERS, Found
 from core.disks.model import Disk
 from core.errors import Exit, SalvageError
-from core.i18n import _, ngettext
+from core.i18n import _, enumerated, ngettext
 from core.machines.inventory import Group, Member, inventory
 from core.session import Session
-from core.text import date, safe, size
+from core.text import local_date, safe, size
 from tui.cli.common import Context, table
 from tui.cli.passphrases import Passphrases
 from tui.machines import device_told, holders_told, machine_told, missing_told
@@ -106,7 +106,7 @@ def _lost(lost: Sequence[Path]) -> str:
     told = ngettext(
         "{count} place could not be read: {names}", "{count} could not be read: {names}", len(lost)
     )
-    names = ", ".join(safe(path) for path in lost[:_FIRST_LOST])
+    names = enumerated(safe(path) for path in lost[:_FIRST_LOST])
     names += ", ..." if len(lost) > _FIRST_LOST else ""
     return told.format(count=len(lost), names=names)
 
@@ -148,6 +148,6 @@ def _cells(found: Found) -> tuple[str, str, str, str, str]:
         found.format or "?",
         size(found.virtual_size) if found.virtual_size is not None else "?",
         size(found.size),
-        date(found.mtime) if found.kind == "image" else _("a device"),
+        local_date(found.mtime) if found.kind == "image" else _("a device"),
         holders_told(found.held_by),
     )

@@ -12,7 +12,7 @@ from core.disks.snapshots import described
 from core.disks.ways_out import InUse
 from core.errors import Ambiguous, Exit, PointsOutside, SalvageError, SeveralMembers, WrongUsage
 from core.files.destination import Destination, destination
-from core.i18n import _
+from core.i18n import _, enumerated
 from core.lab import labs, results, telling
 from core.machines.inventory import Group, inventory
 from core.runner import Runner
@@ -378,7 +378,7 @@ class Walk(Ground):
             return self._done
         if chosen == "keep":
             kept = self.work(_("Writing the script."), do_keep, self.flow)
-            self.talk.say(_("Beside the report: {names}").format(names=", ".join(one.name for one in kept)))
+            self.talk.say(_("Beside the report: {names}").format(names=enumerated(one.name for one in kept)))
             return self._done
         if chosen == "partition":
             self.work(_("Closing the volume."), self.flow.do_close_volume)

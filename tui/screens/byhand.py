@@ -54,7 +54,7 @@ class ByHandScreen(Frame):
             yield TextLine(id="prompt")
 
     def subtitle(self) -> str:
-        return titled(_("the prompt"), _(self.lab.title))
+        return titled(_("The prompt"), _(self.lab.title))
 
     def keys(self) -> list[Key]:
         return [("Enter", _("run")), ("↑", _("earlier line")), ("PgUp", _("scroll")), ("Esc", _("back"))]

@@ -117,7 +117,7 @@ class CommitScreen(Frame):
         self._tell()
 
     def subtitle(self) -> str:
-        return _("write an overlay back into its disk")
+        return _("Write an overlay back into its disk")
 
     # -- what would change -----------------------------------------------------------------------
 

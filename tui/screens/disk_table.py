@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from core.disks.finding import Found
 from core.i18n import N_, _, listed, ngettext, noted
 from core.machines.inventory import Group, Member
-from core.text import date, grouped, safe, size
+from core.text import date, grouped, local_date, safe, size
 from tui.machines import device_told, holders_told, missing_told, origin_told, state_told
 from tui.widgets.lines import Line, Piece, left, middle_cut, right
 from tui.widgets.rows import Rows
@@ -50,7 +50,6 @@ class DiskTable(Rows):
         self._shown: list[Row] = []
         self._machines = self._disks = 0
         self._needle = ""
-        self._filtering = False
         self.searching = True
 
     def add(self, found: Sequence[Group | Found]) -> None:
@@ -104,12 +103,12 @@ class DiskTable(Rows):
         return _("No disk has that name.") if self._needle else _("None found here: type a path above.")
 
     def heading(self, width: int) -> Line:
-        if self._filtering or self._needle:
+        if self.filtering or self._needle:
             told = _("{found} of {whole}").format(
                 found=grouped(sum(not isinstance(row, Group) for row in self._shown)),
                 whole=grouped(self._disks),
             )
-            text = "/" + safe(self._needle) + ("_" if self._filtering else "")
+            text = "/" + safe(self._needle) + ("_" if self.filtering else "")
             return (Piece(left(text, width - len(told) - 1) + " " + told, "rows--mark"),)
         return (Piece(_columns(self._count(), _Cells.heading(), width)),)
 
@@ -137,29 +136,29 @@ class DiskTable(Rows):
     # -- the filter ------------------------------------------------------------------------------
 
     def action_filter(self) -> None:
-        self._filtering = True
+        self.type_filter(True)
         self.refresh()
 
     def clear_filter(self) -> bool:
         """Show all disks again; whether there was a filter."""
-        had = self._filtering or bool(self._needle)
-        self._filtering = False
+        had = self.filtering or bool(self._needle)
+        self.type_filter(False)
         self._look_for("")
         return had
 
     async def on_key(self, event: events.Key) -> None:
         """While a filter is typed, letters go into it; the arrows still move."""
-        if event.key == "slash" and not self._filtering:
+        if event.key == "slash" and not self.filtering:
             self.action_filter()  # here and now: the letters that follow must not be taken for commands
             event.stop()
             event.prevent_default()
             return
-        if not self._filtering:
+        if not self.filtering:
             return
         if event.key == "escape":
             self.clear_filter()
         elif event.key == "enter":
-            self._filtering = False
+            self.type_filter(False)
             self.refresh()
         elif event.key == "backspace":
             self._look_for(self._needle[:-1])
@@ -172,7 +171,7 @@ class DiskTable(Rows):
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
         """While a filter is typed, letters are no commands."""
-        return self._filtering and character is not None and character.isprintable()
+        return self.filtering and character is not None and character.isprintable()
 
     def _look_for(self, needle: str) -> None:
         self._needle = needle
@@ -247,7 +246,7 @@ class _Cells:
 
     @classmethod
     def of(cls, found: Found, format: str, width: int) -> "_Cells":
-        changed = date(found.mtime) if found.kind == "image" else _("device")
+        changed = local_date(found.mtime) if found.kind == "image" else _("device")
         return cls(
             format,
             size(found.virtual_size) if found.virtual_size is not None else "?",

@@ -24,6 +24,7 @@ from tui.screens.said import SaidScreen
 from tui.screens.step import WIDE, Frame, Key
 from tui.widgets.facts import Facts
 from tui.widgets.lines import left, middle_cut, wrapped
+from tui.widgets.side import Part
 
 ROOMY = 28
 """Lines of the screen from which on what is up is shown line by line."""
@@ -135,7 +136,7 @@ class DoneScreen(Frame):
             self.work(_("Checking."), lambda: labs.check(task.lab, self.flow.labs, where, who), self._checked)
 
     def _kept(self, paths: list[Path]) -> None:
-        self.say(_("Beside the report: {names}").format(names=", ".join(safe(one.name) for one in paths)))
+        self.say(_("Beside the report: {names}").format(names=enumerated(safe(one.name) for one in paths)))
 
     def _answer(self) -> None:
         from tui.screens.practise import answer
@@ -154,6 +155,12 @@ class DoneScreen(Frame):
         self._solved = verdict.solved
         self.query_one(Menu).offer(self._choices())
         self.refresh_frame()
+
+    def advice(self) -> list[Part]:
+        said = super().advice()
+        if said and self._solved:
+            return [(_("Next"), _("Read what happened, then take everything down and leave."))]
+        return said
 
     def spare(self, height: int) -> int:
         judged = self.is_mounted and self.query_one("#verdict").display

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
-from rich.cells import cell_len, set_cell_size
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -13,18 +12,17 @@ from textual.widgets import Static
 
 from core.disks.convert import WRITTEN
 from core.errors import NeedsPassphrase, SalvageError
-from core.i18n import N_, _, sentences, titled
+from core.i18n import N_, _
 from core.rebuilding import Rebuilt
 from core.session import Session
 from core.tables.lost.candidate import Candidate
 from core.tables.lost.search import seconds_about
-from core.tables.model import Partition
-from core.tables.notes import told
-from core.text import duration, grouped, safe, size
+from core.tables.notes import told as sources_told
+from core.text import duration, safe
 from core.volumes.model import Encrypted, Inspection, Volume
 from core.volumes.searched import Searched
 from tui import plans
-from tui.openable import content, hindrance, in_short, openable, why_aside
+from tui.openable import hindrance, in_short, openable
 from tui.plain import plain
 from tui.screens.ask import AskPath
 from tui.screens.confirm import ConfirmScreen
@@ -35,9 +33,10 @@ from tui.screens.search import SearchScreen
 from tui.screens.step import Frame
 from tui.screens.step import Key as NamedKey
 from tui.screens.volume import VolumeScreen
+from tui.volume_lines import about, begun, offset_sum, problems_told, why_not
 from tui.widgets.disk_map import DiskMap
 from tui.widgets.lines import wrapped
-from tui.widgets.partition_table import VolumeRow, VolumeTable
+from tui.widgets.partition_table import VolumeTable
 from tui.widgets.rows import Rows
 from tui.widgets.signed import SignedText
 
@@ -113,13 +112,13 @@ class PartitionsScreen(Frame):
         }
         self.query_one(VolumeTable).show(inspection, refused)
         self._show_problems()
-        self._notes = list(filter(None, (*inspection.table.notes, told(inspection.table.sources))))
+        self._notes = list(filter(None, (*inspection.table.notes, sources_told(inspection.table.sources))))
         self.refresh_frame()
 
     def _show_problems(self) -> None:
         """What is wrong, with the volume under the cursor first: there may be room for little else."""
         row = self.query_one(VolumeTable).current
-        problems = _problems(self.inspection, row.volume if row else None)
+        problems = problems_told(self.inspection, row.volume if row else None)
         self.query_one("#findings", SignedText).show([("!", problem) for problem in problems])
         self.query_one("#problems").display = bool(problems)
 
@@ -134,7 +133,9 @@ class PartitionsScreen(Frame):
         table, notes = self.query_one(VolumeTable), self.query_one("#notes", Static)
         roomy = self.has_class("-roomed")
         shown = notes.size.height if notes.display else 0
-        spare = table.size.height + shown + (_MARGINS if roomy else 0) - table.row_count() - 1
+        below = 1 if notes.has_class("-spaced") else 0
+        margins = (_MARGINS if roomy else 0) + below
+        spare = table.size.height + shown + margins - table.row_count() - 1
         roomed = self.has_class("-coached") and spare >= _MARGINS
         self.set_class(roomed, "-roomed")
         spare -= _MARGINS + 1 if roomed else 1
@@ -144,6 +145,8 @@ class PartitionsScreen(Frame):
             if len(lines) <= spare and len(fitting) + len(lines) <= _MOST_NOTED:
                 fitting += lines
                 spare -= len(lines)
+        coached = self.has_class("-coached") and self.has_class("-usual")
+        notes.set_class(bool(fitting) and coached and spare > 0, "-spaced")
         if fitting != self._noted:
             self._noted = fitting
             notes.update(Content("\n").join(plain(line) for line in fitting))
@@ -172,10 +175,10 @@ class PartitionsScreen(Frame):
             return
         part = row.partition
         self.query_one(DiskMap).highlight(part.number if part else None)
-        self.query_one("#sum", Static).update(_sum(part) if part else Content(""))
-        about = _about(row, self.inspection)
+        self.query_one("#sum", Static).update(offset_sum(part) if part else Content(""))
+        told = about(row, self.inspection)
         self.query_one("#about", Static).update(
-            _begun(about, self.room - 2, 1 if self.has_class("-low") else 2)
+            begun(told, self.room - 2, 1 if self.has_class("-low") else 2)
         )
         self._show_problems()
 
@@ -187,7 +190,7 @@ class PartitionsScreen(Frame):
             self.app.push_screen(VolumeScreen(row.volume))
 
     def on_volume_table_refused(self, event: VolumeTable.Refused) -> None:
-        reason = _why_not(event.row, self.inspection)
+        reason = why_not(event.row, self.inspection)
         if len(wrapped("× " + safe(reason), self.room - 2)) <= 1 + (not self.has_class("-low")):
             self.say(_("That cannot be opened; the line below the sum says why."))
         else:
@@ -382,58 +385,3 @@ def _no_other_disk(path: Path) -> str:
     if "," in str(path):
         return _("A name with a comma cannot be given beside another disk: make a link to it without one.")
     return "" if path.is_file() or path.is_block_device() else _("There is no such image or device.")
-
-
-def _sum(part: Partition) -> Content:
-    """The sum that one does by hand for ``mount -o offset=``."""
-    return Content.assemble(
-        (_("Offset = start × sector size =") + " ", "$text-muted"),
-        (f"{part.start} × {part.sector_size} = {part.offset}", "bold"),
-        (_("; {count} sectors").format(count=grouped(part.sectors)), "$text-muted"),
-    )
-
-
-def _about(row: VolumeRow, inspection: Inspection) -> Content:
-    reason = _why_not(row, inspection)
-    if reason:
-        if row.volume and row.volume.may_lack_header:
-            reason = _("Nothing known is on it: empty, encrypted or damaged. LUKS, its header in a file: h.")
-        return Content.assemble(("× ", "$warning"), plain(reason))
-    volume = row.volume
-    if volume is None:
-        return Content("")
-    if volume.locked:
-        told = _("Enter asks for the passphrase of {volume}, {size}.")
-        return plain(told.format(volume=volume.title, size=size(volume.size)))
-    told = _("Enter opens {volume}: {content}, {size}").format(
-        volume=volume.title, content=content(volume), size=size(volume.size)
-    )
-    return plain(sentences((why_aside(volume, inspection), told)))
-
-
-def _begun(text: Content, width: int, most: int) -> Content:
-    """As much of a reason as fits into so many lines, and how to read the rest."""
-    lines = wrapped(text.plain, width)
-    if len(lines) <= most:
-        return text
-    more = _("… Enter: all of it")
-    last = set_cell_size(lines[most - 1], width - cell_len(more)).rstrip() + more
-    return Content("\n").join(Content(line) for line in [*lines[: most - 1], last])
-
-
-def _why_not(row: VolumeRow, inspection: Inspection) -> str:
-    """Why it cannot be opened, in a sentence; empty if it can."""
-    if row.partition and row.partition.kind == "extended":
-        return _("An extended partition is only the box around the logical ones: choose one of those.")
-    if row.volume is None:
-        return _("It lies beyond the end of this disk: there is nothing to read.")
-    return hindrance(row.volume, inspection)
-
-
-def _problems(inspection: Inspection, first: Volume | None) -> list[str]:
-    """What is wrong with that volume, with the table, and with the other volumes."""
-    own = [volume for volume in inspection.volumes if first and volume.id == first.id]
-    others = [volume for volume in inspection.volumes if volume not in own]
-    found = [titled(volume.title, problem) for volume in own for problem in volume.problems]
-    found += inspection.table.problems
-    return found + [titled(volume.title, problem) for volume in others for problem in volume.problems]

@@ -45,7 +45,7 @@ class AskPassphrase(Dialog[Secret]):
         self._title, self._wrong = title, wrong
 
     def compose(self) -> ComposeResult:
-        told = _("It is handed on through a pipe and written down nowhere. What is typed is not shown.")
+        told = _("It goes into no file and no command line, and is not shown while it is typed.")
         with Vertical(id="dialog"):
             yield Static(plain(self._title), classes="title")
             yield Static(plain(told), classes="said")
@@ -94,8 +94,8 @@ class AskKey(Dialog[Key]):
 
     def compose(self) -> ComposeResult:
         told = _(
-            "The passphrase, or a file that holds it or a key. It is handed on through a pipe and written"
-            " down nowhere. What is typed is not shown."
+            "The passphrase, or a file that holds it or a key. What is typed goes into no file and no command"
+            " line, and is not shown."
         )
         with Vertical(id="dialog"):
             yield Static(plain(self._title), classes="title")

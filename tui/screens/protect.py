@@ -211,11 +211,11 @@ class ProtectScreen(Frame):
         if isinstance(error, Refused):
             remedies = [Remedy(_("Check again who holds it"), self._look_again)]
             if isinstance(error, InUse):
-                line = _("While the machine runs on: one that it made itself, or an older one.")
+                line = _("The machine runs on; one that it made itself, or an older one.")
                 remedies.append(Remedy(_("Look at a backup instead"), self._another, line))
                 if self.flow.disk and logical_volume(self.flow.disk.path):
                     line = _("The machine runs on; the host's volume group is changed for that time.")
-                    remedies.append(Remedy(_("Back up a snapshot of the volume"), self._frozen, line))
+                    remedies.append(Remedy(_("Back up a snapshot of the logical volume"), self._frozen, line))
             self.app.push_screen(TroubleScreen(error, remedies))
         else:
             self.app.trouble(error)

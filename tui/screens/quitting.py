@@ -9,7 +9,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import OptionList, Static
 
-from core.i18n import N_, _
+from core.i18n import N_, _, enumerated
 from core.text import safe
 from tui.screens.menu import Choice, Menu
 from tui.screens.reading import Reading
@@ -63,7 +63,7 @@ class QuitScreen(Reading[str]):
 
     def _choices(self) -> list[Choice]:
         flow = self.app.flow
-        names = ", ".join(shown.session for shown in flow.in_sight)
+        names = enumerated(shown.session for shown in flow.in_sight)
         leave = Choice(
             LEAVE,
             _("Leave the mount, take down the rest, and quit"),

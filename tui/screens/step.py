@@ -28,6 +28,7 @@ from tui.screens.dialog import EVERYWHERE, Dialog, TooSmall, concerns
 from tui.screens.lessons import LESSONS
 from tui.widgets.coach import MOST, Coach
 from tui.widgets.rail import Rail
+from tui.widgets.rows import Rows
 from tui.widgets.side import Part, Side
 
 if TYPE_CHECKING:
@@ -164,6 +165,9 @@ class Frame(Screen[None]):
     def on_resize(self) -> None:
         self.refresh_frame()
 
+    def on_rows_filtering(self) -> None:
+        self.refresh_frame()
+
     def on_facts_changed(self) -> None:
         self.refresh_frame()
 
@@ -182,7 +186,10 @@ class Frame(Screen[None]):
             ("d", _("words")),
             ("q", _("quit")),
         ]
-        if isinstance(self.focused, Input):
+        if isinstance(self.focused, Rows) and self.focused.filtering:
+            typed = [("Enter", _("keep the filter")), ("Esc", _("show all")), ("↑↓", _("move"))]
+            self.query_one(KeyLine).show(typed, ("F1", _("help")))
+        elif isinstance(self.focused, Input):
             self.query_one(KeyLine).show(self.keys(), ("F1", _("help")))
         else:
             self.query_one(KeyLine).show(self.keys() + everywhere, ("?", _("help")))
@@ -191,10 +198,14 @@ class Frame(Screen[None]):
         """The volume that the step is about, where it is not the open one."""
         return None
 
+    def advice(self) -> list[Part]:
+        """What the coach says here; nothing without one."""
+        return coaching.advice(self.flow, self.topic, self.about())
+
     def _refresh_side(self) -> None:
         """What stands beside the step where there is room for it."""
         width, height = self.app.size
-        said = coaching.advice(self.flow, self.topic, self.about())
+        said = self.advice()
         below = () if width >= WIDE or height < LOW else said
         self.query_one(Coach).show(below, width, self.spare(height))
         self.set_class(bool(below), "-coached")

@@ -41,7 +41,7 @@ class TroubleScreen(Reading[None]):
         with Vertical(id="dialog", classes="trouble"):
             yield Static(self._title(), classes="title", markup=False)
             with VerticalScroll(can_focus=False):
-                ways = self.error.ways if isinstance(self.error, InUse) else ()
+                ways = self._ways()
                 for name, text in (
                     (_("What happened"), self.error.what),
                     (_("What it means for the data"), self.error.meaning),
@@ -61,6 +61,13 @@ class TroubleScreen(Reading[None]):
     def _offered(self) -> bool:
         """Whether the choices below are what the remedy names the options of the command line for."""
         return bool(self.remedies) and isinstance(self.error, (Ambiguous, PointsOutside, WantsOverlay))
+
+    def _ways(self) -> list[WayOut]:
+        """The ways out that are none of the choices below."""
+        if not isinstance(self.error, InUse):
+            return []
+        offered = {remedy.title for remedy in self.remedies}
+        return [way for way in self.error.ways if way.title not in offered]
 
     def _title(self) -> str:
         if isinstance(self.error, Refused):
@@ -89,7 +96,7 @@ class TroubleScreen(Reading[None]):
 
 def _told(way: WayOut) -> ComposeResult:
     """One way out, with the commands that go it."""
-    yield Static(Content.assemble("• ", (plain(way.title).plain, "bold")), classes="way")
-    yield Static(plain(way.text), classes="way-told")
+    told = plain(way.told()).stylize("bold", 0, len(plain(way.title).plain))
+    yield Static(Content.assemble("• ", told), classes="way")
     for command in way.commands:
         yield Static(Content.assemble(("$ ", "$text-muted"), plain(command)), classes="way-told")

@@ -81,7 +81,6 @@ class FileTable(Rows):
         self._needle = self._typed = ""
         """What the rows were narrowed by, and what is typed of it so far."""
         self._soon: Timer | None = None
-        self._filtering = False
         self._more = False
         self._read = False
         """Whether a folder was shown yet: before that it is not known to be empty."""
@@ -105,7 +104,7 @@ class FileTable(Rows):
         self._shown = self._all
         self._marked = set(marked)
         self._needle = self._typed = ""
-        self._filtering = False
+        self.type_filter(False)
         place = next((index for index, entry in enumerate(self._all) if entry.name == at), 0) if at else 0
         self.renew(place)
 
@@ -119,11 +118,6 @@ class FileTable(Rows):
         """The entry under the cursor."""
         return self._shown[self.cursor] if self._shown else None
 
-    @property
-    def filtering(self) -> bool:
-        """Whether keys go into the filter."""
-        return self._filtering
-
     def row_count(self) -> int:
         return len(self._shown)
 
@@ -133,8 +127,8 @@ class FileTable(Rows):
         return _("Nothing here has that name.") if self._needle else _("This folder is empty.")
 
     def heading(self, width: int) -> Line:
-        if self._filtering or self._needle:
-            return filter_line(self._typed, len(self._shown), len(self._all), width, typing=self._filtering)
+        if self.filtering or self._needle:
+            return filter_line(self._typed, len(self._shown), len(self._all), width, typing=self.filtering)
         return heading(width, more=self._more)
 
     def row(self, index: int, width: int) -> Line:
@@ -157,32 +151,32 @@ class FileTable(Rows):
         self.cursor += 1
 
     def action_filter(self) -> None:
-        self._filtering = True
+        self.type_filter(True)
         self.refresh_line(self.scroll_offset.y)
 
     def clear_filter(self) -> bool:
         """Show everything again; False when there was no filter."""
-        if not (self._filtering or self._needle):
+        if not (self.filtering or self._needle):
             return False
-        self._filtering = False
+        self.type_filter(False)
         self._look_for("")
         return True
 
     async def on_key(self, event: events.Key) -> None:
         """While a filter is typed, the letters go into it; the arrows still move."""
-        if event.key == "slash" and not self._filtering:
+        if event.key == "slash" and not self.filtering:
             self.action_filter()  # here and now: the letters that follow must not be taken for commands
             event.stop()
             event.prevent_default()
             return
-        if not self._filtering:
+        if not self.filtering:
             if event.key == "escape" and self.clear_filter():
                 event.stop()
             return
         if event.key == "escape":
             self.clear_filter()
         elif event.key == "enter":
-            self._filtering = False
+            self.type_filter(False)
             self.refresh()
         elif event.key == "backspace":
             self._look_for(self._typed[:-1])
@@ -195,7 +189,7 @@ class FileTable(Rows):
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
         """While a filter is typed, the footer does not promise what letters would do."""
-        return self._filtering and character is not None and character.isprintable()
+        return self.filtering and character is not None and character.isprintable()
 
     def _look_for(self, needle: str) -> None:
         """Narrow at once; among very many, once the keys rest, so that typing is not held up."""

@@ -2,7 +2,7 @@
 
 from core.disks.vet import vet
 from core.errors import PointsOutside, SalvageError
-from core.i18n import _
+from core.i18n import _, enumerated
 from core.lab.hand.ground import Ground
 from core.lab.hand.judgement import Judgement
 from core.lab.hand.options import Options
@@ -92,7 +92,7 @@ def qemu_daemon(words: tuple[str, ...], ground: Ground) -> Judgement:
             _("Give it --daemonize and --pidfile, so that the prompt comes back and you can end it.")
         )
     if any(name not in _DAEMON for name, _value in options.given) or options.operands:
-        judged.refuse(_("Here it takes {names}.").format(names=", ".join(_DAEMON)))
+        judged.refuse(_("Here it takes {names}.").format(names=enumerated(_DAEMON)))
     if any(not export.startswith("type=fuse,") for export in options.values("--export")):
         judged.refuse(_("Here it exports with type=fuse only: nothing listens for others."), "outside")
     for word in words[1:]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from core.i18n import _, ngettext
+from core.i18n import _, enumerated, ngettext
 from core.text import safe
 from core.volumes.lvm.label import Label, Text, read_label
 from core.volumes.lvm.model import Group, group_of
@@ -69,7 +69,7 @@ def _of_members(group: Group) -> list[str]:
     missing = [one for one in group.physical.values() if one.offset is None]
     told = []
     if missing:
-        names = ", ".join(safe(one.device or one.name) for one in missing)
+        names = enumerated(safe(one.device or one.name) for one in missing)
         told.append(
             ngettext(
                 "{count} of the {all} physical volumes of the group {group} is not on this disk: {names}.",

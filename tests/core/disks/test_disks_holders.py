@@ -208,7 +208,7 @@ def test_a_virtual_machine_is_named(tmp_path: Path) -> None:
         with pytest.raises(InUse, match=rf"web01 \(.*, pid {pid}\) is writing to this disk") as caught:
             refuse_if_written(disk, holders(disk))
         assert holders(disk)[0].to_json()["vm"] == "web01"
-        assert "Shut it down" in caught.value.remedy
+        assert "Shut the machine down" in caught.value.remedy
 
 
 def test_a_file_that_is_only_mapped_is_held(tmp_path: Path) -> None:

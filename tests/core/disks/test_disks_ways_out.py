@@ -29,12 +29,12 @@ _QM = Machine("web01", "proxmox", "101")
     ("holder", "said", "first"),
     [
         (_held(), "qemu-nbd (pid 7) is writing to this disk", "End qemu-nbd (pid 7)"),
-        (_held(vm="web01"), "web01 (qemu-nbd, pid 7) is writing", "Shut it down"),
+        (_held(vm="web01"), "web01 (qemu-nbd, pid 7) is writing", "Shut the machine down"),
         (_held(vm="web01", machine=_WEB), "web01 (qemu-nbd, pid 7) is writing", "(virsh shutdown web01)"),
         (_held(vm="web01", machine=_PAUSED), "is paused, but has", "(virsh resume web01; virsh shutdown"),
         (_held(vm="web01", machine=_QM), "web01 (qemu-nbd, pid 7) is writing", "(qm shutdown 101)"),
         (_held("arguments"), "names this disk in its arguments", "End qemu-nbd (pid 7)"),
-        (_held("arguments", vm="web01"), "web01 (qemu-nbd, pid 7) names", "Shut it down"),
+        (_held("arguments", vm="web01"), "web01 (qemu-nbd, pid 7) names", "Shut the machine down"),
         (_held("hypervisor", vm="web01", machine=_WEB), "as its manager says", "(virsh shutdown web01)"),
         (_held("lock", pid=None, through="/a"), "has locked /a to write", "Stop the container"),
         (_held("count", pid=None, through="/a"), "has /a open to write", "Stop the container"),
@@ -55,7 +55,7 @@ _QM = Machine("web01", "proxmox", "101")
             "Session S of virt-salvage holds this disk",
             "That session died; take down what it left behind. (virt-salvage undo S)",
         ),
-        (_held(session="S"), "Session S of virt-salvage", "Wait for that session"),
+        (_held(session="S"), "Session S of virt-salvage", "End that session. Wait for it"),
     ],
 )
 def test_each_holder_has_its_own_sentence_and_way(disk: Disk, holder: Holder, said: str, first: str) -> None:
@@ -72,7 +72,7 @@ def test_every_writer_has_its_way_and_none_is_said_twice(disk: Disk) -> None:
     writers = [_held(pid=1), _held(pid=1), _held(pid=2, vm="web01", machine=_WEB), _held(pid=3, mode="read")]
     ways = ways_out(writers)
     assert [way.title for way in ways] == [
-        "End that program",
+        "End qemu-nbd (pid 1)",
         "Shut the machine down",
         "Copy while a snapshot takes the writes",
         "Look at a backup instead",
