@@ -106,8 +106,12 @@ MASKS = tuple(
         (r"/dev/loop\d+", "/dev/loop0"),
         (r"/block/loop\d+", "/block/loop0"),
         (r"\bin \d+(\.\d)? s\b", "in 0.4 s"),
-        (r"(?<=时\0)\d+(\.\d)?(?= )", "0.4"),  # the same in Chinese: the second column of a wide one is empty
+        (
+            r"(?<=时\0)\d+(\.\d)?(?=秒)",
+            "0.4",
+        ),  # in Chinese: behind a wide one is \\0
         (r"\bok, \d+(\.\d)? s\b", "ok, 0.1 s"),
+        (r"(?<=功\0，\0)\d+(\.\d)?(?=秒)", "0.1"),
         (r"\bpid \d{1,4}(?!\d)", "pid 4711"),
         (r"\bpid \d{5,}(?!\d)", "pid 47110"),
         (r"\bkill \d{5}(?!\d)", "kill 4711 "),

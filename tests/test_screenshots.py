@@ -29,7 +29,7 @@ def told(drawing: str) -> list[str]:
         else:
             words.append(text)
         place = (row, columns[-1] + cell_len(text[-1]) * CELL)
-    return [re.sub(r"(^|用时)\d\.\d$", r"\g<1>0.4", word.replace("47110", "4711")) for word in words]
+    return [re.sub(r"(^|用时)\d\.\d(?=$|秒)", r"\g<1>0.4", word.replace("47110", "4711")) for word in words]
 
 
 @pytest.fixture(scope="module")

@@ -13,13 +13,16 @@ from tui.widgets.lines import wrapped
 from tui.widgets.partition_table import VolumeRow
 
 
-def offset_sum(part: Partition) -> Content:
-    """The sum that one does by hand for ``mount -o offset=``."""
-    return Content.assemble(
-        (_("Offset = start × sector size =") + " ", "$text-muted"),
-        (f"{part.start} × {part.sector_size} = {part.offset}", "bold"),
-        (_("; {count} sectors").format(count=grouped(part.sectors)), "$text-muted"),
-    )
+def offset_sum(part: Partition, width: int) -> Content:
+    """The sum that one does by hand for ``mount -o offset=``, in as many words as one line has room for."""
+    result = (f"{part.start} × {part.sector_size} = {part.offset}", "bold")
+    before = _("Offset = start × sector size =") + " "
+    behind = _("; {count} sectors").format(count=grouped(part.sectors))
+    for words in ((before, behind), (before, ""), (_("Offset =") + " ", "")):
+        told = Content.assemble((words[0], "$text-muted"), result, (words[1], "$text-muted"))
+        if told.cell_length <= width:
+            break
+    return told
 
 
 def about(row: VolumeRow, inspection: Inspection) -> Content:
@@ -41,12 +44,12 @@ def about(row: VolumeRow, inspection: Inspection) -> Content:
     return plain(sentences((why_aside(volume, inspection), told)))
 
 
-def begun(text: Content, width: int, most: int) -> Content:
-    """As much of a reason as fits into so many lines, and how to read the rest."""
+def begun(text: Content, width: int, most: int, *, refused: bool) -> Content:
+    """As much of it as fits into so many lines; of why Enter opens nothing, it shows the rest."""
     lines = wrapped(text.plain, width)
     if len(lines) <= most:
         return text
-    more = _("… Enter: all of it")
+    more = _("… Enter: all of it") if refused else "…"
     last = set_cell_size(lines[most - 1], width - cell_len(more)).rstrip() + more
     return Content("\n").join(Content(line) for line in [*lines[: most - 1], last])
 

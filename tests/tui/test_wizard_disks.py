@@ -180,7 +180,7 @@ async def test_who_holds_a_disk_stands_in_its_row(home: Path, tmp_path: Path) ->
             await pilot.pause()
             row = next(line for line in shown(pilot).splitlines() if line.startswith(" >"))
             assert row.rstrip().endswith("busy")
-            await until(pilot, lambda: "busy writes to it (pid " in shown(pilot))
+            await until(pilot, lambda: "busy writes to it (pid " in " ".join(shown(pilot).split()))
 
 
 async def test_a_hundred_thousand_rows_stay_smooth(

@@ -542,6 +542,19 @@ async def test_what_is_marked_and_where_it_goes_are_told_in_full_on_a_small_scre
         assert "nothing yet: Space marks a file or a folder Target " in told
 
 
+async def test_a_very_small_screen_shows_what_a_partition_holds_and_the_whole_sum(
+    disk: Path, state: Path
+) -> None:
+    async with wizard(state, disk, size=(40, 12)) as pilot:
+        await to_partitions(pilot)
+        await until(pilot, lambda: "Offset = " in shown(pilot), "the sum")
+        line = next(line for line in shown(pilot).splitlines() if "Offset = " in line)
+        sectors, offset = line.split("=")[1:]
+        assert int(sectors.split("×")[0]) * 512 == int(offset)
+        assert "ext4    home" in shown(pilot)
+        assert "all of it" not in shown(pilot)  # Enter opens it
+
+
 async def test_what_never_has_a_journal_is_not_said_to_have_an_empty_one(disk: Path, state: Path) -> None:
     async with wizard(state, disk) as pilot:
         await to_partitions(pilot)

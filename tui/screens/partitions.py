@@ -124,6 +124,7 @@ class PartitionsScreen(Frame):
 
     def refresh_frame(self) -> None:
         super().refresh_frame()
+        self._tell_row()
         self.call_after_refresh(self._spread)
 
     def _spread(self) -> None:
@@ -170,17 +171,24 @@ class PartitionsScreen(Frame):
         ).format(time=duration(seconds_about(disk.actual_size)))
 
     def on_rows_highlighted(self, _event: Rows.Highlighted) -> None:
+        self._tell_row()
+        self._show_problems()
+
+    def _tell_row(self) -> None:
+        """Show on the map and in words what is under the cursor."""
         row = self.query_one(VolumeTable).current
         if row is None or self.flow.inspection is None:  # taken down while the cursor moved
             return
         part = row.partition
         self.query_one(DiskMap).highlight(part.number if part else None)
-        self.query_one("#sum", Static).update(offset_sum(part) if part else Content(""))
-        told = about(row, self.inspection)
-        self.query_one("#about", Static).update(
-            begun(told, self.room - 2, 1 if self.has_class("-low") else 2)
+        self.query_one("#sum", Static).update(offset_sum(part, self.room - 2) if part else Content(""))
+        told = begun(
+            about(row, self.inspection),
+            self.room - 2,
+            1 if self.has_class("-low") else 2,
+            refused=bool(why_not(row, self.inspection)),
         )
-        self._show_problems()
+        self.query_one("#about", Static).update(told)
 
     def on_rows_chosen(self, _event: Rows.Chosen) -> None:
         row = self.query_one(VolumeTable).current

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import OptionList, Static
 
@@ -97,6 +97,8 @@ class TroubleScreen(Reading[None]):
 def _told(way: WayOut) -> ComposeResult:
     """One way out, with the commands that go it."""
     told = plain(way.told()).stylize("bold", 0, len(plain(way.title).plain))
-    yield Static(Content.assemble("• ", told), classes="way")
+    with Horizontal(classes="way"):
+        yield Static("•", classes="bullet", markup=False)
+        yield Static(told)
     for command in way.commands:
         yield Static(Content.assemble(("$ ", "$text-muted"), plain(command)), classes="way-told")

@@ -19,6 +19,8 @@ _GAP = "  "
 """Between numbers, which have blanks in them, and want more than one to be told apart."""
 _ROOMY = 90
 """Columns from which on texts have such gaps too."""
+_NARROW = 56
+"""Columns below which there are no sectors and no type: the sum above the table has those of the row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +205,12 @@ class _Layout(NamedTuple):
 def _layout(rows: Sequence[Cells], width: int) -> _Layout:
     """Numbers get what they need; type, content and label share what is left, closer where that is little."""
     needed = [max(cell_len(row[column]) for row in [_heading(), *rows]) for column in range(7)]
+    if width < _NARROW:
+        number = min(16, max(needed[0], *(cell_len(row.name) for row in [_heading(), *rows])))
+        left_over = max(0, width - number - needed[3] - 2 * len(_GAP) - 1)
+        content = min(left_over, max(needed[5], 7))
+        widths = (number, 0, 0, needed[3], 0, content, left_over - content)
+        return _Layout(widths, ("", "", _GAP, _GAP, "", " "))
     numbers = [min(needed[0], 9), *(min(need, 17) for need in needed[1:4])]
     close = sum(numbers) + sum(needed[4:]) + 6 * len(_GAP) > width and width < _ROOMY
     gaps = (*[_GAP] * 4, *[" " if close else _GAP] * 2)
@@ -221,7 +229,7 @@ def _columns(cells: Cells, layout: _Layout, width: int) -> str:
         for column, (text, room) in enumerate(zip(cells[:7], widths, strict=True))
     ]
     if cells.name:
-        parts[:3] = ["", "", left(cells.name, sum(widths[:3]) + 2 * len(_GAP))]
+        parts[:3] = ["", "", left(cells.name, sum(widths[:3]) + len(gaps[0] + gaps[1]))]
         gaps = ("", "", *gaps[2:])
     if cells.refused and not cells.content:
         parts[5:] = [left(cells.refused, widths[5] + len(gaps[5]) + widths[6])]
