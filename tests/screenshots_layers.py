@@ -21,7 +21,8 @@ from tests.hostile.volumes import by_hand
 from tests.screenshots import CHANGED, PLACE, USUAL, Album, arrived, chosen, draw, settled
 from tests.screenshots_protect import State
 from tui.app import SalvageApp
-from tui.flow import Flow, Wish
+from tui.chosen import Wish
+from tui.flow import Flow
 from tui.screens import subvolumes
 from tui.screens.answer import AnswerScreen
 from tui.screens.check import CheckScreen

@@ -20,7 +20,8 @@ from core.files.destination import Destination
 from tests.screenshots import CHANGED, PLACE, USUAL, Album, arrived, chosen, draw, settled
 from tests.screenshots_protect import State
 from tui.app import SalvageApp
-from tui.flow import Flow, Wish
+from tui.chosen import Wish
+from tui.flow import Flow
 from tui.screens.ask import AskPath
 from tui.screens.busy import BusyScreen
 from tui.screens.done import DoneScreen

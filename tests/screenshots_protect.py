@@ -29,7 +29,8 @@ from core.undo.state import StateFolder
 from tests.core.disks.holding import machine, running
 from tests.screenshots import CHANGED, PATIENCE, PLACE, Album, alone, arrived, chosen, settled, stage
 from tui.app import SalvageApp
-from tui.flow import Flow, Wish
+from tui.chosen import Wish
+from tui.flow import Flow
 from tui.screens.ask import AskPath
 from tui.screens.backup import BackupScreen
 from tui.screens.commit import CommitScreen

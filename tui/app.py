@@ -26,7 +26,8 @@ from core.undo.state import StateFolder
 from tui import ending
 from tui.ascii import to_ascii
 from tui.breaking import teach_textual
-from tui.flow import Flow, Wish
+from tui.chosen import Wish
+from tui.flow import Flow
 from tui.keys import Bound, keys_of
 from tui.plain import ansi_only, as_started, filters, on_console, wants_plain
 from tui.screens.busy import BusyScreen, undoing

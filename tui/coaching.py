@@ -9,7 +9,8 @@ from core.lab import labs
 if TYPE_CHECKING:
     from core.lab.lab import Lab
     from core.volumes.model import Volume
-    from tui.flow import Exercise, Flow
+    from tui.chosen import Exercise
+    from tui.flow import Flow
     from tui.screens.step import Frame
     from tui.widgets.side import Part
 

@@ -62,7 +62,8 @@ def _run_wizard(options: argparse.Namespace) -> int:
 
 
 def _run_linear(options: argparse.Namespace) -> int:
-    from tui.flow import Flow, Wish
+    from tui.chosen import Wish
+    from tui.flow import Flow
     from tui.linear.walk import run
 
     wish = Wish(options.disk, options.format, tuple(options.allow)) if options.disk is not None else None

@@ -7,7 +7,8 @@ from core.session import Session
 from core.volumes.model import Volume
 from core.volumes.mounting import Way
 from core.volumes.state import State
-from tui.flow import Flow, Protection
+from tui.chosen import Protection
+from tui.flow import Flow
 
 Steps = Callable[[Session], None]
 

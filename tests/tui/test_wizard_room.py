@@ -12,7 +12,7 @@ from core.lab import catalogue, labs
 from core.runner import SystemRunner
 from tests.conftest import Guard
 from tests.tui.wizard import choose, on, reads, shown, until, wizard
-from tui.flow import Exercise
+from tui.chosen import Exercise
 from tui.plain import plain
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.done import DoneScreen

@@ -11,7 +11,8 @@ from textual.widgets import Static
 
 from core.undo.state import StateFolder
 from tui.app import SalvageApp
-from tui.flow import Flow, Wish
+from tui.chosen import Wish
+from tui.flow import Flow
 from tui.screens.menu import Menu
 from tui.screens.step import KeyLine
 

@@ -8,7 +8,7 @@ from core.lab.lab import Lab
 from core.lab.needs import hindrance
 from core.lab.stopping import REASONS
 from core.runner import SystemRunner
-from tui.flow import Exercise
+from tui.chosen import Exercise
 from tui.linear.ground import Ground
 from tui.linear.talk import BACK
 

@@ -8,8 +8,8 @@ from core.errors import Ambiguous, SeveralMembers
 from core.i18n import _, sentences
 from core.text import safe, size
 from tui import plans
+from tui.chosen import Wish
 from tui.cli.common import absolute
-from tui.flow import Wish
 from tui.linear.ground import Ground
 from tui.linear.talk import BACK
 

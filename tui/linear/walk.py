@@ -21,9 +21,10 @@ from core.text import safe, size
 from core.undo.state import StateFolder
 from core.volumes.model import Volume
 from tui import ending, plans
+from tui.chosen import Protection, Wish
 from tui.cli.common import absolute
 from tui.cli.passphrases import Passphrases
-from tui.flow import Flow, Protection, Wish, make_session
+from tui.flow import Flow, make_session
 from tui.keeping import do_keep
 from tui.linear import keys
 from tui.linear.browse import Browser, some_of

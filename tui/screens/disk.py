@@ -23,7 +23,7 @@ from core.machines.inventory import Group, inventory
 from core.secrets import Secret
 from core.session import Session
 from core.text import safe, size
-from tui.flow import Wish
+from tui.chosen import Wish
 from tui.plain import plain
 from tui.screens.ask import host_path_field
 from tui.screens.disk_table import DiskTable, Owned, details

@@ -16,7 +16,7 @@ from core.lab.needs import hindrance
 from core.lab.stopping import REASONS
 from core.lab.telling import Said
 from core.runner import SystemRunner
-from tui.flow import Exercise, Wish
+from tui.chosen import Exercise, Wish
 from tui.plain import plain
 from tui.screens.answer import AnswerScreen
 from tui.screens.byhand import ByHandScreen

@@ -23,7 +23,7 @@ from core.text import grouped, safe, size
 from core.undo.state import Known
 from core.volumes.model import Inspection
 from tui import plans
-from tui.flow import Protection, Wish
+from tui.chosen import Protection, Wish
 from tui.screens.ask import AskPath
 from tui.screens.backup import BackupScreen
 from tui.screens.existing import ExistingScreen

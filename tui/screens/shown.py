@@ -9,7 +9,7 @@ from textual.widgets import OptionList, Static
 from core.i18n import _, sentences
 from core.text import safe
 from core.undo.stack import Release
-from tui.flow import InSight
+from tui.chosen import InSight
 from tui.plain import plain
 from tui.screens.commit import CommitScreen
 from tui.screens.menu import Choice, Menu

@@ -6,7 +6,7 @@ from core.i18n import _
 from core.text import safe
 from core.volumes.model import Volume
 from core.volumes.state import State
-from tui.flow import InSight
+from tui.chosen import InSight
 from tui.screens.ask import AskPath
 from tui.screens.shown import ShownScreen
 from tui.screens.step import Frame

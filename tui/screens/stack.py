@@ -12,7 +12,7 @@ from textual.widgets import Static
 from core.i18n import N_, _, sentences
 from core.undo.account import Entry
 from core.undo.stack import Release
-from tui.flow import Standing
+from tui.chosen import Standing
 from tui.plain import plain
 from tui.screens.busy import BusyScreen, undoing
 from tui.screens.dialog import Dialog

@@ -20,7 +20,8 @@ from core.text import safe
 from core.volumes.model import Volume
 from core.volumes.state import State
 from tui import coaching
-from tui.flow import Flow, Protection
+from tui.chosen import Protection
+from tui.flow import Flow
 from tui.keys import in_ascii
 from tui.openable import content
 from tui.plain import plain

@@ -10,7 +10,7 @@ from textual.widgets import OptionList, Static
 
 from core.i18n import N_, _, sentences
 from core.text import safe
-from tui.flow import Protection
+from tui.chosen import Protection
 from tui.screens.dialog import Dialog
 from tui.screens.menu import Choice, Menu
 from tui.screens.step import KeyLine

@@ -19,7 +19,7 @@ from core.volumes.model import Volume
 from core.volumes.mounting import Way
 from core.volumes.state import State
 from tui import plans
-from tui.flow import Protection
+from tui.chosen import Protection
 from tui.openable import content
 from tui.plain import plain
 from tui.screens.check import CheckScreen
