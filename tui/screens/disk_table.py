@@ -2,19 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from rich.cells import cell_len
-from textual import events
-from textual.binding import Binding, BindingType
 
 from core.disks.finding import Found
-from core.i18n import N_, _, listed, ngettext, noted
+from core.i18n import _, listed, ngettext, noted
 from core.machines.inventory import Group, Member
 from core.text import date, grouped, local_date, safe, size
 from tui.machines import device_told, holders_told, missing_told, origin_told, state_told
+from tui.widgets.filtered import FilteredRows
 from tui.widgets.lines import Line, Piece, left, middle_cut, right
-from tui.widgets.rows import Rows
 
 _FORMAT, _SIZE, _DAY, _TIME, _HELD, _HELD_WIDE = 7, 9, 10, 16, 12, 26
 _WIDE = 110
@@ -34,13 +31,11 @@ class Owned:
 Row = Group | Owned | Found
 
 
-class DiskTable(Rows):
+class DiskTable(FilteredRows):
     """Name or path, format, size for the machine, last change, who holds it.
 
     `/` filters; the letters then go into the filter. A machine stays in sight as long as one of its disks.
     """
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("slash", "filter", N_("filter"), show=False)]
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +44,6 @@ class DiskTable(Rows):
         """What the filter looks at, row by row."""
         self._shown: list[Row] = []
         self._machines = self._disks = 0
-        self._needle = ""
         self.searching = True
 
     def add(self, found: Sequence[Group | Found]) -> None:
@@ -60,7 +54,7 @@ class DiskTable(Rows):
         self._keys += keys
         self._machines += sum(isinstance(one, Group) for one in found)
         self._disks += sum(not isinstance(row, Group) for row in rows)
-        more = [row for row, key in zip(rows, keys, strict=True) if self._needle in key]
+        more = [row for row, key in zip(rows, keys, strict=True) if self.typed.lower() in key]
         self._shown += more
         if more:
             self.renew(self.cursor)
@@ -100,16 +94,12 @@ class DiskTable(Rows):
     def empty_text(self) -> str:
         if self.searching:
             return _("Looking for disks...")
-        return _("No disk has that name.") if self._needle else _("None found here: type a path above.")
+        return _("No disk has that name.") if self.typed else _("None found here: type a path above.")
 
     def heading(self, width: int) -> Line:
-        if self.filtering or self._needle:
-            told = _("{found} of {whole}").format(
-                found=grouped(sum(not isinstance(row, Group) for row in self._shown)),
-                whole=grouped(self._disks),
-            )
-            text = "/" + safe(self._needle) + ("_" if self.filtering else "")
-            return (Piece(left(text, width - len(told) - 1) + " " + told, "rows--mark"),)
+        if self.filtering or self.typed:
+            found = sum(not isinstance(row, Group) for row in self._shown)
+            return self.filter_line(found, self._disks, width)
         return (Piece(_columns(self._count(), _Cells.heading(), width)),)
 
     def _count(self) -> str:
@@ -133,49 +123,9 @@ class DiskTable(Rows):
         told = lead + missing_told(one.member)
         return (Piece(left(middle_cut(told, width), width), "rows--muted"),)
 
-    # -- the filter ------------------------------------------------------------------------------
-
-    def action_filter(self) -> None:
-        self.type_filter(True)
-        self.refresh()
-
-    def clear_filter(self) -> bool:
-        """Show all disks again; whether there was a filter."""
-        had = self.filtering or bool(self._needle)
-        self.type_filter(False)
-        self._look_for("")
-        return had
-
-    async def on_key(self, event: events.Key) -> None:
-        """While a filter is typed, letters go into it; the arrows still move."""
-        if event.key == "slash" and not self.filtering:
-            self.action_filter()  # here and now: the letters that follow must not be taken for commands
-            event.stop()
-            event.prevent_default()
-            return
-        if not self.filtering:
-            return
-        if event.key == "escape":
-            self.clear_filter()
-        elif event.key == "enter":
-            self.type_filter(False)
-            self.refresh()
-        elif event.key == "backspace":
-            self._look_for(self._needle[:-1])
-        elif event.is_printable and event.character:
-            self._look_for(self._needle + event.character.lower())
-        else:
-            return
-        event.stop()
-        event.prevent_default()
-
-    def check_consume_key(self, key: str, character: str | None) -> bool:
-        """While a filter is typed, letters are no commands."""
-        return self.filtering and character is not None and character.isprintable()
-
-    def _look_for(self, needle: str) -> None:
-        self._needle = needle
-        self._shown = [row for row, key in zip(self._all, self._keys, strict=True) if needle in key]
+    def look_for(self, needle: str) -> None:
+        self.typed = needle
+        self._shown = [row for row, key in zip(self._all, self._keys, strict=True) if needle.lower() in key]
         self.renew(0)
 
 

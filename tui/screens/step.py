@@ -28,8 +28,8 @@ from tui.plain import plain
 from tui.screens.dialog import EVERYWHERE, Dialog, TooSmall, concerns
 from tui.screens.lessons import LESSONS
 from tui.widgets.coach import MOST, Coach
+from tui.widgets.filtered import FilteredRows
 from tui.widgets.rail import Rail
-from tui.widgets.rows import Rows
 from tui.widgets.side import Part, Side
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class Frame(Screen[None]):
     def on_resize(self) -> None:
         self.refresh_frame()
 
-    def on_rows_filtering(self) -> None:
+    def on_filtered_rows_filtering(self) -> None:
         self.refresh_frame()
 
     def on_facts_changed(self) -> None:
@@ -187,7 +187,7 @@ class Frame(Screen[None]):
             ("d", _("words")),
             ("q", _("quit")),
         ]
-        if isinstance(self.focused, Rows) and self.focused.filtering:
+        if isinstance(self.focused, FilteredRows) and self.focused.filtering:
             typed = [("Enter", _("keep the filter")), ("Esc", _("show all")), ("↑↓", _("move"))]
             self.query_one(KeyLine).show(typed, ("F1", _("help")))
         elif isinstance(self.focused, Input):

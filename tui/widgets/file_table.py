@@ -5,16 +5,15 @@ from collections.abc import Collection, Iterable, Sequence
 from operator import attrgetter
 from typing import ClassVar
 
-from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.timer import Timer
 
 from core.files.entry import Entry, iso_time
 from core.i18n import N_, _
-from core.text import grouped, safe, size
+from core.text import safe, size
+from tui.widgets.filtered import FilteredRows
 from tui.widgets.lines import Line, Piece, cut, left, right
-from tui.widgets.rows import Rows
 
 _TYPE = {
     "file": stat.S_IFREG,
@@ -36,7 +35,7 @@ _ROOMY = 94
 """Columns from which on the mode is spelled out and the time of day is shown."""
 
 
-class FileTable(Rows):
+class FileTable(FilteredRows):
     """Folders first, then the rest by name; Space marks, Enter opens, `/` filters as one types.
 
     Takes a million entries: nothing is done for a row before it comes into sight.
@@ -45,7 +44,6 @@ class FileTable(Rows):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space,m", "mark", N_("mark")),
         Binding("enter", "choose", N_("open")),
-        Binding("slash", "filter", N_("filter"), key_display="/"),
     ]
 
     class Opened(Message):
@@ -78,8 +76,8 @@ class FileTable(Rows):
         self._all: Sequence[Entry] = ()
         self._shown: Sequence[Entry] = ()
         self._marked: set[bytes] = set()
-        self._needle = self._typed = ""
-        """What the rows were narrowed by, and what is typed of it so far."""
+        self._needle = ""
+        """What the rows were narrowed by; what is typed may be more already."""
         self._soon: Timer | None = None
         self._more = False
         self._read = False
@@ -103,7 +101,7 @@ class FileTable(Rows):
         self._all = entries if isinstance(entries, Arranged) else arranged(entries)
         self._shown = self._all
         self._marked = set(marked)
-        self._needle = self._typed = ""
+        self._needle = self.typed = ""
         self.type_filter(False)
         place = next((index for index, entry in enumerate(self._all) if entry.name == at), 0) if at else 0
         self.renew(place)
@@ -128,7 +126,7 @@ class FileTable(Rows):
 
     def heading(self, width: int) -> Line:
         if self.filtering or self._needle:
-            return filter_line(self._typed, len(self._shown), len(self._all), width, typing=self.filtering)
+            return self.filter_line(len(self._shown), len(self._all), width)
         return heading(width, more=self._more)
 
     def row(self, index: int, width: int) -> Line:
@@ -150,54 +148,13 @@ class FileTable(Rows):
         self.post_message(self.MarkToggled(self, entry, entry.name in self._marked))
         self.cursor += 1
 
-    def action_filter(self) -> None:
-        self.type_filter(True)
-        self.refresh_line(self.scroll_offset.y)
-
-    def clear_filter(self) -> bool:
-        """Show everything again; False when there was no filter."""
-        if not (self.filtering or self._needle):
-            return False
-        self.type_filter(False)
-        self._look_for("")
-        return True
-
-    async def on_key(self, event: events.Key) -> None:
-        """While a filter is typed, the letters go into it; the arrows still move."""
-        if event.key == "slash" and not self.filtering:
-            self.action_filter()  # here and now: the letters that follow must not be taken for commands
-            event.stop()
-            event.prevent_default()
-            return
-        if not self.filtering:
-            if event.key == "escape" and self.clear_filter():
-                event.stop()
-            return
-        if event.key == "escape":
-            self.clear_filter()
-        elif event.key == "enter":
-            self.type_filter(False)
-            self.refresh()
-        elif event.key == "backspace":
-            self._look_for(self._typed[:-1])
-        elif event.is_printable and event.character:
-            self._look_for(self._typed + event.character)
-        else:
-            return
-        event.stop()
-        event.prevent_default()
-
-    def check_consume_key(self, key: str, character: str | None) -> bool:
-        """While a filter is typed, the footer does not promise what letters would do."""
-        return self.filtering and character is not None and character.isprintable()
-
-    def _look_for(self, needle: str) -> None:
+    def look_for(self, needle: str) -> None:
         """Narrow at once; among very many, once the keys rest, so that typing is not held up."""
         if self._soon:
             self._soon.stop()
             self._soon = None
         if len(self._all) > _VERY_MANY and needle:
-            self._typed = needle
+            self.typed = needle
             self.refresh_line(self.scroll_offset.y)
             self._soon = self.set_timer(_REST, lambda: self._narrow(needle))
         else:
@@ -206,7 +163,7 @@ class FileTable(Rows):
     def _narrow(self, needle: str) -> None:
         here = self.current
         longer = needle.startswith(self._needle)
-        self._needle = self._typed = needle
+        self._needle = self.typed = needle
         self._shown = matching(self._shown if longer else self._all, needle)
         self.renew(self._shown.index(here) if here in self._shown[:1000] and here else 0)
         self.refresh()
@@ -228,13 +185,6 @@ def matching(entries: Sequence[Entry], needle: str) -> list[Entry]:
     """The entries whose name holds `needle`; small and capital letters of ASCII are the same."""
     wanted = needle.encode("utf-8", "surrogateescape").lower()
     return [entry for entry in entries if wanted in entry.name.lower()]
-
-
-def filter_line(needle: str, found: int, whole: int, width: int, *, typing: bool) -> Line:
-    """The heading while a filter is on."""
-    told = _("{found} of {whole}").format(found=grouped(found), whole=grouped(whole))
-    text = "/" + safe(needle) + ("_" if typing else "")
-    return (Piece(left(text, width - len(told) - 1) + " " + told, "rows--mark"),)
 
 
 def heading(width: int, *, more: bool = False) -> Line:

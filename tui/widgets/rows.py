@@ -85,18 +85,6 @@ class Rows(ScrollView, can_focus=True):
         def control(self) -> "Rows":
             return self.rows
 
-    class Filtering(Message):
-        """A filter begins to be typed, or is typed no more: other keys count now."""
-
-    filtering = False
-    """Whether letters go into a filter."""
-
-    def type_filter(self, begins: bool) -> None:
-        """Let letters go into the filter, or no more."""
-        if begins != self.filtering:
-            self.filtering = begins
-            self.post_message(self.Filtering())
-
     # -- what a subclass says ---------------------------------------------------------------------
 
     def row_count(self) -> int:
