@@ -22,7 +22,6 @@ from core.session import Session
 from core.undo import journal as journals
 from core.undo.state import StateFolder
 from tests.conftest import Guard, Program, needs_root
-from tests.hostile.small_disks import small_disks
 from tests.tui.wizard import on, reads, shown, until, wizard
 from tui.flow import Flow
 from tui.screens import progress as progress_screen
@@ -36,19 +35,6 @@ from tui.screens.volume import VolumeScreen
 pytestmark = needs_root
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_disks(tmp_path_factory.mktemp("source"))
-
-
-@pytest.fixture
-def disk(source: Path, tmp_path: Path) -> Path:
-    """A raw disk of this test's own."""
-    folder = tmp_path / "disks"
-    folder.mkdir()
-    return Path(shutil.copy2(source / "disk.raw", folder))
 
 
 @pytest.fixture

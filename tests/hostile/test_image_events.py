@@ -18,24 +18,11 @@ from core.runner import SystemRunner
 from core.session import Session
 from core.undo.state import StateFolder
 from tests.conftest import Guard, Program, needs_root
-from tests.hostile.small_disks import FILES, small_disks
+from tests.hostile.small_disks import FILES
 
 pytestmark = needs_root
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_disks(tmp_path_factory.mktemp("source"))
-
-
-@pytest.fixture
-def disk(source: Path, tmp_path: Path) -> Path:
-    """A raw disk of this test's own."""
-    folder = tmp_path / "disks"
-    folder.mkdir()
-    return Path(shutil.copy2(source / "disk.raw", folder))
 
 
 # -- 52, 63: names of devices are not theirs ---------------------------------------------------------------

@@ -13,16 +13,10 @@ from core.runner import SystemRunner
 from core.session import Session
 from core.undo.state import StateFolder
 from tests.conftest import Guard, needs_root
-from tests.hostile.small_disks import small_disks
 
 pytestmark = needs_root
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_disks(tmp_path_factory.mktemp("source"))
 
 
 @pytest.fixture(scope="module")

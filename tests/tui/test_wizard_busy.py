@@ -9,26 +9,13 @@ from pathlib import Path
 import pytest
 
 from core import mounts
-from tests.conftest import Guard, Program, needs_root
+from tests.conftest import needs_root
 from tests.tui.wizard import Wizard, choose, on, refused, shown, until, wizard
 from tui.screens.busy import BusyScreen
 from tui.screens.leftovers import LeftoversScreen
 from tui.screens.menu import Menu
 
 pytestmark = needs_root
-
-
-@pytest.fixture
-def point(tmp_path: Path, program: Program, guard: Guard) -> Iterator[Path]:
-    image = tmp_path / "disk.raw"
-    with open(image, "wb") as file:
-        file.truncate(32 << 20)
-    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", image], check=True)
-    guard.watch(image)
-    called = program("mount", image, "disk", tmp_path / "m", "--format", "raw")
-    assert called.status == 0, called
-    yield tmp_path / "m"
-    assert program("undo", "--all", "--wait=20").status == 0
 
 
 @contextmanager
