@@ -53,17 +53,20 @@ class Differences:
             return self.trouble
         if not self.total:
             return _("The files are the same as they lie on the disk.")
-        told = _("Files added: {added}, removed: {removed}, changed: {changed}.")
+        told = _(
+            "Compared with what lies on the disk: files added: {added}, removed: {removed},"
+            " changed: {changed}."
+        )
         return told.format(added=self.added, removed=self.removed, changed=self.changed)
 
     def lines(self) -> list[str]:
-        """All that can be told by name, a line each, with the summary at the end."""
-        told = [change.sentence() for change in self.first]
+        """The summary, and all that can be told by name, a line each."""
+        told = [self.summary(), *("  " + change.sentence() for change in self.first)]
         if (more := self.total - len(self.first)) > 0:
-            told.append(_("and {count} more").format(count=more))
+            told.append("  " + _("and {count} more").format(count=more))
         if self.unread:
             told.append(_("Entries that could not be looked at: {count}.").format(count=self.unread))
-        return [*told, self.summary()]
+        return told
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,15 +72,15 @@ class Changes:
 
     def lines(self) -> list[str]:
         """The changes for a person, a line each."""
-        told = [change.sentence() for change in self.first]
+        summary = _(
+            "Compared with what lies on the disk: files added: {added}, removed: {removed},"
+            " changed: {changed}."
+        )
+        told = [summary.format(added=self.added, removed=self.removed, changed=self.changed)]
+        told += ["  " + change.sentence() for change in self.first]
         if self.total > len(self.first):
             more = self.total - len(self.first)
-            told.append(_("and {count} more").format(count=more))
-        told.append(
-            _("Files added: {added}, removed: {removed}, changed: {changed}.").format(
-                added=self.added, removed=self.removed, changed=self.changed
-            )
-        )
+            told.append("  " + _("and {count} more").format(count=more))
         if self.unread:
             told.append(_("Entries that could not be looked at: {count}.").format(count=self.unread))
         for one in self.volumes:

@@ -131,6 +131,7 @@ class SalvageApp(App[int]):
             for number in SIGNALS:
                 signal.signal(number, self._interrupted)
             self._tidy_seldom()
+        self.set_class(self.no_color or not self.colour, "-bare")
         self.set_interval(1.0, self._look_after)
         self.push_screen(StartScreen())
         if self.wish:

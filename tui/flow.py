@@ -19,13 +19,14 @@ from core.files.destination import Destination
 from core.files.outcome import Copied
 from core.files.progress import Progress
 from core.hoststate import Proof
-from core.i18n import _
+from core.i18n import _, enumerated
 from core.operator import Operator
 from core.rebuilding import Rebuilt, rebuild
 from core.runner import PlanRunner, Ran, Runner, SystemRunner
 from core.secrets import Secret
 from core.session import Session
 from core.tables.lost.search import Searching
+from core.text import safe
 from core.undo.account import Entry
 from core.undo.health import full
 from core.undo.stack import Release
@@ -288,6 +289,12 @@ class Flow:
         shown = InSight(session.id, point, volume.title, writable, up)
         self.in_sight.append(shown)
         return shown
+
+    @property
+    def at_stake(self) -> str:
+        """What is lost with what is mounted in sight for writing, as a sentence; empty without."""
+        points = enumerated(safe(shown.point) for shown in self.in_sight if shown.writable)
+        return _("What was written to {path} is thrown away.").format(path=points) if points else ""
 
     def do_undo(self, names: Sequence[str]) -> list[Release]:
         """Take down what those sessions left up."""

@@ -18,7 +18,7 @@ class Word:
 WORDS = (
     Word(
         N_("array"),
-        N_("Several disks or partitions that md joins to one: striped, mirrored, or with parity (RAID)."),
+        N_("Several disks or partitions that md joins into one: striped, mirrored, or with parity (RAID)."),
         ("partitions", "search"),
     ),
     Word(

@@ -132,7 +132,7 @@ def convert(disk: Disk, dest: Path, to: str, runner: Runner, progress: Listener)
 
 def _notes(disk: Disk, place: Path, known: Extents) -> tuple[str, ...]:
     """What must be known of every conversion."""
-    notes = [_("A conversion keeps what the machine saw, not the file: it is no backup.")]
+    notes = [_("A conversion keeps what the machine saw, not the image file as it is: it is no backup.")]
     if known.data is None:
         notes.append(
             _("Whether the disk's files are cut short was not looked at: they have too many pieces.")

@@ -183,9 +183,9 @@ def _judge(disk: Disk, other: Disk, differing: int | None, older: float, marks: 
         )
         return Verdict("damaged", path, told, differing, older)
     age = (
-        _("It was last written {time} before the disk was.")
+        _("By the times of the files it was last written {time} before the disk.")
         if older >= 0
-        else _("It was last written {time} after the disk was.")
+        else _("By the times of the files it was last written {time} after the disk.")
     )
     amount = _("{size} differ").format(size=size(differing)) if differing else _("its content differs")
     template = (
@@ -196,7 +196,7 @@ def _judge(disk: Disk, other: Disk, differing: int | None, older: float, marks: 
     told = template.format(path=safe(path), amount=amount)
     told = sentences((told, age.format(time=duration(abs(older)))))
     if not disk.is_block_device:
-        last = _("The machine ran at least until {date}, when the disk was written to last.")
+        last = _("The disk was last written {date}; of a copied one that may be when it was copied.")
         told = sentences((told, last.format(date=date(disk.mtime_ns / 1e9))))
     return Verdict("state" if mine else "other", path, told, differing, older)
 

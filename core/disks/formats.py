@@ -186,7 +186,7 @@ def ambiguous(path: Path, names: Sequence[str], reason: str) -> Ambiguous:
     return Ambiguous(
         (RAW, *names),
         _(
-            "{path} can be read in more than one way. Its header says {format}; or it is a raw disk:"
+            "{path} can be read in more than one way. Its header says {format}. It may also be a raw disk:"
             " {reason}."
         ).format(path=safe(path), format=enumerated(names), reason=reason),
         _(

@@ -109,8 +109,8 @@ def ways_out(holders: Iterable[Holder], volume: str = "") -> tuple[WayOut, ...]:
     if any(one.vm and not one.machine for one in writers):
         beside.append(
             WayOut(
-                _("Let the machine make a copy"),
-                _("A backup that the virtual machine's own manager makes is consistent: work on that."),
+                _("Let its manager make a backup"),
+                _("What libvirt or Proxmox backs up is consistent while the machine runs on: work on that."),
             )
         )
     if volume:

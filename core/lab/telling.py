@@ -61,7 +61,7 @@ def after_talk(lab: Lab, folder: Path) -> Iterator[Said]:
         for move in after.wizard:
             yield Said("text", told(moves.told(move)))
     if after.commands:
-        yield Said("title", _("By hand, in the folder of the lab"))
+        yield Said("title", _("By hand, in the folder of the practice disk"))
         for command in after.commands:
             yield Said("command", told(command))
     if lab.wrongs:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from core.i18n import _, all_of, enumerated, ngettext, sentences
 from core.tables.model import Gap, Partition, Reader, Sources
+from core.text import grouped
 from core.text import size as told_size
 
 _PAGE = 4096
@@ -54,8 +55,8 @@ def _free(gaps: Sequence[Gap], sector_size: int) -> list[str]:
         told.format(
             size=told_size(total),
             piece=told_size((largest.end - largest.start + 1) * sector_size),
-            start=largest.start,
-            end=largest.end,
+            start=grouped(largest.start),
+            end=grouped(largest.end),
         )
     ]
 

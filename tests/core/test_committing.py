@@ -180,7 +180,7 @@ def test_a_dry_run_shows_the_changes_and_leaves_the_mount(
     done = run("commit", session, "--dry-run")
     assert done.status == 0, done.err
     assert "changed: /etc/hosts (content)" in done.err
-    assert "Files added: 1, removed: 1, changed: 2." in done.err
+    assert "files added: 1, removed: 1, changed: 2." in done.err
     words = [line.split()[0] for line in done.out.splitlines()]
     assert words == ["umount", "sh", "losetup", "rmdir", "kill", "cp", "qemu-img", "sync", "qemu-img", "rm"]
     assert (tmp_path / "m" / "etc" / "hosts").read_text() == AFTER["hosts"]

@@ -49,7 +49,7 @@ async def test_a_crash_is_told_checked_and_its_journal_browsed(
         await on(pilot, CheckScreen)
         await until(pilot, lambda: "found nothing wrong" in shown(pilot))
         await choose(pilot, "replayed")
-        await until(pilot, lambda: "Files added: 20, removed: 0" in shown(pilot))
+        await until(pilot, lambda: "files added: 20, removed: 0" in shown(pilot))
         await pilot.press("question_mark")
         await on(pilot, HelpScreen)
         assert "Is the file system sound?" in shown(pilot)

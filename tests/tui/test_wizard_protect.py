@@ -152,7 +152,7 @@ async def test_a_backup_that_exists_counts_when_its_content_is_the_same(
         await pilot.press("2")
         await on(pilot, ConfirmScreen)
         assert "another state of this disk" in spoken(pilot)
-        assert "It was last written 2 h before the disk was." in spoken(pilot)
+        assert "it was last written 2 h before the disk." in spoken(pilot)
         assert flow_of(pilot).backup is None
         await pilot.press("escape")
         await on(pilot, ExistingScreen)
@@ -292,7 +292,7 @@ async def test_who_writes_is_named_with_ways_out(disk: Path, tmp_path: Path, gua
             await on(pilot, TroubleScreen)
             told = spoken(pilot)
             assert "is writing to this disk" in told
-            assert "Shut the machine down" in told and "Let the machine make a copy" in told
+            assert "Shut the machine down" in told and "Let its manager make a backup" in told
             assert told.count("Look at a backup instead") == 1
             text = pilot.app.screen.query_one(VerticalScroll)
             await until(pilot, lambda: text.size.height > 9 and not text.max_scroll_y, "all of it in view")

@@ -30,7 +30,7 @@ class Opening:
             told = _("It was not unmounted, as after a crash: its last changes may be in its journal only.")
             self.ground.talk.say(told)
         asides = self.ground.asides("volume", plans.opening(flow, volume))
-        question = _("What shall be done with {volume}?").format(volume=volume.title)
+        question = _("What shall be done with {volume}?").format(volume=self.volume.title)
         chosen = self.ground.talk.choose(question, self._choices(), asides)
         if chosen == BACK:
             return None
@@ -106,9 +106,8 @@ class Opening:
         ground = self.ground
         ground.talk.say(examined.checked.sentence)
         if examined.differences:
-            ground.talk.say(examined.differences.summary())
-            for change in examined.differences.first:
-                ground.talk.say(change.sentence())
+            for line in examined.differences.lines():
+                ground.talk.say(line)
         checker = CHECKERS.get(self.volume.content or "")
         choices = [
             *([("browse", _("Browse and copy the files in that state"))] if state is not State.LEFT else []),
@@ -127,7 +126,7 @@ class Opening:
                 if checker and checker.repair
                 else []
             ),
-            ("back", _("Back to the volume")),
+            ("back", _("Back to {volume}").format(volume=self.volume.title)),
         ]
         chosen = ground.talk.choose(_("What next?"), choices, ground.asides("check"))
         if chosen == "browse":

@@ -365,7 +365,7 @@ class Walk(Ground):
             ("files", _("Back to the files")),
             ("partition", _("Another partition")),
             ("disk", _("Another disk")),
-            ("leave", _("Take everything down and leave")),
+            ("leave", _("Take everything down and quit")),
         ]
         chosen = self.talk.choose(_("What next?"), choices, self.asides("done", plans.copying(self.flow)))
         if chosen == "check" and task:

@@ -122,7 +122,7 @@ class BackupScreen(Frame):
             Choice(
                 "convert",
                 _("Write the disk out in another format"),
-                _("Verified too, but no backup: it keeps what the machine saw, not the files."),
+                _("Verified too, but no backup: what the machine saw, not the image files."),
                 blocked,
             ),
         ]

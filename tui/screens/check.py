@@ -109,8 +109,7 @@ class CheckScreen(SightFrame):
         style = "" if checked.verdict is Verdict.SOUND else "$text-warning"
         lines = [Content.styled(plain(_done(self._state, checked.sentence)).plain, style)]
         if examined.differences:
-            lines += [plain(""), plain(examined.differences.summary())]
-            lines += [plain("  " + change.sentence()) for change in examined.differences.first]
+            lines += [plain(""), *map(plain, examined.differences.lines())]
         elif checked.verdict is not Verdict.SOUND:
             lines += [plain(""), *(plain("  " + line) for line in checked.said)]
         self.query_one("#told", Static).update(Content("\n").join(lines))
@@ -142,7 +141,7 @@ class CheckScreen(SightFrame):
                 else _("A repair may throw things away. The disk itself stays as it is."),
                 "" if checker and checker.repair else _("No program repairs it."),
             ),
-            Choice("back", _("Back to the volume")),
+            Choice("back", _("Back to {volume}").format(volume=self.volume.title)),
         ]
         if self._state is not State.LEFT:
             choices = [choice for choice in choices if choice.id != self._state.value]

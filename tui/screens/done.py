@@ -105,7 +105,7 @@ class DoneScreen(Frame):
             Choice("files", _("Back to the files"), reason=closed),
             Choice("partition", _("Another partition")),
             Choice("disk", _("Another disk")),
-            Choice("leave", _("Take everything down and leave")),
+            Choice("leave", _("Take everything down and quit")),
         ]
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
@@ -159,7 +159,7 @@ class DoneScreen(Frame):
     def advice(self) -> list[Part]:
         said = super().advice()
         if said and self._solved:
-            return [(_("Next"), _("Read what happened, then take everything down and leave."))]
+            return [(_("Next"), _("Read what happened, then take everything down and quit."))]
         return said
 
     def spare(self, height: int) -> int:

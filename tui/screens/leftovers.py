@@ -133,4 +133,6 @@ def _choice(known: Known) -> Choice:
     line = told.format(id=account.session, since=since, why=why, count=len(up))
     points = [safe(entry.target) for entry in up if entry.what == "mount"]
     mounted = _("; mounted: {path}").format(path=enumerated(points)) if points else ""
-    return Choice(account.session, safe(account.disk), line + mounted)
+    overlay = any(entry.what == "overlay" for entry in up)
+    lost = _("; its overlay goes too, with all that was written to it") if overlay else ""
+    return Choice(account.session, safe(account.disk), line + mounted + lost)

@@ -152,6 +152,8 @@ class Menu(OptionList):
 
     def action_pick(self, number: int) -> None:
         """A digit chooses at once; where there are more than nine choices, digits only lead to one."""
+        if not self._numbered:
+            return
         if len(self._choices) > _DIGITS:
             typed = self._typed * 10 + number
             self._typed = typed if typed <= len(self._choices) else number

@@ -94,8 +94,8 @@ class AskKey(Dialog[Key]):
 
     def compose(self) -> ComposeResult:
         told = _(
-            "The passphrase, or a file that holds it or a key. What is typed goes into no file and no command"
-            " line, and is not shown."
+            "The passphrase, or a file that holds it or a key. A typed passphrase goes into no file and no"
+            " command line, and is not shown."
         )
         with Vertical(id="dialog"):
             yield Static(plain(self._title), classes="title")

@@ -133,7 +133,7 @@ class ProtectScreen(Frame):
             Choice(
                 "read",
                 _("Read only") if reason else _("Read only (recommended)"),
-                _("Nothing is written; not even the guest's journal is replayed."),
+                _("Nothing is written to it. A journal is replayed only on request, in an overlay."),
                 reason,
             ),
             Choice(
@@ -211,7 +211,7 @@ class ProtectScreen(Frame):
         if isinstance(error, Refused):
             remedies = [Remedy(_("Check again who holds it"), self._look_again)]
             if isinstance(error, InUse):
-                line = _("The machine runs on; one that it made itself, or an older one.")
+                line = _("The machine runs on; one that its manager made, or an older one.")
                 remedies.append(Remedy(_("Look at a backup instead"), self._another, line))
                 if self.flow.disk and logical_volume(self.flow.disk.path):
                     line = _("The machine runs on; the host's volume group is changed for that time.")

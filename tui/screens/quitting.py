@@ -9,7 +9,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import OptionList, Static
 
-from core.i18n import N_, _, enumerated
+from core.i18n import N_, _, enumerated, sentences
 from core.text import safe
 from tui.screens.menu import Choice, Menu
 from tui.screens.reading import Reading
@@ -71,7 +71,11 @@ class QuitScreen(Reading[str]):
             "" if names else _("What is up belongs to this program alone: it cannot outlive it."),
         )
         return [
-            Choice(TAKE_DOWN, _("Take everything down and quit"), _("The host is then as it was found.")),
+            Choice(
+                TAKE_DOWN,
+                _("Take everything down and quit"),
+                sentences((flow.at_stake, _("The host is then as it was found."))),
+            ),
             leave,
             Choice("stay", _("Stay")),
         ]

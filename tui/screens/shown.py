@@ -39,9 +39,11 @@ class ShownScreen(Frame):
         later = Content(_("It stays when this program ends. To take it down later:"))
         by_hand = plain(f"  virt-salvage undo {shown.session}")
         yield Static(Content("\n").join([later, by_hand]), classes="said")
+        end = _("End first what uses it: shells, editors, viewers.")
+        lost = _("What was written there is thrown away.") if shown.writable else ""
         choices = [
             Choice("stay", _("Leave it up and go back")),
-            Choice("down", _("Take it down now"), _("End first what uses it: shells, editors, viewers.")),
+            Choice("down", _("Take it down now"), sentences((lost, end))),
         ]
         if shown.writable:
             line = _("Takes the mount down, shows what changed, asks for the disk's name, backs up, writes.")

@@ -15,7 +15,9 @@ from core.undo.stack import Release
 from tui.chosen import Standing
 from tui.plain import plain
 from tui.screens.busy import BusyScreen, undoing
+from tui.screens.confirm import ConfirmScreen
 from tui.screens.dialog import Dialog
+from tui.screens.menu import Choice
 from tui.screens.step import Frame, KeyLine
 from tui.widgets.stack_list import StackList
 
@@ -76,7 +78,7 @@ class StackScreen(Dialog[None]):
 
     def name_keys(self) -> None:
         most = max((entry.number for one in self._standing for entry in one.entries), default=0)
-        numbers = f"1-{max(_DIGITS, most)}"
+        numbers = f"1-{most}" if most > 1 else "1"
         undo = [("l", _("undo last")), ("a", _("all")), (numbers, _("it and all above"))]
         self.query_one(KeyLine).show(
             [*(undo if self._standing else []), *self.scroll_keys(), ("Esc", _("back"))]
@@ -114,6 +116,15 @@ class StackScreen(Dialog[None]):
             self._undo(road, above, partial(self.app.flow.do_undo_to, number))
 
     def action_all(self) -> None:
+        lost = self.app.flow.at_stake
+        if self._standing and lost and not all(one.ours for one in self._standing):
+            down = Choice("down", _("Take everything down"))
+            asked = ConfirmScreen(_("What was written goes too"), [plain(lost)], [down])
+            self.app.push_screen(asked, lambda answer: self._undo_all() if answer else None)
+        else:
+            self._undo_all()
+
+    def _undo_all(self) -> None:
         if self._standing:
             first = self._standing[0]
             self._undo(first, first.entries, self.app.flow.do_undo_all, goes_on=True)
@@ -142,7 +153,7 @@ class StackScreen(Dialog[None]):
             stuck = [release.note for release in releases if not release.released]
             if goes_on and not stuck:
                 self._standing = self._standing[1:]
-                self.action_all()
+                self._undo_all()
                 return
             if stuck:
                 again = (lambda _lazy: work()) if standing.ours else undoing(flow, [standing.session])

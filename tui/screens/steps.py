@@ -17,8 +17,8 @@ from tui.screens.step import KeyLine
 from tui.widgets.rail import STEPS
 
 _BELOW = (
-    N_("Everything that is up for this disk is taken down."),
-    N_("The disk is let go."),
+    N_("All that is up is taken down, except what is mounted for other tools."),
+    N_("The same, but the disk stays chosen."),
     N_("The volume is closed; the disk stays attached."),
     N_("The volume is closed; the disk stays attached."),
     N_("Nothing is taken down."),

@@ -71,7 +71,7 @@ class SubvolumesScreen(Frame):
 def _line(one: Subvolume) -> str:
     words = [
         _("the top, in which all others lie") if one.id == TOP else "",
-        _("number {id}").format(id=one.id),
+        _("ID {id}").format(id=one.id),
         _("snapshot") if one.snapshot else "",
         _("read-only") if one.read_only else "",
         _("a plain mount shows this one") if one.default else "",

@@ -365,7 +365,7 @@ def _legend(
         if part.number not in told
     ]
     if texts:
-        texts[0] = _("Too narrow: {first}").format(first=texts[0])
+        texts[0] = _("No room above for: {first}").format(first=texts[0])
     return [(Piece(" " + line, "disk-map--scale"),) for line in _joined_texts(texts, width - 1)]
 
 

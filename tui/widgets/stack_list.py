@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 
 from core.i18n import _
-from core.text import safe
+from core.text import date, safe
 from core.undo.account import Entry
 from tui.widgets.lines import Line, Piece, wrapped
 from tui.widgets.pager import Pager
@@ -36,7 +36,7 @@ def _lines_of(entry: Entry, width: int) -> list[Line]:
     told = _("{what}, up since {time}") if entry.state == "held" else _("{what}, of {time}: {state}")
     title = f"{entry.number:>3}  " + told.format(
         what=entry.named,
-        time=time.strftime("%H:%M:%S", time.localtime(entry.since)),
+        time=_since(entry.since),
         state=entry.state_told,
     )
     role = "pager--title" if entry.state == "held" else "pager--bad"
@@ -50,6 +50,13 @@ def _lines_of(entry: Entry, width: int) -> list[Line]:
     if entry.error:
         lines += _block(safe(entry.error), _INDENT + "! ", _INDENT + "  ", width, "pager--bad")
     return [*lines, ()]
+
+
+def _since(seconds: float) -> str:
+    """The time of day of today; of another day, the day too."""
+    then = time.localtime(seconds)
+    today = then[:3] == time.localtime()[:3]
+    return time.strftime("%H:%M:%S", then) if today else date(seconds)
 
 
 def _block(text: str, first: str, rest: str, width: int, role: str) -> list[Line]:

@@ -9,6 +9,7 @@ from textual import events
 from textual.strip import Strip
 from textual.widgets import Input
 
+from core.i18n import bracketed
 from tui.widgets.lines import ELLIPSIS, left, middle_cut
 
 _EMPTY = "_"
@@ -26,6 +27,14 @@ class TextLine(Input):
     Where a ground of its own cannot be seen, a row of ``_`` shows how far the line goes.
     """
 
+    def on_mount(self) -> None:
+        if self._grey and self.placeholder:  # where it is not dimmed, it would look like something typed
+            self.placeholder = bracketed(self.placeholder)
+
+    @property
+    def _grey(self) -> bool:
+        return self.app.no_color or not getattr(self.app, "colour", True)
+
     async def on_key(self, event: events.Key) -> None:
         bound = None if event.is_printable else self.screen.active_bindings.get(event.key)
         if bound and bound.enabled and await self.app.run_action(bound.binding.action, bound.node):
@@ -35,8 +44,7 @@ class TextLine(Input):
     def render_line(self, y: int) -> Strip:
         """The line as Textual draws it; with signs where it was cut, without colours to its end."""
         strip = super().render_line(y) if y else self._cut(super().render_line(y))
-        grey = self.app.no_color or not getattr(self.app, "colour", True)
-        if y or not (grey or getattr(self.app, "ascii_only", False)):
+        if y or not (self._grey or getattr(self.app, "ascii_only", False)):
             return strip
         width = self.scrollable_content_region.width
         cursor = 1 if self.has_focus and self.cursor_at_end else 0

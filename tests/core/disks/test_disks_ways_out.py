@@ -81,7 +81,7 @@ def test_every_writer_has_its_way_and_none_is_said_twice(disk: Disk) -> None:
 
 
 def test_a_machine_that_nobody_manages_can_still_be_left_running() -> None:
-    assert "Let the machine make a copy" in [way.title for way in ways_out([_held(vm="web01")])]
+    assert "Let its manager make a backup" in [way.title for way in ways_out([_held(vm="web01")])]
 
 
 def test_readers_are_not_refused(disk: Disk) -> None:
