@@ -84,7 +84,7 @@ class Changes:
         if self.unread:
             told.append(_("Entries that could not be looked at: {count}.").format(count=self.unread))
         for one in self.volumes:
-            words = _("On {volume} ({content}) the overlay holds {size}.").format(
+            words = _("Of {volume} ({content}) the overlay holds {size}.").format(
                 volume=one.title, content=safe(one.content or "?"), size=size(one.bytes)
             )
             told.append(f"{words} {one.trouble}".strip())

@@ -160,7 +160,7 @@ class Watched(Session):
         choices: Choices = CAUTIOUS,
     ) -> Copied:
         found = self.estimate(sources, lambda _files, _bytes: None)
-        name = sources[0].decode().strip("/") + "/alice/documents/report.odt"
+        name = sources[0].decode().strip("/") + "/anna/Documents/invoices.csv"
         files, size = found.files * 3 // 5, found.apparent * 3 // 5
         middle = Progress(
             files, found.files, size, found.apparent, name, 25_000, 40_000, 41.7 * 2**20, 1.0, 0

@@ -76,7 +76,12 @@ def parsers() -> tuple[Parser, dict[str, Parser]]:
         epilog=_("Without a verb the wizard opens: virt-salvage [DISK]"),
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"virt-salvage {__version__}")
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"virt-salvage {__version__}",
+        help=_("show program's version number and exit"),
+    )
     verbs = _Verbs(parser, common)
     _add_bringing_back(verbs)
     _add_whole_disks(verbs)

@@ -24,7 +24,7 @@ KINDS: Mapping[str, tuple[int, str]] = {
     "opened": (50, N_("A disk was read that should have been left alone.")),
     "others": (50, N_("Something was taken down that is somebody else's.")),
     "left-behind": (15, N_("Something was left behind on the host.")),
-    "full-copy": (10, N_("A full copy of the disk lies in the lab's folder, where none was needed.")),
+    "full-copy": (10, N_("A full copy of the disk lies in its folder, where none was needed.")),
     "followed": (20, N_("A link was followed out of the disk: what was recovered is a file of this host.")),
     "decoy": (0, N_("What was recovered is another state of it than the one that was asked for.")),
     "gave-up": (0, N_("The ticket was handed back although it can be solved, or for another reason.")),

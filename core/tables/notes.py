@@ -65,6 +65,9 @@ def told(sources: Sources) -> str:
     """Which reader each fact is from, as a sentence; empty where nothing was read."""
     if sources.places is None or sources.types is None:
         return ""
+    contents = _("Contents by {reader}.").format(reader="libblkid")
+    if sources.places == sources.types == "search":
+        return sentences((_("Start, end, types and names come from the search."), contents))
     places = _("Start and end were read by {reader}.")
     if sources.agree:
         places = _("Start and end were read by {reader}, with the same result by {readers}.")
@@ -72,7 +75,7 @@ def told(sources: Sources) -> str:
         (
             places.format(reader=_name(sources.places), readers=all_of([*map(_name, sources.agree)])),
             _("Types and names by {reader}.").format(reader=_name(sources.types)),
-            _("Contents by {reader}.").format(reader="libblkid"),
+            contents,
         )
     )
 

@@ -82,7 +82,7 @@ def mount_option(volume: Volume, given: str) -> str:
         return f"subvolid={given}"
     if not mountable(given):
         raise WrongUsage(
-            _("A subvolume with such a name is opened by its number."),
+            _("A subvolume with such a name is opened by its ID."),
             remedy=_("`virt-salvage subvolumes` shows it."),
         )
     return f"subvol=/{given.lstrip('/')}"

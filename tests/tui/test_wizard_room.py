@@ -41,10 +41,10 @@ async def test_a_menu_keeps_every_choice_in_sight_on_a_short_screen(tmp_path: Pa
         assert menu.max_scroll_y == 0
         assert "8  Start over with a new disk" in shown(pilot)
         assert "What to look at, why, what next" in shown(pilot), "the highlighted one is explained"
-        assert "It tells what a command would do." not in shown(pilot)
+        assert "It tells why a line goes wrong, and warns before harm." not in shown(pilot)
         await pilot.press("down", "down")
         await pilot.pause()
-        assert "It tells what a command would do." in shown(pilot)
+        assert "It tells why a line goes wrong, and warns before harm." in shown(pilot)
         assert "What to look at, why, what next" not in shown(pilot)
         await pilot.resize_terminal(100, 40)
         await until(pilot, lambda: "What to look at, why, what next" in shown(pilot), "all explained")

@@ -2,7 +2,7 @@
 
 from core.disks.known import KNOWN
 from core.errors import Exit
-from core.i18n import _
+from core.i18n import _, titled
 from tui.cli.common import Context
 
 
@@ -17,8 +17,8 @@ def show_formats(context: Context) -> int:
             (_("recognised by"), one.recognised),
             (_("read through"), one.through),
             (_("chain"), one.chain),
-            (_("missing"), one.missing),
+            (_("what is missing"), one.missing),
         ):
             if told:
-                context.out(f"    {name}: {_(told)}")
+                context.out("    " + titled(name, _(told)))
     return Exit.DONE

@@ -138,7 +138,7 @@ def _hand(context: Context, one: Lab) -> int:
     labs.choose_way(one, folder, "hand")
     prompt = Prompt(one, folder, context.runner(), _learner(context))
     context.say(labs.ticket(one, folder))
-    context.say(_("Commands run in the lab's folder. `check` judges, `help` tells the rest, `exit` leaves."))
+    context.say(_("Commands run in the disk's folder. `check` judges, `help` tells the rest, `exit` leaves."))
     while True:
         context.ask("lab> ")
         line = sys.stdin.readline()
@@ -182,7 +182,8 @@ def _list(context: Context) -> int:
         return Exit.DONE
     rows = [(_("NAME"), _("LEVEL"), _("STATE"), _("NEEDS"), _("TITLE"))]
     for row in document:
-        state = _("not here") if row["hindrance"] else str(row["state"])
+        told = {"new": _("new"), "started": _("begun"), "solved": _("solved")}[str(row["state"])]
+        state = _("not here") if row["hindrance"] else told
         needs = ",".join(there[len(rows) - 1].needs)
         rows.append((str(row["name"]), str(row["level"]), state, needs, str(row["title"])))
     for line in table(rows, frozenset({1})):

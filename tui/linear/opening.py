@@ -84,7 +84,7 @@ class Opening:
         ground = self.ground
         found = ground.work(_("Looking for subvolumes."), ground.flow.do_subvolumes, self.volume)
         choices = [(f"s{one.id}", subvolume_told(one)) for one in found]
-        question = _("Which subvolume or snapshot?")
+        question = _("Which subvolume or snapshot of {volume}?").format(volume=self.volume.title)
         chosen = ground.talk.choose(question, choices, ground.asides("subvolumes"))
         return chosen != BACK and self._browse(State.LEFT, chosen.removeprefix("s"))
 

@@ -46,7 +46,7 @@ def subvolume_told(one: Subvolume) -> str:
     words = [
         safe(one.path),
         _("the top, in which all others lie") if one.id == TOP else "",
-        _("number {id}").format(id=one.id),
+        _("ID {id}").format(id=one.id),
         _("snapshot") if one.snapshot else "",
         _("read-only") if one.read_only else "",
         _("a plain mount shows this one") if one.default else "",

@@ -66,8 +66,12 @@ class ByHandScreen(Frame):
         self.query_one("#talk", Pager).can_focus = False
         self.query_one(Input).focus()
         told = labs.ticket(self.lab, self.flow.labs)
+        here = _("You are in the practice disk's folder. `help` tells what can be typed.")
         self._say(
-            [(told, ""), (_("You are in the lab's folder. `help` tells what can be typed."), "pager--muted")],
+            [
+                (told, ""),
+                (here, "pager--muted"),
+            ],
             hang="",
         )
 

@@ -39,7 +39,7 @@ class LeftoversScreen(Frame):
 
     def body(self) -> ComposeResult:
         yield Static(_("What earlier sessions left up"), classes="question", markup=False)
-        yield Menu([])
+        yield Menu([], numbered=False)
         yield Static(id="none", classes="said")
         yield StackList()
 

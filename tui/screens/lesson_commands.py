@@ -28,7 +28,9 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
         N_("# It opens the files that the header names."),
     ),
     "protect": (
-        N_("# An overlay:"),
+        N_("# Who has it open:"),
+        "fuser --verbose DISK",
+        N_("# Only of a disk that nobody writes to. An overlay:"),
         "qemu-img create -f qcow2 -F FORMAT -b DISK overlay.qcow2",
         N_("# A backup:"),
         "cp --sparse=always DISK BACKUP",
@@ -58,11 +60,13 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
         "mount -o ro,noload,loop,offset=N,sizelimit=M RAW DIR",
     ),
     "passphrase": (
+        N_("# RAW is a raw disk, or the disk shown as raw bytes (view.raw)."),
         "losetup --find --show --read-only --offset N --sizelimit M RAW",
         "cryptsetup open --readonly /dev/loopX NAME",
     ),
     "search": (
-        "testdisk DISK",
+        N_("# RAW is a raw disk, or the disk shown as raw bytes (view.raw)."),
+        "testdisk RAW",
         "virt-salvage inspect --scan DISK",
     ),
     "volume": (
@@ -80,8 +84,11 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
         "e2fsck -y -f /dev/loopX",
     ),
     "subvolumes": (
-        "mount -o ro,rescue=nologreplay,subvolid=N /dev/loopX DIR",
+        "mount -o ro,rescue=nologreplay,subvolid=5 /dev/loopX DIR",
         "btrfs subvolume list DIR",
+        "umount DIR",
+        N_("# Then the one that is wanted, by its ID:"),
+        "mount -o ro,rescue=nologreplay,subvolid=ID /dev/loopX DIR",
     ),
     "files": (
         "cp --archive --sparse=always DIR/home TARGET",
@@ -91,8 +98,15 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
         "cd TARGET && sha256sum --check SHA256SUMS",
         "umount DIR",
         "losetup --detach /dev/loopX",
+        N_("# The export, then the overlay:"),
+        "kill PID",
+        "rm overlay.qcow2",
     ),
-    "shown": ("virt-salvage undo SESSION",),
+    "shown": (
+        "virt-salvage undo SESSION",
+        N_("# Or, of one for writing, into the disk:"),
+        "virt-salvage commit SESSION",
+    ),
     "commands": (
         N_("# The same on paper, or told while it runs:"),
         "virt-salvage --dry-run copy DISK 5 /home TARGET",
@@ -101,7 +115,9 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "stack": (
         "umount DIR",
         "losetup --detach /dev/loopX",
+        N_("# The export, then the overlay:"),
         "kill PID",
+        "rm overlay.qcow2",
         N_("# All at once:"),
         "virt-salvage undo --all",
     ),

@@ -81,11 +81,11 @@ LESSONS: Mapping[str, Lesson] = {
     "byhand": Lesson(
         N_("By hand"),
         N_(
-            "The plain commands, one at a time, in the lab's folder. You are told what each would do before"
-            " it is run; what harms the practice disk is run only when it is given once more."
+            "The plain commands, one at a time, in the practice disk's folder. Where a line goes wrong you"
+            " are told why; what harms the practice disk is run only when it is given once more."
         ),
         N_(
-            "Nothing outside of the lab: what leads there is refused. What you attach and mount"
+            "Nothing outside of that folder: what leads there is refused. What you attach and mount"
             " stays up until"
             " you take it down, and costs points when it is forgotten."
         ),
@@ -142,8 +142,8 @@ LESSONS: Mapping[str, Lesson] = {
             "On a failing medium some places cannot be read: the good ones are copied first, the bad ones"
             " tried again and listed, zeros stand in their place. A backup on the same medium dies with it."
             " An old backup may be of another disk, or of another day: it is compared before it counts."
-            " While a machine writes, a copy would be neither old nor new; of a logical volume a snapshot"
-            " stands still, as after a power cut, until writes have filled the room that it got."
+            " While a machine writes, a copy would be neither old nor new. Of a logical volume a snapshot can"
+            " be copied instead: it is as after a power cut, and lasts until writes have filled its room."
         ),
         COMMANDS["backup"],
     ),
@@ -185,8 +185,8 @@ LESSONS: Mapping[str, Lesson] = {
         N_(
             "A table can be damaged, cut off, or contradict itself; each such thing is told as a sentence."
             " Several readers are compared. A partition without a known content may be encrypted, empty or"
-            " damaged. Where the table is lost, the disk can be searched, and what is found be written to an"
-            " overlay or a copy."
+            " damaged. Where the table is lost, the disk can be searched, and what is found can be"
+            " written to an overlay or a copy."
         ),
         COMMANDS["partitions"],
         keys=N_("s searches, w then writes what was found, o goes back to the disk's own table."),
@@ -260,7 +260,10 @@ LESSONS: Mapping[str, Lesson] = {
             " each. A snapshot is a subvolume as another one was at some time: older versions of files are"
             " often there."
         ),
-        N_("Nothing: whichever is opened, it is only read. Number 5, the top, shows all of them as folders."),
+        N_(
+            "Nothing: the disk is only read, whichever is opened. ID 5, the top, shows all of them as"
+            " folders."
+        ),
         COMMANDS["subvolumes"],
     ),
     "files": Lesson(
@@ -299,8 +302,11 @@ LESSONS: Mapping[str, Lesson] = {
     ),
     "shown": Lesson(
         N_("Mounted in sight"),
-        N_("The volume is at a folder of this host for every program. It stays when the wizard ends."),
-        N_("It cannot be taken down while something uses it; the message says what."),
+        N_("The volume is at a folder of this host for every program, in a session of its own."),
+        N_(
+            "It cannot be taken down while something uses it; the message says what. What was written goes"
+            " with its overlay, unless it is written back."
+        ),
         COMMANDS["shown"],
     ),
     "commands": Lesson(
@@ -354,7 +360,10 @@ LESSONS: Mapping[str, Lesson] = {
             " last"
             " one always goes back."
         ),
-        N_("The disk is never written to, so trying another way spoils nothing."),
+        N_(
+            "The disk is only read, so trying another way spoils nothing. Where a write-back was cut off, do"
+            " it again (it goes on), or restore the backup."
+        ),
     ),
     "confirm": Lesson(
         N_("A question"),
@@ -392,8 +401,9 @@ LESSONS: Mapping[str, Lesson] = {
     "target": Lesson(
         N_("Where the files go"),
         N_(
-            "A folder, one archive, or another machine. What a target cannot keep of owners, attributes and"
-            " links is told before the first byte, and kept in a list where the copy lies on this host."
+            "A folder, one archive, or another machine. What a folder or an archive cannot keep of owners,"
+            " attributes and links is told before the first byte, and kept in a list; of another machine"
+            " that is not known."
         ),
         N_("Choose no place that is itself at risk, and none that is too small to hold a second try."),
         COMMANDS["target"],

@@ -84,12 +84,14 @@ class Menu(OptionList):
             self._draw_all()
 
     def _look_at_room(self) -> None:
-        self._airy = self._may_be_airy and self.app.size.height >= _HIGH and len(self._choices) <= _FEW
-        self._cramped = False
+        self._airy, self._cramped = False, False
         height = self.styles.height
+        full = sum(self._drawn(at, one).plain.count("\n") + 1 for at, one in enumerate(self._choices))
+        few = len(self._choices) <= _FEW
         if height and height.is_fraction and self.size.height:
-            full = sum(self._drawn(at, one).plain.count("\n") + 1 for at, one in enumerate(self._choices))
             self._cramped = full > self.size.height
+            few = full + len(self._choices) <= self.size.height
+        self._airy = self._may_be_airy and self.app.size.height >= _HIGH and few
 
     def _draw_all(self) -> None:
         for at, choice in enumerate(self._choices[: self.option_count]):

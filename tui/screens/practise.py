@@ -1,5 +1,6 @@
 """Practice disks: choose one, have it built, read the ticket, choose how to work on it."""
 
+import os
 import re
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
@@ -52,11 +53,10 @@ class PractiseScreen(Frame):
         self._tickets: dict[str, Part] = {}
 
     def body(self) -> ComposeResult:
-        yield Static(
-            _("Choose a practice disk; it is built in seconds. From easy to hard:"),
-            classes="question",
-            markup=False,
-        )
+        told = _("Choose a practice disk; it is built in seconds. From easy to hard:")
+        if os.geteuid():
+            told = _("Choose a practice disk; to open one, start again with sudo. From easy to hard:")
+        yield Static(told, classes="question", markup=False)
         yield Menu([])
 
     def keys(self) -> list[Key]:
@@ -141,8 +141,7 @@ def build(screen: Frame, lab: Lab) -> None:
 
 
 def _level(lab: Lab) -> str:
-    told = _("level {level}").format(level=lab.level)
-    return _("{level}, needs root").format(level=told) if "root" in lab.needs else told
+    return _("level {level}").format(level=lab.level)
 
 
 def answer(screen: Frame, lab: Lab) -> None:
@@ -187,7 +186,10 @@ class TicketScreen(Frame):
                 _("What to look at, why, what next; with questions."),
             ),
             "own": (_("On your own: the wizard alone"), ""),
-            "hand": (_("By hand: a prompt for the plain commands"), _("It tells what a command would do.")),
+            "hand": (
+                _("By hand: a prompt for the plain commands"),
+                _("It tells why a line goes wrong, and warns before harm."),
+            ),
         }
         chosen = [Choice(way, *ways[way]) for way in self.lab.ways]
         try:

@@ -212,7 +212,7 @@ class Frame(Screen[None]):
         self.set_class(bool(below), "-coached")
         if width >= WIDE and self.topic:
             up = [entry for shown in self.flow.in_sight[::-1] for entry in shown.entries]
-            self.query_one(Side).show(said or self.beside(), [*up, *self.flow.standing])
+            self.query_one(Side).show(said or self.beside(), [*self.flow.standing, *up])
 
     def spare(self, height: int) -> int:
         """Lines that the coach may take on a screen of that many."""
@@ -245,6 +245,8 @@ class Frame(Screen[None]):
             altered = _(_STATES[state]) if state in _STATES else ""
             words = (content(flow.volume), safe(subvolume), altered)
             chosen[2] = noted(flow.volume.title, listed(words))
+        elif self.step == 3 and (volume := self.about()):
+            chosen[2] = noted(volume.title, content(volume))
         if flow.target and self.step > 4:
             chosen[5] = _("to {path}").format(path=flow.target.word)
         return chosen

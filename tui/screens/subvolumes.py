@@ -27,7 +27,11 @@ class SubvolumesScreen(Frame):
         self._found: list[Subvolume] = []
 
     def body(self) -> ComposeResult:
-        yield Static(_("Which subvolume or snapshot?"), classes="question", markup=False)
+        yield Static(
+            _("Which subvolume or snapshot of {volume}?").format(volume=self.volume.title),
+            classes="question",
+            markup=False,
+        )
         yield Menu([], numbered=False)
 
     def keys(self) -> list[Key]:
@@ -42,6 +46,9 @@ class SubvolumesScreen(Frame):
             self._show,
             self._failed,
         )
+
+    def about(self) -> Volume:
+        return self.volume
 
     def _failed(self, error: SalvageError) -> None:
         self.app.pop_screen()

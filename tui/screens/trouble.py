@@ -17,6 +17,9 @@ from tui.screens.menu import Choice, Menu
 from tui.screens.reading import Reading
 from tui.screens.step import Key, KeyLine
 
+_AIRY = 40
+"""Lines of the screen from which on there is room between the choices too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
@@ -54,7 +57,7 @@ class TroubleScreen(Reading[None]):
                     yield Static(_("What can be done"), classes="label", markup=False)
                 for way in ways:
                     yield from _told(way)
-            yield Menu(self._choices(), airy=not ways)
+            yield Menu(self._choices(), airy=not ways or self.app.size.height >= _AIRY)
             yield KeyLine(id="keys")
 
     @property

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.geometry import Region, Size
 from textual.widgets import Static
 
-from core.i18n import _
+from core.i18n import _, noted
 from core.tables.model import Partition, PartitionTable
 from core.text import safe, size
 from tui.widgets.canvas import Canvas
@@ -371,7 +371,7 @@ def _legend(
 
 def _in_words(number: str, content: str, size: str) -> str:
     """A partition in a row of several; a number and a size alone would read as one number."""
-    return f"{number} {content} {size}" if content else f"{number} ({size})"
+    return f"{number} {content} {size}" if content else noted(number, size)
 
 
 def _number(part: Partition, doubtful: Collection[int]) -> str:

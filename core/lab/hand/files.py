@@ -47,7 +47,9 @@ def rm(words: tuple[str, ...], ground: Ground) -> Judgement:
     _targets(judged, ground, operands)
     for word in operands:
         if ground.path(word) == ground.path("."):
-            judged.refuse(_("That is the folder of the lab itself; `virt-salvage lab reset` takes it away."))
+            judged.refuse(
+                _("That is the practice disk's folder itself; `virt-salvage lab reset` takes it away.")
+            )
     return judged
 
 

@@ -116,7 +116,7 @@ def qemu_daemon(words: tuple[str, ...], ground: Ground) -> Judgement:
 def _no_network(judged: Judgement, words: tuple[str, ...]) -> None:
     for word in words:
         if word.partition(":")[0] in _PROTOCOLS and ":" in word:
-            judged.refuse(_("{word} leads out of the lab.").format(word=word), "outside")
+            judged.refuse(_("{word} leads out of the practice disk's folder.").format(word=word), "outside")
 
 
 def _no_host_files(judged: Judgement, ground: Ground, words: tuple[str, ...]) -> None:

@@ -89,7 +89,7 @@ class Prompt:
         command = Command(
             ("env", f"--chdir={home}", *line.words),
             why=_("Typed by the learner."),
-            effect=_("something in the lab's folder changes") if found.changes else "",
+            effect=_("something in the practice disk's folder changes") if found.changes else "",
             environment=(("LC_ALL", "C"),) if line.bytewise else (),
             limits=Limits(wall=WALL, processor=int(WALL), memory=8 << 30, output=4 << 20),
         )
@@ -146,7 +146,7 @@ class Prompt:
         yield from (said.text for said in telling.verdict(verdict))
 
     def _help(self, _words: tuple[str, ...]) -> Iterator[str]:
-        yield _("One command at a time; it runs in the lab's folder, and reaches nothing else.")
+        yield _("One command at a time; it runs in the practice disk's folder, and reaches nothing else.")
         yield _("ticket, hint, check, answer TEXT, stop REASON, exit; ↑ brings back what was typed.")
         yield _("Known programs: {names}").format(names=" ".join(sorted(KNOWN)))
 
@@ -158,7 +158,7 @@ class Prompt:
                 _("What is typed cannot be written down: {reason}.").format(
                     reason=os.strerror(error.errno or 0)
                 ),
-                _("Without that the lab could not be judged, so nothing was run."),
+                _("Without that the task could not be judged, so nothing was run."),
             ) from error
 
 

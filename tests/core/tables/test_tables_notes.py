@@ -71,7 +71,8 @@ def test_room_for_a_lost_partition_is_told(tmp_path: Path) -> None:
     script = "label: dos\n1 : start=2048, size=20480\n2 : start=63488, size=20480\n"
     table = read(scripted(tmp_path / "disk", 64 * MIB, script))
     assert table.notes == (
-        "43.0 MiB belong to no partition; the largest piece, 23.0 MiB, lies at sectors 83968 to 131071.",
+        "43.0 MiB belong to no partition; the largest piece, 23.0 MiB, lies at sectors"
+        " 83\u202f968 to 131\u202f071.",
     )
 
 
@@ -83,4 +84,4 @@ def test_a_name_beyond_the_basic_plane_is_shown_and_no_complaint(tmp_path: Path,
 
 
 def test_a_table_that_only_the_search_made_is_told() -> None:
-    assert told(Sources("search", "search")).startswith("Start and end were read by the search.")
+    assert told(Sources("search", "search")).startswith("Start, end, types and names come from the search.")
