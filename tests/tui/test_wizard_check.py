@@ -127,6 +127,10 @@ async def test_a_subvolume_is_chosen(tmp_path: Path, guard: Guard) -> None:
         await choose(pilot, "subvolume")
         await on(pilot, SubvolumesScreen)
         await until(pilot, lambda: "/@home" in shown(pilot))
+        assert "Which subvolume or snapshot of " in shown(pilot)
+        await pilot.press("2")  # the numbers that stand there are no choices
+        await pilot.pause()
+        await on(pilot, SubvolumesScreen)
         await pilot.press("down", "down", "enter")
         await on(pilot, FilesScreen)
         await until(pilot, lambda: "letter" in shown(pilot))

@@ -95,7 +95,7 @@ def _outside(word: str, ground: Ground) -> str:
     path = ground.path(word)
     if not word.startswith("/") and ".." not in word.split("/"):
         return _(
-            "{word} is a link that leads out of that folder: here it is {path} of this host, and not the"
-            " guest's file."
+            "{word} is a link that leads out of the practice disk's folder: here it is {path} of this"
+            " host, and not the guest's file."
         ).format(word=word, path=path)
     return _("{word} does not belong to this lab: leave the rest of the host alone.").format(word=word)

@@ -187,7 +187,7 @@ def test_what_leads_out_of_the_lab_is_never_run(prompt: Prompt, line: str, guard
 
 def test_a_link_out_of_the_lab_is_told_for_what_it_is(prompt: Prompt, folder: Path) -> None:
     (folder / LAB.name / "letter").symlink_to("/etc/passwd")
-    assert "leads out of the lab" in said(prompt, "cat letter")
+    assert "leads out of the practice disk's folder" in said(prompt, "cat letter")
     assert History.of(folder / LAB.name).first("outside")
 
 
