@@ -52,7 +52,12 @@ class Entry:
 
     @property
     def named(self) -> str:
-        """What it is, for a person: a file may be a folder, or a setting of the kernel's."""
+        """What it is, for a person: a file may be a folder, or a setting of the kernel's.
+
+        What serves a disk or a RAID over a socket takes no network block device.
+        """
+        if self.what == "nbd" and not self.target.startswith("/dev/"):
+            return _("server")
         if self.what in _NAMES:
             return _(_NAMES[self.what])
         if self.what != "file":

@@ -158,7 +158,7 @@ def _named(data: bytes, size: int) -> tuple[Text | None, str]:
         return None, ""
     text = _ring(data, offset, length, size)
     if text is None or checksum(text) != expected:
-        return None, _("the metadata in it are damaged; an older copy is used where there is one.")
+        return None, _("the metadata in it are damaged; another copy is used where there is one.")
     try:
         found = _text(text.rstrip(b"\0"), current=True)
     except BadText as error:

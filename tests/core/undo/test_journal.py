@@ -46,6 +46,17 @@ def test_what_was_put_up_is_read_again(folder: Path) -> None:
     assert account.entries[0].undo == ("losetup --detach /dev/loop7",)
 
 
+@pytest.mark.parametrize(
+    ("target", "named"), [("/dev/nbd0", "nbd device"), ("/state/sessions/one/joined-1.nbd", "server")]
+)
+def test_what_serves_over_a_socket_is_called_no_device(folder: Path, target: str, named: str) -> None:
+    journal = Journal.begin(folder, "/srv/web01.qcow2")
+    journal.append(
+        "intent", n=1, what="nbd", target=target, on=[], why="w", do="d", undo=["kill 7"], facts={}
+    )
+    assert [entry.named for entry in journal.account().standing] == [named]
+
+
 def test_released_things_do_not_stand(folder: Path) -> None:
     journal = _written(folder)
     journal.append("released", n=2)
