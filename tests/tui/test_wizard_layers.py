@@ -11,6 +11,7 @@ from textual.widgets import Input
 
 from core import host
 from tests.conftest import Guard, needs_root
+from tests.core.volumes import bitlocker_disk
 from tests.core.volumes.array_disks import array_disk
 from tests.core.volumes.layer_disks import MIB, Run, luks_disk, lvm_disk, two_disks
 from tests.tui.wizard import choose, on, reads, shown, until, wizard
@@ -113,6 +114,28 @@ async def test_a_key_file_and_a_header_elsewhere_are_asked_for_too(tmp_path: Pat
         await pilot.press("enter")
         await on(pilot, VolumeScreen if host.has_device_mapper() else TroubleScreen)
         assert host.has_device_mapper() or "device mapper" in shown(pilot)
+
+
+async def test_bitlocker_asks_for_what_opens_it_and_no_header(tmp_path: Path, guard: Guard) -> None:
+    disk = tmp_path / "windows.raw"
+    with disk.open("wb") as file:
+        file.write(bitlocker_disk.boot())
+        for at in bitlocker_disk.AREAS:
+            file.seek(at)
+            file.write(bitlocker_disk.area())
+        file.truncate(bitlocker_disk.SIZE)
+    disk = _image(disk)
+    guard.watch(disk)
+    async with wizard(tmp_path / "state", disk) as pilot:
+        await on(pilot, ProtectScreen)
+        await choose(pilot, "read")
+        await on(pilot, PartitionsScreen)
+        await pilot.press("enter")
+        await on(pilot, AskKey)
+        assert "recovery key" in shown(pilot)
+        assert "LUKS header" not in shown(pilot)
+        await pilot.press(*"wrong", "enter")
+        await on(pilot, AskKey if host.has_device_mapper() else TroubleScreen)
 
 
 async def test_a_group_with_a_part_elsewhere_asks_for_the_other_disk(tmp_path: Path, guard: Guard) -> None:

@@ -225,7 +225,9 @@ class PartitionsScreen(Frame):
         header = self.flow.session.header if self.flow.session else None
         around = volume.layer.outer if isinstance(volume.layer, Encrypted) else volume
         title = _("The passphrase of {volume}").format(volume=around.title)
-        self.app.push_screen(AskKey(title, wrong, str(header or ""), apart=apart and not wrong), answered)
+        bitlocker = isinstance(volume.layer, Encrypted) and volume.layer.bitlocker is not None
+        asked = AskKey(title, wrong, str(header or ""), apart=apart and not wrong, bitlocker=bitlocker)
+        self.app.push_screen(asked, answered)
 
     def action_header(self) -> None:
         """Open what is highlighted as LUKS by a header that lies in a file of its own."""

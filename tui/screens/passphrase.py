@@ -87,16 +87,24 @@ class AskKey(Dialog[Key]):
     topic: ClassVar[str] = "passphrase"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", N_("back"), show=False)]
 
-    def __init__(self, title: str, wrong: str = "", header: str = "", *, apart: bool = False) -> None:
-        """With `apart` the header is known to lie elsewhere, and is asked for first."""
+    def __init__(
+        self, title: str, wrong: str = "", header: str = "", *, apart: bool = False, bitlocker: bool = False
+    ) -> None:
+        """With `apart` the header is known to lie elsewhere, and is asked for first; `bitlocker` has none."""
         super().__init__()
         self._title, self._wrong, self._header, self._apart = title, wrong, header, apart
+        self._bitlocker = bitlocker
 
     def compose(self) -> ComposeResult:
         told = _(
             "The passphrase, or a file that holds it or a key. A typed passphrase goes into no file and no"
             " command line, and is not shown."
         )
+        if self._bitlocker:
+            told = _(
+                "BitLocker: its password, or the recovery key of 48 digits with its hyphens. It is handed on"
+                " through a pipe and written down nowhere. What is typed is not shown."
+            )
         with Vertical(id="dialog"):
             yield Static(plain(self._title), classes="title")
             yield Static(plain(told), classes="said")
@@ -106,11 +114,12 @@ class AskKey(Dialog[Key]):
             with Horizontal(id="key-row", classes="line"):
                 yield Static(_("or key file"), classes="name", markup=False)
                 yield host_path_field(self.app.flow)
-            with Horizontal(id="header-row", classes="line"):
-                yield Static(_("LUKS header"), classes="name", markup=False)
-                yield host_path_field(
-                    self.app.flow, self._header, _("only where it lies in a file of its own")
-                )
+            if not self._bitlocker:
+                with Horizontal(id="header-row", classes="line"):
+                    yield Static(_("LUKS header"), classes="name", markup=False)
+                    yield host_path_field(
+                        self.app.flow, self._header, _("only where it lies in a file of its own")
+                    )
             yield Static(plain(self._wrong), id="wrong", classes="warning")
             yield KeyLine(id="keys")
 
@@ -129,7 +138,7 @@ class AskKey(Dialog[Key]):
 
     def _answer(self) -> None:
         typed = self.query_one("#passphrase", Input)
-        key, header = (as_path(field.value) for field in self.query(PathField))
+        key, *header = (as_path(field.value) for field in self.query(PathField))
         try:
             if not typed.value and not key:
                 raise WrongUsage(_("Type the passphrase, or name a key file."))
@@ -138,7 +147,7 @@ class AskKey(Dialog[Key]):
             self.query_one("#wrong", Static).update(plain(error.what))
             return
         typed.clear()
-        self.dismiss(Key(secret, Path(header).absolute() if header else None))
+        self.dismiss(Key(secret, Path(header[0]).absolute() if header and header[0] else None))
 
     def action_close(self) -> None:
         self.app.pop_screen()
