@@ -95,12 +95,19 @@ class Examined:
 def examine(session: Session, checked: Checker, opened: Opener, state: State) -> Examined:
     """Check a volume as it lies on the disk; in another `state` too, with the files that differ then.
 
-    Raises what `differences` raises.
+    Where it cannot be read in that state either, the verdicts stand without a comparison. Raises
+    SalvageError where it cannot be brought into the state, and Cancelled.
     """
     lies = checked(State.LEFT)
     if state is State.LEFT:
         return Examined(lies)
-    changed = differences(session, opened, state)
+    try:
+        changed = differences(session, opened, state)
+    except Cancelled:
+        raise
+    except SalvageError as error:
+        told = _("The files were not compared, since they cannot be read in that state either: {why}")
+        changed = Differences(state, 0, 0, 0, 0, (), told.format(why=error.what))
     session.close_tree()
     return Examined(lies, checked(state), changed)
 

@@ -141,6 +141,8 @@ def by_kernel(
         else _("Its file system may be damaged or incomplete. The disk was only read."),
         _("`virt-salvage subvolumes` lists the subvolumes that there are.")
         if more
+        else _("The repair in the overlay was not enough. `virt-salvage backup` saves the disk as it is.")
+        if state is State.REPAIRED
         else _("`virt-salvage check` tells how damaged it is; with --repair it is repaired in an overlay."),
     ) from refused
 

@@ -2,11 +2,16 @@
 
 import json
 import subprocess
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn
 
 import pytest
 
+from core.checking import Differences, examine
+from core.errors import SalvageError
 from core.runner import SystemRunner
 from core.tables.content import Content, probe
 from core.volumes.checkers import Verdict, check
@@ -62,6 +67,25 @@ def test_where_nothing_was_recognised_no_proof_is_promised() -> None:
     assert told.sentence == (
         "Nothing that could be checked was recognised on the whole disk. Half of it is not here."
     )
+
+
+def test_a_repair_after_which_it_cannot_be_mounted_keeps_the_verdicts() -> None:
+    told = check(SystemRunner(), of_disk(1 << 20, Content(None)), "/dev/null", State.LEFT)
+
+    def opened(_session: Any, state: State) -> NoReturn:
+        raise SalvageError(f"It is not mounted as {state.value}.")
+
+    session: Any = SimpleNamespace(
+        runner=SimpleNamespace(cancel=None), beside=lambda: nullcontext(None), close_tree=list
+    )
+    found = examine(session, lambda _state: told, opened, State.REPAIRED)
+    assert (found.lies, found.after) == (told, told)
+    assert found.differences and "It is not mounted as repaired." in found.differences.summary()
+
+
+def test_what_could_not_be_looked_at_is_in_the_summary_of_every_face() -> None:
+    told = Differences(State.REPAIRED, 0, 0, 0, 1, ()).summary()
+    assert told.startswith("Entries that could not be looked at: 1.") and "the same" in told
 
 
 def test_a_sound_file_system_is_called_sound(healthy: Path, program: Program, guard: Guard) -> None:
