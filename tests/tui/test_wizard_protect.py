@@ -434,6 +434,34 @@ async def test_a_mount_that_was_left_up_is_written_back_later(disk: Path, tmp_pa
     assert sessions(tmp_path / "state") == []
 
 
+@pytest.mark.parametrize("key", ["a", "enter"])
+async def test_what_was_written_is_thrown_away_only_when_it_is_asked_for(
+    disk: Path, tmp_path: Path, guard: Guard, key: str
+) -> None:
+    guard.watch(disk)
+    point = tmp_path / "point"
+    async with wizard(tmp_path / "state", disk) as pilot:
+        await to_shown(pilot, point)
+        (point / "motd").write_text("changed\n")
+    async with wizard(tmp_path / "state") as pilot:
+        await on(pilot, StartScreen)
+        await until(pilot, lambda: not refused(pilot, "left"), "what is left")
+        await choose(pilot, "left")
+        await on(pilot, LeftoversScreen)
+        await pilot.press(key)
+        await on(pilot, ConfirmScreen)
+        assert "throw away what was written" in shown(pilot)
+        await pilot.press("enter")
+        await on(pilot, LeftoversScreen)
+        assert (point / "motd").read_text() == "changed\n"
+        await pilot.press(key)
+        await on(pilot, ConfirmScreen)
+        await choose(pilot, "undo")
+        await on(pilot, LeftoversScreen)
+        await until(pilot, lambda: "Nothing is up any more." in shown(pilot), "the end")
+    assert sessions(tmp_path / "state") == []
+
+
 async def test_an_overlay_without_room_is_told_once(disk: Path, tmp_path: Path, guard: Guard) -> None:
     """The place of the overlays is small and somebody fills it while the mount is up."""
     guard.watch(disk)

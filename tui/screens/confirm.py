@@ -16,16 +16,25 @@ from tui.screens.step import Key, KeyLine
 
 
 class ConfirmScreen(Reading[str]):
-    """Answers the id of what was chosen; nothing when the person goes back. What went well is `good`."""
+    """Answers the id of what was chosen; nothing when the person goes back. What went well is `good`.
+
+    With `wary` the cursor begins at going back.
+    """
 
     topic: ClassVar[str] = "confirm"
 
     def __init__(
-        self, title: str, told: Sequence[Content], choices: Sequence[Choice], *, good: bool = False
+        self,
+        title: str,
+        told: Sequence[Content],
+        choices: Sequence[Choice],
+        *,
+        good: bool = False,
+        wary: bool = False,
     ) -> None:
         super().__init__()
         self._title, self._told, self._choices = title, told, choices
-        self._good = good
+        self._good, self._wary = good, wary
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
@@ -34,6 +43,11 @@ class ConfirmScreen(Reading[str]):
                 yield Static(Content("\n\n").join(self._told), classes="said")
             yield Menu([*self._choices, Choice("back", _("Go back") if self._choices else _("Go on"))])
             yield KeyLine(id="keys")
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        if self._wary:
+            self.query_one(Menu).highlighted = len(self._choices)
 
     def keys(self) -> list[Key]:
         return super().keys() if self._choices else [("Enter", _("go on"))]

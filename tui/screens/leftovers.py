@@ -15,6 +15,7 @@ from core.undo.state import Known
 from tui.plain import plain
 from tui.screens.busy import BusyScreen, undoing
 from tui.screens.commit import CommitScreen
+from tui.screens.confirm import ConfirmScreen
 from tui.screens.menu import Choice, Menu
 from tui.screens.step import Frame, Key
 from tui.widgets.stack_list import StackList
@@ -55,7 +56,7 @@ class LeftoversScreen(Frame):
 
     def _has_overlay(self) -> bool:
         current = self._current()
-        return current is not None and any(one.what == "overlay" for one in current.account.standing)
+        return current is not None and _has_overlay(current)
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -95,6 +96,26 @@ class LeftoversScreen(Frame):
         self._undo([known.account.session for known in self._left])
 
     def _undo(self, names: list[str]) -> None:
+        """Take sessions down; first ask where that throws away what was written over a disk."""
+        written = [one for one in self._left if one.account.session in names and _is_written(one)]
+        if not written:
+            self._take_down(names)
+            return
+        told = _(
+            "It was mounted for writing, and left up on purpose: what was written lies in an overlay, which"
+            " goes too. To keep it, go back, and press i on it: that writes it into the disk, after a backup."
+        )
+        disks = [plain(safe(one.account.disk)) for one in written]
+        choices = [Choice("undo", _("Take it down, and throw away what was written"))]
+
+        def answered(answer: str | None) -> None:
+            if answer:
+                self._take_down(names)
+
+        title = _("What was written is thrown away")
+        self.app.push_screen(ConfirmScreen(title, [*disks, plain(told)], choices, wary=True), answered)
+
+    def _take_down(self, names: list[str]) -> None:
         if names:
             self._count = sum(len(_up(known)) for known in self._left if known.account.session in names)
             job = lambda: self.flow.do_undo(names)  # noqa: E731
@@ -113,6 +134,15 @@ class LeftoversScreen(Frame):
         stuck = [release.note for release in releases if not release.released]
         self._note = sentences(stuck) or _("Taken down: {count}.").format(count=self._count)
         self._look()
+
+
+def _has_overlay(known: Known) -> bool:
+    return any(one.what == "overlay" for one in known.account.standing)
+
+
+def _is_written(known: Known) -> bool:
+    """Whether a mount for writing was left up, whose overlay holds what a person has done since."""
+    return known.account.kept and _has_overlay(known)
 
 
 def _up(known: Known) -> list[Entry]:

@@ -39,8 +39,8 @@ class StartScreen(Frame):
     def _choices(self) -> list[Choice]:
         none = _("Nothing of an earlier session is still up.")
         told = ngettext(
-            "{count} session has something attached or mounted: see it, and take it down.",
-            "{count} sessions have something attached or mounted: see it, and take it down.",
+            "{count} session was not taken down yet: see what is left of it, and take that down.",
+            "{count} sessions were not taken down yet: see what is left of them, and take that down.",
             len(self._left),
         )
         return [
