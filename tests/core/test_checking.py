@@ -1,6 +1,7 @@
 """The health of file systems: as they lie, with the journal replayed, repaired; never on the disk."""
 
 import json
+import re
 import subprocess
 from contextlib import nullcontext
 from dataclasses import replace
@@ -162,6 +163,40 @@ def test_damage_is_told_and_repaired_in_an_overlay_only(
     assert told.status == 0, told
     assert [path.read_text() for path in (tmp_path / "out/lost+found").rglob("one")] == ["first\n"]
     assert (tmp_path / "out/two").read_text() == "second\n"
+
+
+def test_a_repair_that_is_not_enough_is_told_with_what_was_found(
+    program: Program, tmp_path: Path, guard: Guard
+) -> None:
+    """A btrfs whose tree of checksums is damaged: `btrfs check --repair` leaves that as it is."""
+    disk, tree = tmp_path / "disk.raw", tmp_path / "tree"
+    tree.mkdir()
+    (tree / "photo").write_bytes(bytes(range(256)) * 400)
+    with disk.open("wb") as file:
+        file.truncate(128 << 20)
+    make: list[str | Path] = ["mkfs.btrfs", "-q", "-m", "single", "-d", "single", "--rootdir", tree, disk]
+    subprocess.run(make, check=True, capture_output=True)
+    shown = subprocess.run(
+        ["btrfs", "inspect-internal", "dump-tree", "-t", "csum", disk],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    leaf = re.search(r"^leaf (\d+) ", shown, re.MULTILINE)
+    assert leaf
+    mapped = subprocess.run(["btrfs-map-logical", "-l", leaf[1], disk], capture_output=True, text=True).stdout
+    place = re.search(r"physical (\d+)", mapped)
+    assert place, mapped
+    with disk.open("r+b") as file:
+        file.seek(int(place[1]) + 200)
+        file.write(b"X" * 16)
+    guard.watch(disk)
+    told = program("check", "--repair", "--format", "raw", disk, "disk")
+    assert told.status == 4, told
+    assert "After the repair in an overlay: The file system is damaged: btrfs found errors." in told.out
+    assert "cannot be read in that state either" in told.out
+    told = program("copy", "--repair", "--format", "raw", disk, "disk", "/", tmp_path / "out")
+    assert told.status == 1 and "The repair in the overlay was not enough." in told.err, told
 
 
 def test_a_repaired_volume_can_be_written_on_with_a_writable_mount(

@@ -55,6 +55,8 @@ def _tell(context: Context, examined: Examined, state: State) -> None:
     done = (
         _("Repaired in an overlay:") if state is State.REPAIRED else _("Its journal replayed in an overlay:")
     )
+    if state is State.REPAIRED and examined.after.verdict is not Verdict.SOUND:
+        done = _("After the repair in an overlay:")
     context.out(f"{done} {examined.after.sentence}")
     for line in examined.differences.lines():
         context.out(line)

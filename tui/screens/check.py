@@ -12,7 +12,7 @@ from core.checking import Examined
 from core.errors import SalvageError
 from core.i18n import N_, _
 from core.session import Session
-from core.volumes.checkers import CHECKERS, Verdict
+from core.volumes.checkers import CHECKERS, Checked, Verdict
 from core.volumes.filesystems import FILE_SYSTEMS
 from core.volumes.model import Volume
 from core.volumes.state import State
@@ -107,7 +107,7 @@ class CheckScreen(SightFrame):
             return
         checked = examined.checked
         style = "" if checked.verdict is Verdict.SOUND else "$text-warning"
-        lines = [Content.styled(plain(_done(self._state, checked.sentence)).plain, style)]
+        lines = [Content.styled(plain(_done(self._state, checked)).plain, style)]
         if examined.differences:
             lines += [plain(""), *map(plain, examined.differences.lines())]
         elif checked.verdict is not Verdict.SOUND:
@@ -164,10 +164,13 @@ class CheckScreen(SightFrame):
         self.app.push_screen(FilesScreen())
 
 
-def _done(state: State, sentence: str) -> str:
+def _done(state: State, checked: Checked) -> str:
+    repaired = _("Repaired: {sentence}")
+    if checked.verdict is not Verdict.SOUND:
+        repaired = _("After the repair: {sentence}")
     told = {
         State.LEFT: "{sentence}",
         State.REPLAYED: _("With its journal replayed: {sentence}"),
-        State.REPAIRED: _("Repaired: {sentence}"),
+        State.REPAIRED: repaired,
     }
-    return told[state].format(sentence=sentence)
+    return told[state].format(sentence=checked.sentence)
