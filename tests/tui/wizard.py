@@ -76,10 +76,14 @@ def reads(pilot: Wizard, selector: str) -> str:
 
 
 async def choose(pilot: Wizard, id: str) -> None:
-    """Choose out of the menu by its number, as a person does."""
+    """Choose out of the menu by its number, as a person does; without numbers, by Enter on it."""
     menu = pilot.app.screen.query_one(Menu)
     at = next(at for at in range(menu.option_count) if menu.get_option_at_index(at).id == id)
     assert not menu.get_option_at_index(at).disabled, f"{id} cannot be chosen"
+    if not menu.numbered:
+        menu.highlighted = at
+        await pilot.press("enter")
+        return
     await pilot.press(*str(at + 1), *(["enter"] if menu.option_count > 9 else []))
 
 

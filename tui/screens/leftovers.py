@@ -160,9 +160,10 @@ def _choice(known: Known) -> Choice:
         "{id}: since {since}, {why}, {count} things up",
         len(up),
     )
+    if not up:
+        told = _("{id}: since {since}, {why}, nothing of it is up any more")
     line = told.format(id=account.session, since=since, why=why, count=len(up))
     points = [safe(entry.target) for entry in up if entry.what == "mount"]
     mounted = _("; mounted: {path}").format(path=enumerated(points)) if points else ""
-    overlay = any(entry.what == "overlay" for entry in up)
-    lost = _("; its overlay goes too, with all that was written to it") if overlay else ""
+    lost = _("; its overlay goes too, with all that was written to it") if _is_written(known) else ""
     return Choice(account.session, safe(account.disk), line + mounted + lost)

@@ -59,7 +59,7 @@ class Menu(OptionList):
         self, choices: list[Choice], id: str | None = None, *, numbered: bool = True, airy: bool = True
     ) -> None:
         super().__init__(markup=False, compact=True, id=id or "menu")
-        self._numbered = numbered
+        self.numbered = numbered
         self._may_be_airy = airy
         self._choices = choices
         self._tops: list[int] = []
@@ -107,7 +107,7 @@ class Menu(OptionList):
 
     def _gap(self, at: int) -> str:
         """An empty line behind a choice, where the screen is high and there are few."""
-        return "\n" if self._numbered and self._airy and at + 1 < len(self._choices) else ""
+        return "\n" if self.numbered and self._airy and at + 1 < len(self._choices) else ""
 
     @property
     def lines(self) -> int:
@@ -154,7 +154,7 @@ class Menu(OptionList):
 
     def action_pick(self, number: int) -> None:
         """A digit chooses at once; where there are more than nine choices, digits only lead to one."""
-        if not self._numbered:
+        if not self.numbered:
             return
         if len(self._choices) > _DIGITS:
             typed = self._typed * 10 + number
@@ -191,7 +191,7 @@ class Menu(OptionList):
     def _title(self, at: int, choice: Choice, width: int) -> tuple[str, str]:
         """The number, and the title in as many lines as it takes."""
         wide = len(str(len(self._choices)))
-        number = f" {at + 1:>{wide}}  " if self._numbered else " "
+        number = f" {at + 1:>{wide}}  " if self.numbered else " "
         indent = " " * len(number)
         lines = wrapped(indent + safe(choice.title), width, indent + " " * choice.column)
         return number, "\n".join(lines)[len(indent) :]

@@ -119,7 +119,7 @@ class StackScreen(Dialog[None]):
         lost = self.app.flow.at_stake
         if self._standing and lost and not all(one.ours for one in self._standing):
             down = Choice("down", _("Take everything down"))
-            asked = ConfirmScreen(_("What was written goes too"), [plain(lost)], [down])
+            asked = ConfirmScreen(_("What was written is thrown away"), [plain(lost)], [down], wary=True)
             self.app.push_screen(asked, lambda answer: self._undo_all() if answer else None)
         else:
             self._undo_all()
