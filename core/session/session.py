@@ -47,6 +47,11 @@ class Session(Opening):
         if written := self._changes.get(Change.WRITTEN):
             again = _("What was copied may be half old and half new: copy it once more.")
             return sentences((written, again))
+        if self._tree and self._tree.unchecked:
+            return _(
+                "This file system is damaged: it could only be mounted by passing over its damaged parts and"
+                " its checksums. Files may be wrong or missing without a sign of it."
+            )
         volume = self.volume
         if volume is None or volume.apart or self.others.disks:
             return ""

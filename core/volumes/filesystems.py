@@ -32,6 +32,8 @@ class FileSystem:
     """Options for one device of several, tried after those without."""
     replayed: str | None = None
     """Options of a read-only mount that carries out the journal; None: it has none that a mount would."""
+    last: str = ""
+    """Options of a read-only mount that passes over damage, tried when all others were refused."""
     flaw: str = ""
     """What its daemon shows otherwise than it is on the disk."""
 
@@ -50,7 +52,13 @@ class FileSystem:
     def options(self, members: int, state: State) -> tuple[str, ...]:
         """The option sets of a read-only mount, for a file system on that many devices."""
         replays = state is not State.LEFT and self.replayed is not None
-        sets = (self.replayed or "",) if replays else self.unreplayed
+        return self._spread((self.replayed or "",) if replays else self.unreplayed, members)
+
+    def last_options(self, members: int) -> tuple[str, ...]:
+        """The option sets that pass over damage; none where the driver knows no such."""
+        return self._spread((self.last,), members) if self.last else ()
+
+    def _spread(self, sets: tuple[str, ...], members: int) -> tuple[str, ...]:
         if members <= 1 or not self.spread:
             return sets
         return tuple(
@@ -84,6 +92,7 @@ FILE_SYSTEMS: Mapping[str, FileSystem] = {
         N_("rescue=nologreplay: the log tree is not replayed"),
         spread="degraded",
         replayed="",
+        last="rescue=all",  # since Linux 5.11; btrfs(5)
     ),
     "vfat": FileSystem(
         "vfat",

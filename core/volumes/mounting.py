@@ -39,6 +39,8 @@ class Tree:
     volume: Volume
     device: str
     writable: bool
+    unchecked: bool = False
+    """Whether damage had to be passed over to mount it: what is read may be wrong, and nobody notices."""
 
 
 def mount(
@@ -77,13 +79,16 @@ def mount(
     device = attached(stack, view, volume, way, log.parent, tie=tie)
     if prepare:
         prepare(device)
+    unchecked = False
     if who == "kernel":
-        by_kernel(stack, volume, device, point, private=private, writable=writable, state=state, more=more)
+        unchecked = by_kernel(
+            stack, volume, device, point, private=private, writable=writable, state=state, more=more
+        )
         if way == "loop":
             release_with_mount(stack, device.path)
     else:
         _by_daemon(stack, system, device.path, point, (*device.on, str(point)), log, tie=tie)
-    return Tree(point, volume, device.path, writable)
+    return Tree(point, volume, device.path, writable, unchecked)
 
 
 def attached(stack: Stack, view: View, volume: Volume, way: Way, folder: Path, *, tie: bool) -> Device:
@@ -107,20 +112,27 @@ def by_kernel(
     writable: bool,
     state: State,
     more: str = "",
-) -> None:
-    """Let the kernel mount the device of the volume at `point`, a folder; raises SalvageError."""
+) -> bool:
+    """Let the kernel mount the device of the volume at `point`, a folder; raises SalvageError.
+
+    True when that took the options that pass over damage.
+    """
     if private:
         namespace.enter(stack.runner)
     system = known(volume.content, volume.title).by_copy(volume.superblock)
     sets = (system.written,) if writable else system.options(volume.members, state) * twins.tries(volume)
     # nosymfollow would hinder other people's tools in a mount in sight, and wants Linux 5.10
     guards = f"{_GUARDS},nosymfollow" if private and _kernel() >= (5, 10) else _GUARDS
+    last = () if writable else system.last_options(volume.members)
     refused: CommandFailed | None = None
-    for options in sets:
+    for at, options in enumerate((*sets, *last)):
+        passes_over = at >= len(sets)
         words = ",".join(filter(None, ("rw" if writable else "ro", guards, options, more)))
         command = Command(
             ("mount", "--internal-only", "-t", system.type, "-o", words, device.path, str(point)),
-            why=_why(system, writable, state, volume.pending),
+            why=_("Mount it read-only, and pass over what is damaged; {options}.").format(options=options)
+            if passes_over
+            else _why(system, writable, state, volume.pending),
             effect=_("the volume's files appear in {path}").format(path=safe(point)),
         )
         facts = partial(MountKind.facts, point, device.path)
@@ -131,7 +143,7 @@ def by_kernel(
             continue
         if not stack.runner.planning:
             twins.refuse_other_btrfs(volume, device.path)
-        return
+        return passes_over
     raise SalvageError(
         _("The volume could not be mounted as {type}: {message}").format(
             type=system.type, message=refused.what if refused else ""

@@ -133,7 +133,7 @@ class ProtectScreen(Frame):
             Choice(
                 "read",
                 _("Read only") if reason else _("Read only (recommended)"),
-                _("Nothing is written to it. A journal is replayed only on request, in an overlay."),
+                _("Nothing is written to it; a journal is replayed only in an overlay."),
                 reason,
             ),
             Choice(
