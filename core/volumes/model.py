@@ -22,6 +22,8 @@ class Pieces:
 
     group: Group
     name: str
+    hindrance: str = ""
+    """Why not even the kernel can, as a sentence; empty for most."""
 
 
 @dataclass(frozen=True, slots=True)

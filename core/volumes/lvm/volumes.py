@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from core.i18n import _, ngettext
+from core.i18n import _, ngettext, sentences
 from core.tables.content import Content
 from core.volumes import joined, tables
 from core.volumes.lvm.beds import Beds
@@ -41,7 +41,7 @@ def logical_volumes(space: Space, members: Sequence[Volume], problems: Problems)
                 there = sorted(bed.offset for bed in below if bed.offset is not None)
                 across = tuple(at[offset] for offset in there if offset in at) or (own[0],)
                 gone = [bed.device for bed in below if bed.offset is None]
-                made = _volume(space, name, one, places, across[0], gone)
+                made = _volume(space, name, one, places, across[0], gone, lost=bool(gone) and not there)
                 found.append(replace(made, elsewhere=bool(gone), across=across))
     if members and not groups:
         told = _("No metadata of LVM could be read there, so its logical volumes are not known.")
@@ -57,12 +57,13 @@ def _opens(volume: Logical, group: Group) -> bool:
 
 
 def _volume(
-    space: Space, group: str, volume: Logical, places: Places, inside: str, gone: Sequence[str]
+    space: Space, group: str, volume: Logical, places: Places, inside: str, gone: Sequence[str], *, lost: bool
 ) -> Volume:
-    """The volume; `gone` are the devices that parts of it were on and that are not here."""
+    """The volume; `gone` are the devices that parts of it were on and are not here; `lost`: all of it was."""
     snapshot = places.group.snapshots.get(volume.name)
     size = snapshot.size if snapshot else volume.size
-    name, layer = f"{group}/{volume.name}", Pieces(places.group, volume.name)
+    name = f"{group}/{volume.name}"
+    layer = Pieces(places.group, volume.name, _hindrance(volume, places, gone if lost else ()))
     problems = (*_degraded(volume, places), *_unchecked(volume, places.group))
     try:
         raid = places.reckoned(volume)
@@ -76,6 +77,14 @@ def _volume(
         return of_layer(name, "lv", size, _with(content, problems), inside, space.under, layer)
     content = space.probe(runs[0].offset, size)
     return of_bytes(name, "lv", runs[0].offset, size, _with(content, problems), inside, space.under)
+
+
+def _hindrance(volume: Logical, places: Places, lost: Sequence[str]) -> str:
+    """Why nothing can open it: its driver would write, or all of it is on disks that are not here."""
+    if lost:
+        return missing(lost[0]).what
+    vdo = [places.closed(segment) for segment in volume.segments if segment.type == "vdo"]
+    return next((sentences((one.what, one.meaning)) for one in vdo if one), "")
 
 
 def _with(content: Content, problems: tuple[str, ...]) -> Content:

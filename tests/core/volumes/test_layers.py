@@ -6,7 +6,11 @@ import re
 import subprocess
 from pathlib import Path
 
+from core.runner import SystemRunner
+from core.session import Session
+from core.undo.state import StateFolder
 from core.volumes.lvm.label import checksum
+from core.volumes.model import Pieces
 from tests.conftest import Guard, Program, needs_root
 from tests.core.volumes.layer_disks import (
     AREA,
@@ -143,6 +147,11 @@ def test_vdo_is_told_and_data_with_checksums_beside_them_are_read(
     assert "vg/root: VDO deduplicated" in told.out and "vg/home: Its checksums" in told.out
     refused = program("--format", "raw", "cat", disk, "vg/root", "/home/letter")
     assert refused.status in (1, 3) and "VDO" in refused.err
+    with Session(StateFolder(tmp_path / "looking"), SystemRunner()) as session:
+        session.select(str(disk), "raw")
+        root, home = (session.inspect().volume(name) for name in ("vg/root", "vg/home"))
+        assert isinstance(root.layer, Pieces) and "VDO deduplicated" in root.layer.hindrance
+        assert not isinstance(home.layer, Pieces) or not home.layer.hindrance
     if not os.geteuid():
         assert program("--format", "raw", "cat", disk, "vg/home", "/home/letter").out == LETTER
 
