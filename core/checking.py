@@ -54,8 +54,7 @@ class Differences:
         if not self.total:
             return _("The files are the same as they lie on the disk.")
         told = _(
-            "Compared with what lies on the disk: files added: {added}, removed: {removed},"
-            " changed: {changed}."
+            "Against what lies on the disk: files added: {added}, removed: {removed}, changed: {changed}."
         )
         return told.format(added=self.added, removed=self.removed, changed=self.changed)
 

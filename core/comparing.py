@@ -73,8 +73,7 @@ class Changes:
     def lines(self) -> list[str]:
         """The changes for a person, a line each."""
         summary = _(
-            "Compared with what lies on the disk: files added: {added}, removed: {removed},"
-            " changed: {changed}."
+            "Against what lies on the disk: files added: {added}, removed: {removed}, changed: {changed}."
         )
         told = [summary.format(added=self.added, removed=self.removed, changed=self.changed)]
         told += ["  " + change.sentence() for change in self.first]

@@ -50,6 +50,9 @@ class CheckScreen(SightFrame):
             yield Static(id="told", classes="said")
         yield Menu([])
 
+    def about(self) -> Volume:
+        return self.volume
+
     def keys(self) -> list[Key]:
         more = [("Space", _("read on"))] if self.is_mounted and self.query_one(Facts).long else []
         return [("↑↓", _("move")), ("Enter", _("choose")), *more, ("Esc", _("back"))]
