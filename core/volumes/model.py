@@ -258,5 +258,7 @@ class Inspection:
         there = enumerated(volume.id for volume in self.volumes) or _("none")
         raise WrongUsage(
             _("This disk has no volume {name}.").format(name=safe(name)),
-            remedy=_("It has: {volumes}. `virt-salvage inspect` shows them.").format(volumes=there),
+            remedy=_(
+                "It has: {volumes}. `virt-salvage inspect` shows them; with --scan it searches for lost ones."
+            ).format(volumes=there),
         )
