@@ -25,7 +25,10 @@ def finish(ground: Ground) -> None:
             return
         known = next(one for one in left if one.account.session == chosen)
         if any(entry.what == "overlay" for entry in known.account.standing):
-            ways = [("undo", _("Take it down")), ("commit", _("Write what its overlay holds into its disk"))]
+            ways = [
+                ("undo", _("Take it down, and throw away what was written")),
+                ("commit", _("Write what its overlay holds into its disk")),
+            ]
             way = ground.talk.choose(_("What shall become of it?"), ways, asides)
             if way == "commit":
                 write_back(ground, known)
