@@ -79,7 +79,7 @@ class StackScreen(Dialog[None]):
     def name_keys(self) -> None:
         most = max((entry.number for one in self._standing for entry in one.entries), default=0)
         numbers = f"1-{most}" if most > 1 else "1"
-        undo = [("l", _("undo last")), ("a", _("all")), (numbers, _("that one and all above"))]
+        undo = [("l", _("undo last")), ("a", _("all")), (numbers, _("that one and above"))]
         self.query_one(KeyLine).show(
             [*(undo if self._standing else []), *self.scroll_keys(), ("Esc", _("back"))]
         )
