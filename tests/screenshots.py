@@ -252,6 +252,12 @@ class Album:
             app.ansi_color = look.theme.ansi
             app.theme = look.theme.name
         await pilot.resize_terminal(*look.size)
+        for _turn in range(100):  # on a busy host the last line is still as wide as it was
+            width = look.size[0]
+            laid = all(keys.region.right <= width for keys in app.screen.query(KeyLine))
+            if app.screen.size.width == width and laid:
+                break
+            await pilot.pause(0.05)
         for line in app.screen.query(Input):
             line.cursor_blink = False
         for keys in app.screen.query(KeyLine):
