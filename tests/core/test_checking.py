@@ -84,9 +84,9 @@ def test_a_repair_after_which_it_cannot_be_mounted_keeps_the_verdicts() -> None:
     assert found.differences and "It is not mounted as repaired." in found.differences.summary()
 
 
-def test_what_could_not_be_looked_at_is_in_the_summary_of_every_face() -> None:
-    told = Differences(State.REPAIRED, 0, 0, 0, 1, ()).summary()
-    assert told.startswith("Entries that could not be looked at: 1.") and "the same" in told
+def test_what_could_not_be_looked_at_is_told_with_the_differences() -> None:
+    told = Differences(State.REPAIRED, 0, 0, 0, 1, ()).lines()
+    assert "the same" in told[0] and told[-1] == "Entries that could not be looked at: 1."
 
 
 def test_a_sound_file_system_is_called_sound(healthy: Path, program: Program, guard: Guard) -> None:

@@ -72,7 +72,7 @@ def test_an_earlier_state_says_how_much_and_how_old(disk: Path, tmp_path: Path) 
     os.utime(disk, (os.stat(backup).st_mtime + 7200,) * 2)
     kind, sentence, differing = _verdict(tmp_path, disk, backup)
     assert (kind, differing) == ("state", 64 << 10)
-    assert "64.0 KiB differ" in sentence and "2 h before" in sentence and "written to last" in sentence
+    assert "64.0 KiB differ" in sentence and "2 h before" in sentence and "when it was copied" in sentence
 
 
 def test_another_disk_is_known_as_such(disk: Path, tmp_path: Path) -> None:
