@@ -448,7 +448,7 @@ async def test_what_was_written_is_thrown_away_only_when_it_is_asked_for(
         await on(pilot, LeftoversScreen)
         await pilot.press(key)
         await on(pilot, ConfirmScreen)
-        assert "throw away what was written" in shown(pilot)
+        assert "throw away what is in the overlay" in shown(pilot)
         await pilot.press("enter")
         await on(pilot, LeftoversScreen)
         assert (point / "motd").read_text() == "changed\n"

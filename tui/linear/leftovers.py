@@ -26,7 +26,7 @@ def finish(ground: Ground) -> None:
         known = next(one for one in left if one.account.session == chosen)
         if any(entry.what == "overlay" for entry in known.account.standing):
             ways = [
-                ("undo", _("Take it down, and throw away what was written")),
+                ("undo", _("Take it down, and throw away what is in the overlay")),
                 ("commit", _("Write what its overlay holds into its disk")),
             ]
             way = ground.talk.choose(_("What shall become of it?"), ways, asides)

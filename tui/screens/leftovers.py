@@ -96,23 +96,24 @@ class LeftoversScreen(Frame):
         self._undo([known.account.session for known in self._left])
 
     def _undo(self, names: list[str]) -> None:
-        """Take sessions down; first ask where that throws away what was written over a disk."""
+        """Take sessions down; first ask where an overlay that somebody may want goes with that."""
         written = [one for one in self._left if one.account.session in names and _is_written(one)]
         if not written:
             self._take_down(names)
             return
         told = _(
-            "It was mounted for writing, and left up on purpose: what was written lies in an overlay, which"
-            " goes too. To keep it, go back, and press i on it: that writes it into the disk, after a backup."
+            "It was left up on purpose, over an overlay: what is in that, such as what was written there or"
+            " repaired, goes too. To keep it, go back, choose it and press i: that writes it into the disk,"
+            " after a backup."
         )
         disks = [plain(safe(one.account.disk)) for one in written]
-        choices = [Choice("undo", _("Take it down, and throw away what was written"))]
+        choices = [Choice("undo", _("Take it down, and throw away what is in the overlay"))]
 
         def answered(answer: str | None) -> None:
             if answer:
                 self._take_down(names)
 
-        title = _("What was written is thrown away")
+        title = _("What is in the overlay is thrown away")
         self.app.push_screen(ConfirmScreen(title, [*disks, plain(told)], choices, wary=True), answered)
 
     def _take_down(self, names: list[str]) -> None:
@@ -141,7 +142,7 @@ def _has_overlay(known: Known) -> bool:
 
 
 def _is_written(known: Known) -> bool:
-    """Whether a mount for writing was left up, whose overlay holds what a person has done since."""
+    """Whether it was left up on purpose over an overlay, which may hold what a person has done since."""
     return known.account.kept and _has_overlay(known)
 
 
@@ -165,5 +166,5 @@ def _choice(known: Known) -> Choice:
     line = told.format(id=account.session, since=since, why=why, count=len(up))
     points = [safe(entry.target) for entry in up if entry.what == "mount"]
     mounted = _("; mounted: {path}").format(path=enumerated(points)) if points else ""
-    lost = _("; its overlay goes too, with all that was written to it") if _is_written(known) else ""
+    lost = _("; its overlay goes too, with all that is in it") if _is_written(known) else ""
     return Choice(account.session, safe(account.disk), line + mounted + lost)

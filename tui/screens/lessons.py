@@ -321,9 +321,8 @@ LESSONS: Mapping[str, Lesson] = {
     "stack": Lesson(
         N_("The undo stack"),
         N_(
-            "What virt-salvage has put up on this host, the last first. Each thing rests on those below it,"
-            " so"
-            " the last is taken down first: one by one, down to a number, or all."
+            "What virt-salvage has put up on this host, each session's last first. In a session each thing"
+            " rests on those below it, so the last is taken down first: one by one, down to a number, or all."
         ),
         N_("What somebody uses stays up; then it is told who, and what can be done."),
         COMMANDS["stack"],

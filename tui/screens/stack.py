@@ -47,7 +47,7 @@ class StackScreen(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog", classes="wide"):
-            yield Static(_("The undo stack: what is up, the last first"), classes="title", markup=False)
+            yield Static(_("The undo stack: each session's last first"), classes="title", markup=False)
             yield Static(id="note", classes="said")
             yield StackList()
             yield KeyLine(id="keys")

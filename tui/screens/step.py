@@ -212,7 +212,8 @@ class Frame(Screen[None]):
         self.set_class(bool(below), "-coached")
         if width >= WIDE and self.topic:
             up = [entry for shown in self.flow.in_sight[::-1] for entry in shown.entries]
-            self.query_one(Side).show(said or self.beside(), [*self.flow.standing, *up])
+            newest = sorted([*self.flow.standing, *up], key=lambda entry: entry.since, reverse=True)
+            self.query_one(Side).show(said or self.beside(), newest)
 
     def spare(self, height: int) -> int:
         """Lines that the coach may take on a screen of that many."""
