@@ -557,6 +557,20 @@ async def test_what_is_marked_and_where_it_goes_are_told_in_full_on_a_small_scre
         assert "nothing yet: Space marks a file or a folder Target " in told
 
 
+async def test_a_row_that_is_refused_when_the_disk_was_taken_down_meanwhile_is_no_error(
+    disk: Path, state: Path
+) -> None:
+    async with wizard(state, disk) as pilot:
+        await to_partitions(pilot)
+        table = pilot.app.screen.query_one(VolumeTable)
+        refused_row = next(row for row in table._rows if row.refused)
+        screen = pilot.app.screen
+        flow_of(pilot).inspection = None
+        table.post_message(VolumeTable.Refused(table, refused_row))
+        await pilot.pause()
+        assert pilot.app.screen is screen
+
+
 async def test_a_very_small_screen_shows_what_a_partition_holds_and_the_whole_sum(
     disk: Path, state: Path
 ) -> None:

@@ -198,6 +198,8 @@ class PartitionsScreen(Frame):
             self.app.push_screen(VolumeScreen(row.volume))
 
     def on_volume_table_refused(self, event: VolumeTable.Refused) -> None:
+        if self.flow.inspection is None:  # taken down while the key was on its way
+            return
         reason = why_not(event.row, self.inspection)
         if len(wrapped("× " + safe(reason), self.room - 2)) <= 1 + (not self.has_class("-low")):
             self.say(_("That cannot be opened; the line below the sum says why."))
