@@ -1,7 +1,6 @@
 """The health of file systems: as they lie, with the journal replayed, repaired; never on the disk."""
 
 import json
-import re
 import subprocess
 from contextlib import nullcontext
 from dataclasses import replace
@@ -19,6 +18,7 @@ from core.volumes.checkers import Verdict, check
 from core.volumes.model import of_disk
 from core.volumes.state import State
 from tests.conftest import Called, Guard, Program, needs_root
+from tests.core.volumes.damaged_btrfs import damaged_btrfs
 from tests.hostile.test_filesystems import dirty
 from tests.hostile.volumes import MAKERS, filled
 
@@ -172,24 +172,7 @@ def test_a_repair_that_is_not_enough_is_told_with_what_was_found(
     disk, tree = tmp_path / "disk.raw", tmp_path / "tree"
     tree.mkdir()
     (tree / "photo").write_bytes(bytes(range(256)) * 400)
-    with disk.open("wb") as file:
-        file.truncate(128 << 20)
-    make: list[str | Path] = ["mkfs.btrfs", "-q", "-m", "single", "-d", "single", "--rootdir", tree, disk]
-    subprocess.run(make, check=True, capture_output=True)
-    shown = subprocess.run(
-        ["btrfs", "inspect-internal", "dump-tree", "-t", "csum", disk],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    leaf = re.search(r"^leaf (\d+) ", shown, re.MULTILINE)
-    assert leaf
-    mapped = subprocess.run(["btrfs-map-logical", "-l", leaf[1], disk], capture_output=True, text=True).stdout
-    place = re.search(r"physical (\d+)", mapped)
-    assert place, mapped
-    with disk.open("r+b") as file:
-        file.seek(int(place[1]) + 200)
-        file.write(b"X" * 16)
+    damaged_btrfs(disk, tree)
     guard.watch(disk)
     told = program("check", "--repair", "--format", "raw", disk, "disk")
     assert told.status == 4, told

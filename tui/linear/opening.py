@@ -30,7 +30,7 @@ class Opening:
             told = _("It was not unmounted, as after a crash: its last changes may be in its journal only.")
             self.ground.talk.say(told)
         asides = self.ground.asides("volume", plans.opening(flow, volume))
-        question = _("What shall be done with {volume}?").format(volume=self.volume.title)
+        question = _("What shall be done with {volume}?").format(volume=volume.title)
         chosen = self.ground.talk.choose(question, self._choices(), asides)
         if chosen == BACK:
             return None

@@ -1,6 +1,5 @@
 """A btrfs of which a tree is damaged is still read, by the options that pass over that, and it is told."""
 
-import re
 import subprocess
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 
 from core.host import kernel_reads
 from tests.conftest import Guard, Program, needs_root
+from tests.core.volumes.damaged_btrfs import damaged_btrfs
 
 pytestmark = [
     needs_root,
@@ -17,28 +17,11 @@ pytestmark = [
 
 @pytest.fixture
 def damaged(tmp_path: Path) -> Path:
-    """The tree of checksums is no tree any more; files and folders are whole."""
-    tree, disk = tmp_path / "tree", tmp_path / "disk"
+    tree = tmp_path / "tree"
     (tree / "home").mkdir(parents=True)
     (tree / "home/letter").write_text("saved\n")
     (tree / "home/long").write_bytes(bytes(range(256)) * 4000)
-    with open(disk, "wb") as file:
-        file.truncate(128 << 20)
-    argv = ["mkfs.btrfs", "-q", "-m", "single", "-d", "single", "--rootdir", str(tree), str(disk)]
-    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
-    dump = ["btrfs", "inspect-internal", "dump-tree", "-t", "csum", str(disk)]
-    leaf = re.search(
-        r"(?m)^leaf (\d+)", subprocess.run(dump, check=True, capture_output=True, text=True).stdout
-    )
-    assert leaf
-    where = ["btrfs-map-logical", "-l", leaf[1], str(disk)]
-    told = subprocess.run(where, check=True, capture_output=True, text=True).stdout
-    place = re.search(r"physical (\d+)", told)
-    assert place, told
-    with open(disk, "r+b") as file:
-        file.seek(int(place[1]) + 200)
-        file.write(b"X" * 16)
-    return disk
+    return damaged_btrfs(tmp_path / "disk", tree)
 
 
 def test_its_files_are_copied_and_it_is_told_that_nobody_checked_them(
