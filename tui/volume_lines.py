@@ -29,7 +29,7 @@ def about(row: VolumeRow, inspection: Inspection) -> Content:
     """What Enter does with it, or why it does nothing."""
     reason = why_not(row, inspection)
     if reason:
-        if row.volume and row.volume.may_lack_header:
+        if row.volume and row.volume.unknown:
             reason = _("Nothing known is on it: empty, encrypted or damaged. LUKS, its header in a file: h.")
         return Content.assemble(("× ", "$warning"), plain(reason))
     volume = row.volume

@@ -30,7 +30,15 @@ def with_above(space: Space, volumes: Sequence[Volume]) -> tuple[Volume, ...]:
     """The volumes, which are runs of bytes of the space, and behind them all that lies in them."""
     problems: Problems = defaultdict(list)
     found = _above(space, volumes, problems, 0)[:MOST]
-    return tuple(replace(one, problems=(*one.problems, *problems[one.id])) for one in (*volumes, *found))
+    beds = {bed for one in found if one.kind == "lv" for bed in one.across}
+    return tuple(
+        replace(
+            one,
+            problems=(*one.problems, *problems[one.id]),
+            content=lvm.CONTENT if one.unknown and one.id in beds else one.content,
+        )
+        for one in (*volumes, *found)
+    )
 
 
 def _above(space: Space, volumes: Sequence[Volume], problems: Problems, depth: int) -> list[Volume]:
@@ -43,7 +51,8 @@ def _above(space: Space, volumes: Sequence[Volume], problems: Problems, depth: i
         found += more
         new = [one for one in more if not one.layer]
         runs += new
-    logical = logical_volumes(space, [one for one in runs if one.content == lvm.CONTENT], problems)
+    members = [one for one in runs if one.content == lvm.CONTENT]
+    logical = logical_volumes(space, members, [one for one in runs if one.unknown], problems)
     found += logical
     found += [made for one in runs if (made := locked_volume(space, one) or encrypted(space, one))]
     found += _above(space, [one for one in logical if not one.layer], problems, depth + 1)

@@ -196,8 +196,7 @@ def _damaged(volume: Volume, state: State, program: str, said: tuple[str, ...]) 
     if volume.pending and state is State.LEFT:
         told = _(
             "It was not unmounted, and {program} finds things that do not fit together: that is to be"
-            " expected of a crash. Its journal puts most of that right: check it with the journal"
-            " replayed (`--replay`), in an overlay."
+            " expected of a crash. Its journal puts most of that right."
         )
         return Checked(Verdict.PENDING, told.format(program=program), program, said)
     told = _(
@@ -205,7 +204,7 @@ def _damaged(volume: Volume, state: State, program: str, said: tuple[str, ...]) 
         " theirs."
     ).format(program=program)
     if state is not State.REPAIRED:
-        more = _("Copy out what you need first; a repair is made in an overlay (`--repair`).")
+        more = _("Copy out what you need before you have it repaired.")
         told = f"{told} {more}"
     return Checked(Verdict.DAMAGED, told, program, said)
 

@@ -106,8 +106,8 @@ class Volume:
         return sentences(self.problems) if self.elsewhere else ""
 
     @property
-    def may_lack_header(self) -> bool:
-        """Whether it may be encrypted with its header elsewhere: nothing is known of it."""
+    def unknown(self) -> bool:
+        """Whether nothing is known of it. It may be encrypted, with its header elsewhere."""
         return self.content is None and not self.candidates and self.layer is None
 
     @property

@@ -2,7 +2,7 @@
 
 from core.checking import Examined, examine
 from core.errors import Exit
-from core.i18n import _
+from core.i18n import N_, _
 from core.session import Session
 from core.volumes.checkers import Checked, Verdict
 from core.volumes.mounting import Tree
@@ -15,6 +15,12 @@ _STATUS = {
     Verdict.DAMAGED: Exit.IN_PART,
     Verdict.UNKNOWN: Exit.FAILED,
 }
+
+_OPTIONS = {
+    Verdict.PENDING: N_("With --replay it is checked as its journal leaves it, in an overlay."),
+    Verdict.DAMAGED: N_("With --repair it is repaired in an overlay."),
+}
+"""What the command can do more."""
 
 
 def check(context: Context) -> int:
@@ -49,6 +55,8 @@ def _examined(context: Context, session: Session, state: State) -> Examined:
 def _tell(context: Context, examined: Examined, state: State) -> None:
     context.out(examined.lies.sentence)
     if not examined.after or not examined.differences:
+        if state is State.LEFT and (more := _OPTIONS.get(examined.lies.verdict)):
+            context.out(_(more))
         for line in examined.lies.said if context.options.explain else ():
             context.say("  " + line)
         return

@@ -15,7 +15,7 @@ _BACK = "b"
 
 def offered(seen: Inspection) -> list[Volume]:
     """What a key file or a header in a file of its own may open."""
-    return [one for one in seen.volumes if one.locked or one.may_lack_header]
+    return [one for one in seen.volumes if one.locked or one.unknown]
 
 
 def unlock(ground: Ground, seen: Inspection) -> str | None:

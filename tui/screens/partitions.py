@@ -234,7 +234,7 @@ class PartitionsScreen(Frame):
     def action_header(self) -> None:
         """Open what is highlighted as LUKS by a header that lies in a file of its own."""
         row = self.query_one(VolumeTable).current
-        if row and row.volume and (row.volume.locked or row.volume.may_lack_header):
+        if row and row.volume and (row.volume.locked or row.volume.unknown):
             self._ask_key(row.volume, apart=not row.volume.locked)
         else:
             self.say(_("Only what is encrypted or unknown may have its LUKS header elsewhere."))

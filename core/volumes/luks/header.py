@@ -155,6 +155,9 @@ def told(header: Header) -> Iterator[str]:
     if header.hindrance:
         yield header.hindrance
     if header.checksum:
-        yield _("What only the journal of its checksums (dm-integrity) had is seen over an overlay alone.")
+        yield _(
+            "If it was not closed in order: what only the journal of its checksums (dm-integrity) had is"
+            " seen over an overlay alone."
+        )
     if header.memory > 512 << 20:
         yield _("Trying a passphrase takes {memory} of memory (Argon2).").format(memory=size(header.memory))

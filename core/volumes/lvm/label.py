@@ -20,7 +20,8 @@ CONTENT = "LVM2_member"
 _SECTOR = 512
 _LABEL = b"LABELONE"
 _TYPE = b"LVM2 001"
-_AREA = b" LVM2 x[5A%r0N*>"
+AREA = b" LVM2 x[5A%r0N*>"
+"""What the header of a metadata area has behind its checksum."""
 _FIRST = 0xF597A6CF
 """What a checksum of LVM begins with."""
 _MOST_AREAS = 16
@@ -102,7 +103,7 @@ def _read(
     metadata, _end = _areas(block, at)
     texts: list[Text] = []
     for number, area in enumerate(metadata, start=1):
-        found, told = _texts(source, offset, size, area, search=search)
+        found, told = texts_in(source, offset, size, area, search=search)
         texts += found
         area_told = _("Metadata area {number}: {problem}")
         problems += [area_told.format(number=number, problem=one) for one in told]
@@ -127,7 +128,7 @@ def _areas(block: bytes, at: int) -> tuple[list[Area], int]:
     return found, at
 
 
-def _texts(
+def texts_in(
     source: Readable, offset: int, size: int, area: Area, *, search: bool
 ) -> tuple[list[Text], list[str]]:
     """The copies of the metadata in one area, the one that it names first, and what is wrong with it."""
@@ -149,7 +150,7 @@ def _texts(
 
 def _named(data: bytes, size: int) -> tuple[Text | None, str]:
     """The text that the header of an area names, or why there is none; both empty for an unused area."""
-    if len(data) < _SECTOR or data[4:20] != _AREA:
+    if len(data) < _SECTOR or data[4:20] != AREA:
         return None, _("its header is lost; older copies of the metadata are looked for in it.")
     if struct.unpack_from("<I", data)[0] != checksum(data[4:_SECTOR]):
         return None, _("the checksum of its header is wrong; copies of the metadata are looked for in it.")

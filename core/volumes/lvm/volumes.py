@@ -19,10 +19,16 @@ _NAME = re.compile(r"[A-Za-z0-9_.+][A-Za-z0-9_.+\-]*\Z")
 _NOT_OPENED = frozenset({"thin-pool", "cache-pool", "vdo-pool", "snapshot"})
 
 
-def logical_volumes(space: Space, members: Sequence[Volume], problems: Problems) -> list[Volume]:
-    """The volumes of all groups that `members`, runs of the space, belong to; nothing is attached."""
-    groups, labels = read_groups(space.source, [(one.offset, one.size) for one in members])
-    at = {one.offset: one.id for one in members}
+def logical_volumes(
+    space: Space, members: Sequence[Volume], bare: Sequence[Volume], problems: Problems
+) -> list[Volume]:
+    """The volumes of all groups that `members`, runs of the space, belong to; nothing is attached.
+
+    In `bare` nothing was recognised: those that have lost their label are looked for there.
+    """
+    places, unknown = ([(one.offset, one.size) for one in some] for some in (members, bare))
+    groups, labels = read_groups(space.source, places, unknown)
+    at = {one.offset: one.id for one in (*members, *bare)}
     for label in labels:
         problems[at[label.offset]] += label.problems
     found: list[Volume] = []
@@ -34,14 +40,14 @@ def logical_volumes(space: Space, members: Sequence[Volume], problems: Problems)
         problems[own[0]] += group.problems
         name = group.name if group.name not in names else group.uuid
         names.add(name)
-        places, beds = Places(group, space.source), Beds(group)
+        bytes_of, beds = Places(group, space.source), Beds(group)
         for one in group.logical.values():
             if _opens(one, group):
                 below = [group.physical[bed] for bed in sorted(beds.of(one.name))]
                 there = sorted(bed.offset for bed in below if bed.offset is not None)
                 across = tuple(at[offset] for offset in there if offset in at) or (own[0],)
                 gone = [bed.device for bed in below if bed.offset is None]
-                made = _volume(space, name, one, places, across[0], gone, lost=bool(gone) and not there)
+                made = _volume(space, name, one, bytes_of, across[0], gone, lost=bool(gone) and not there)
                 found.append(replace(made, elsewhere=bool(gone), across=across))
     if members and not groups:
         told = _("No metadata of LVM could be read there, so its logical volumes are not known.")

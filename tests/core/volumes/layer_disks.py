@@ -48,7 +48,8 @@ def metadata(
     lines.append("physical_volumes {")
     for at, count in enumerate(extents):
         lines += [f"pv{at} {{", f'id = "{uuid(at)}"', f'device = "/dev/vd{chr(98 + at)}"']
-        lines += ['status = ["ALLOCATABLE"]', f"pe_start = {DATA // SECTOR}", f"pe_count = {count}", "}"]
+        lines += ['status = ["ALLOCATABLE"]', f"pe_start = {DATA // SECTOR}", f"pe_count = {count}"]
+        lines += [f"dev_size = {(DATA + (count + 1) * EXTENT) // SECTOR}", "}"]
     lines += ["}", "logical_volumes {"]
     for at, (name, runs) in enumerate(volumes.items()):
         lines += [f"{name} {{", f'id = "{uuid(at, "l")}"', 'status = ["READ", "WRITE", "VISIBLE"]']
@@ -78,10 +79,13 @@ def label(number: int, size: int) -> bytes:
     return b"LABELONE" + struct.pack("<QI", 1, crc(body)) + body
 
 
-def area(text: bytes, at: int = SECTOR, before: bytes = b"") -> bytes:
-    """A metadata area whose header names `text`; an older one lies at its start if `before`."""
+def area(text: bytes, at: int = SECTOR, before: bytes = b"", place: int = AREA) -> bytes:
+    """A metadata area whose header names `text`; an older one lies at its start if `before`.
+
+    `place` is the byte of the physical volume that it says it lies at.
+    """
     locations = struct.pack("<QQII", at, len(text) + 1, crc(text + b"\0"), 0).ljust(96, b"\0")
-    head = b" LVM2 x[5A%r0N*>" + struct.pack("<IQQ", 1, AREA, AREA_SIZE) + locations
+    head = b" LVM2 x[5A%r0N*>" + struct.pack("<IQQ", 1, place, AREA_SIZE) + locations
     head = head.ljust(SECTOR - 4, b"\0")
     ring = bytearray(AREA_SIZE - SECTOR)
     ring[: len(before)] = before
