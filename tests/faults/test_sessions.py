@@ -53,8 +53,10 @@ def _standing(state: Path, place: Place, format: str, *targets: Path) -> Iterato
     ) as process:
         assert process.stdout
         assert process.stdout.readline() == "up\n"
-        yield process
-        process.kill()
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def _mount_and_die(place: Place, state: Path, point: Path) -> None:
@@ -80,7 +82,7 @@ def test_killing_one_session_leaves_the_other_alone(
         assert f"pid {one.pid}" in undone.err
         [known] = StateFolder(state_dir).known()
         assert known.alive
-        said, _none = one.communicate("go\n", timeout=20)
+        said, _none = one.communicate("go\n", timeout=60)
         assert said == SECRET
         assert one.returncode == 0
     assert StateFolder(state_dir).known() == []
@@ -119,7 +121,7 @@ def test_a_session_at_work_does_not_hold_what_another_left_up(
         undone = program("undo", "--all")
         assert undone.status == 0, undone.out + undone.err
         assert not (tmp_path / "m").exists()
-        assert one.communicate("go\n", timeout=20)[0] == SECRET
+        assert one.communicate("go\n", timeout=60)[0] == SECRET
     assert guard.left_behind() == []
 
 
@@ -133,7 +135,7 @@ def test_a_session_that_copies_onto_what_another_has_up_keeps_it(
         assert undone.status == 1, undone
         assert f"pid {one.pid}" in undone.out + undone.err
         assert (point / "copied").exists()
-        assert one.communicate("go\n", timeout=20)[0] == SECRET
+        assert one.communicate("go\n", timeout=60)[0] == SECRET
     assert (point / "copied").read_text() == SECRET
     assert program("undo", "--all").status == 0
     assert guard.left_behind() == []

@@ -1,38 +1,14 @@
 """What each step is, what can go wrong, and what it does by hand."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from core.i18n import N_, _, sentences
+from core.i18n import N_
+from tui.screens.lesson import Lesson
 from tui.screens.lesson_commands import COMMANDS
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """The explanation of one step; all marked for translation."""
-
-    title: str
-    what: str
-    wrong: str
-    by_hand: tuple[str, ...] = ()
-    """Lines for a shell; of these only what begins with ``#`` is translated."""
-    keys: str = ""
-    """What keys of the screen do; goes on from `what`."""
-
-    def parts(self, *, keys: bool = True) -> list[tuple[str, str]]:
-        """What there is of it, each part with its title, in the language of the person.
-
-        Without `keys` for where there is no screen.
-        """
-        what = sentences((_(self.what), _(self.keys) if keys and self.keys else ""))
-        parts = [(_("What it is"), what), (_("What can go wrong"), _(self.wrong))]
-        if self.by_hand:
-            lines = (_(line) if line.startswith("#") else "$ " + line for line in self.by_hand)
-            parts.append((_("By hand"), "\n".join(lines)))
-        return parts
-
+from tui.screens.practice_lessons import PRACTICE
 
 LESSONS: Mapping[str, Lesson] = {
+    **PRACTICE,
     "start": Lesson(
         N_("What virt-salvage does"),
         N_(
@@ -44,52 +20,6 @@ LESSONS: Mapping[str, Lesson] = {
             " name. If the program dies or the host crashes, the next start offers to take down what was left"
             " up."
         ),
-    ),
-    "practise": Lesson(
-        N_("Practising"),
-        N_(
-            "A practice disk is built with file systems and a task, as somebody in need would tell it. You"
-            " go the same road as with a real disk; at the end the result can be checked."
-        ),
-        N_("Nothing: it lies in a folder of its own, and can be built again at any time."),
-        COMMANDS["practise"],
-    ),
-    "quiz": Lesson(
-        N_("A question"),
-        N_("Asked where you are about to decide. Each answer tells why it is right or wrong."),
-        N_("Nothing: a wrong answer costs no points."),
-        keys=N_("Esc leaves the question for later."),
-    ),
-    "answer": Lesson(
-        N_("The question of the ticket"),
-        N_(
-            "What the one who wrote the ticket wants to know beside the files. The check tells whether it is"
-            " right."
-        ),
-        N_("A wrong answer costs points, also when a right one follows: find it out before you say it."),
-        COMMANDS["answer"],
-    ),
-    "said": Lesson(
-        N_("To read"),
-        N_(
-            "What is told of a practice disk: hints, a verdict, what happened and how it is done,"
-            " your record."
-        ),
-        N_("What happened, heard before the task is solved, costs all points of that disk."),
-        COMMANDS["said"],
-    ),
-    "byhand": Lesson(
-        N_("By hand"),
-        N_(
-            "The plain commands, one at a time, in the practice disk's folder. Where a line goes wrong you"
-            " are told why; what harms the practice disk is run only when it is given once more."
-        ),
-        N_(
-            "Nothing outside of that folder: what leads there is refused. What you attach and mount"
-            " stays up until"
-            " you take it down, and costs points when it is forgotten."
-        ),
-        COMMANDS["byhand"],
     ),
     "leftovers": Lesson(
         N_("What earlier sessions left"),
