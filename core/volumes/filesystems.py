@@ -74,6 +74,9 @@ _EXT = FileSystem(
     replayed="errors=continue",
 )
 _PLAIN = N_("it has no journal that a read-only mount would replay")
+_NAMES = N_("utf8: names in every script are read; it has no journal that a read-only mount would replay")
+"""Many kernels read names in ASCII or Latin-1 unless told, as Ubuntu's on FAT: each other letter is a "?"
+then, and of two names that are alike by that, both give the file of the first."""
 
 FILE_SYSTEMS: Mapping[str, FileSystem] = {
     "ext2": _EXT,
@@ -96,8 +99,8 @@ FILE_SYSTEMS: Mapping[str, FileSystem] = {
     ),
     "vfat": FileSystem(
         "vfat",
-        ("errors=continue",),
-        _PLAIN,
+        ("utf8=1,errors=continue",),
+        _NAMES,
         False,
         ("fusefat", "-f"),
         flaw=N_(
@@ -113,7 +116,7 @@ FILE_SYSTEMS: Mapping[str, FileSystem] = {
         False,
         ("ntfs-3g", "-o", "no_detach"),
     ),
-    "iso9660": FileSystem("iso9660", ("",), _PLAIN, False),
+    "iso9660": FileSystem("iso9660", ("iocharset=utf8", ""), _NAMES, False),
     "udf": FileSystem("udf", ("",), _PLAIN, False),
     "squashfs": FileSystem("squashfs", ("",), _PLAIN, False),
     "erofs": FileSystem("erofs", ("",), _PLAIN, False),

@@ -26,7 +26,10 @@ CHECKOUT = Path(__file__).parents[2]
 PROGRAM = "/checkout/tests/vm/salvage --state-dir /tmp/state"
 LEFT = "losetup --list --noheadings; grep -c fuse /proc/mounts; ls /tmp/state/sessions"
 NOTHING = "0\n"
-TREE = "mkdir -p tree/folder; echo rescued >tree/letter; head -c 300000 /dev/urandom >tree/folder/photo"
+TREE = """
+mkdir -p tree/folder 'tree/照片 二'; echo rescued >tree/letter; head -c 300000 /dev/urandom >tree/folder/photo
+echo one >'tree/照片 二/甲'; echo two >'tree/照片 二/乙'
+"""
 WRITTEN = {
     "ext2": "truncate -s 32M disk; mke2fs -q -t ext2 disk",
     "ext3": "truncate -s 32M disk; mke2fs -q -t ext3 disk",
@@ -46,7 +49,7 @@ PACKED = {
     "erofs": "mkfs.erofs disk tree >/dev/null 2>&1",
 }
 """Those that are made of a tree."""
-MOUNTS = {"ntfs": "ntfs-3g disk m"}
+MOUNTS = {"ntfs": "LC_ALL=C.UTF-8 ntfs-3g disk m", "vfat": "mount -t vfat -o loop,utf8=1 disk m"}
 """How one is mounted by hand for writing, where it is not ``mount -o loop``."""
 
 
@@ -54,7 +57,7 @@ MOUNTS = {"ntfs": "ntfs-3g disk m"}
 def booted(image: Image, setup: Setup, more: str = "") -> Iterator[Machine]:
     with Machine(image, setup) as one:
         modules = "loop fuse xfs btrfs vfat udf isofs squashfs erofs f2fs nls_utf8 nls_ascii nls_cp437"
-        assert one.run(f"modprobe -a {modules} {more}; cd /tmp; {TREE}").status == 0
+        assert one.run(f"modprobe -a {modules} {more}; cd /tmp\n{TREE}").status == 0
         yield one
 
 
@@ -125,6 +128,15 @@ def test_files_come_out_of_it_and_it_stays_as_it_is(content: str, machine: Machi
     assert "was not unmounted" not in told.output
     same = "diff -r tree out -x 'salvage-*' -x SHA256SUMS -x lost+found; md5sum -c --quiet sum; rm -r out"
     assert machine.run(f"cd /tmp; {same}; {LEFT}").output == NOTHING
+
+
+def test_names_that_only_a_cd_for_windows_has_come_out(quick: Machine) -> None:
+    """The kernel of this machine reads them, as those on FAT, in Latin-1 unless told."""
+    done(quick, "rm -f disk; xorriso -rockridge off -joliet on -outdev disk -map tree / -commit 2>/dev/null")
+    told = quick.run(f"{PROGRAM} copy --format raw /tmp/disk disk / /tmp/out 2>&1", 120)
+    assert told.status == 0, told.output
+    same = "diff -r tree out -x 'salvage-*' -x SHA256SUMS; rm -r out"
+    assert quick.run(f"cd /tmp; {same}; {LEFT}").output == NOTHING
 
 
 @pytest.mark.parametrize("content", sorted(CHECKERS))
