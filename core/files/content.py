@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,6 +15,10 @@ CHUNK = 1 << 20
 _BLOCK = 4096
 """After a read that failed, how much is tried at a time: the page size, and a block of most disks."""
 _RETRIES = 2
+_BREATH = 0.02
+"""Seconds before a block is tried for the last time: a server may have hung up at the error before."""
+_CACHED = 2 << 20
+"""At most so much is one piece of the kernel's cache: ext4, XFS and btrfs read and lose it as a whole."""
 _FINE = 1 << 16
 _SECTOR = 512  # the unit of st_blocks, see inode(7)
 _ZEROS = bytes(CHUNK)
@@ -154,6 +159,7 @@ class Content:
             position += count
 
     def _by_blocks(self, start: int, end: int) -> Iterator[memoryview | int]:
+        _singly(self.fd, start, end)
         position = start
         while position < end:
             stop = min(end, position - position % _BLOCK + _BLOCK)
@@ -173,6 +179,8 @@ class Content:
             self.got += count
             yield piece[:count]
             position += count
+        if self.size > CHUNK:
+            _advise(self.fd)
 
     def _again(self, piece: memoryview, position: int) -> int:
         """A block of a place that could not be read at once: a few tries, for a medium that is dying.
@@ -181,9 +189,12 @@ class Content:
         """
         lost = self.gaps[-1] if self.gaps else None
         is_dead = lost is not None and lost.end == position and position - lost.start >= CHUNK
-        for _time in range(0 if is_dead else _RETRIES):
+        for time_left in reversed(range(0 if is_dead else _RETRIES)):
             with suppress(OSError):
                 return self.read(self.fd, piece, position)
+            _singly(self.fd, position, position + len(piece))  # what was on its way then is in the cache now
+            if not time_left:
+                time.sleep(_BREATH)
         return self.read(self.fd, piece, position)
 
     def _lose(self, start: int, end: int, code: int) -> None:
@@ -199,6 +210,14 @@ def _advise(fd: int) -> None:
         # Only a hint: a file system that does not take it reads all the same.
         if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ESPIPE, errno.EOPNOTSUPP):
             raise
+
+
+def _singly(fd: int, start: int, end: int) -> None:
+    """Let the kernel read page by page from now on, and forget the larger pieces that it has there."""
+    first = start - start % _CACHED
+    with suppress(OSError):
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
+        os.posix_fadvise(fd, first, end + -end % _CACHED - first, os.POSIX_FADV_DONTNEED)
 
 
 def _ask(fd: int, start: int, length: int) -> None:

@@ -291,3 +291,34 @@ def test_kept_up_it_serves_on_and_goes_with_undo(
     assert program("undo", "--all").status == 0
     assert not os.path.ismount(point)
     assert list((state_dir / "sessions").iterdir()) == []
+
+
+@needs_root
+def test_an_export_of_a_dying_disk_costs_its_bad_blocks_alone(
+    tmp_path: Path, program: Program, guard: Guard
+) -> None:
+    """qemu-nbd hangs up at each error, and kernels of today read several blocks of a file as one."""
+    tree, made, out, rules = (tmp_path / name for name in ("tree", "disk.raw", "out", "rules"))
+    tree.mkdir()
+    data = bytearray(os.urandom(15 << 20))
+    (tree / "large").write_bytes(data)
+    with open(made, "wb") as file:
+        file.truncate(32 << 20)
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-b", "4096", "-d", tree, made], check=True)
+    ask = ["debugfs", "-R", "blocks /large", made]
+    blocks = subprocess.run(ask, check=True, capture_output=True, text=True).stdout.split()
+    rule = '[inject-error]\nevent = "read_aio"\nerrno = "5"\nsector = "{}"\n'
+    lost = (1000, 3000)
+    rules.write_text("".join(rule.format(int(blocks[block]) * 8 + 3) for block in lost))
+    guard.watch(made)
+    socket = tmp_path / "socket"
+    with served(tmp_path, Path(f"blkdebug:{rules}:{made}"), "raw", f"--socket={socket}", "--shared=4"):
+        copied = program("copy", f"nbd+unix:///?socket={socket}", "disk", "/large", out)
+    assert copied.status == 4, copied.err
+    for block in lost:
+        data[block * 4096 : (block + 1) * 4096] = bytes(4096)
+    got = (out / "large").read_bytes()
+    assert [
+        at // 4096 for at in range(0, len(data), 4096) if got[at : at + 4096] != data[at : at + 4096]
+    ] == []
+    assert "8\u202f192 of 15\u202f728\u202f640 bytes" in copied.err

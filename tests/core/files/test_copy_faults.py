@@ -223,6 +223,54 @@ def test_bad_blocks_become_zeros_and_the_rest_is_there(tmp_path: Path) -> None:
     assert check_sums(dest) == []
 
 
+class BadPieces(BadBlocks):
+    """The same under a kernel whose cache reads pieces of 64 KiB, and all of a piece or nothing of it.
+
+    A piece that was there stays one until the kernel is told to forget it, and then to read by pages.
+    """
+
+    SIZE = 1 << 16
+
+    def __init__(self, *bad: tuple[int, int]) -> None:
+        super().__init__(*bad)
+        self.kept: set[int] = set()
+        self.by_pages = False
+
+    def advised(self, _fd: int, start: int, length: int, advice: int) -> None:
+        if advice == os.POSIX_FADV_DONTNEED:
+            end = start + length
+            self.kept = {one for one in self.kept if one < start or one + self.SIZE > end}
+        elif advice in (os.POSIX_FADV_RANDOM, os.POSIX_FADV_SEQUENTIAL):
+            self.by_pages = advice == os.POSIX_FADV_RANDOM
+
+    def __call__(self, fd: int, into: memoryview, offset: int) -> int:
+        first = offset - offset % self.SIZE
+        pieces = range(first, offset + len(into), self.SIZE)
+        if not self.by_pages:
+            self.kept.update(pieces)
+        held = [one for one in pieces if one in self.kept]
+        if held:
+            super().__call__(fd, memoryview(bytearray(held[-1] + self.SIZE - held[0])), held[0])
+        return super().__call__(fd, into, offset)
+
+
+def test_a_bad_block_costs_one_block_where_the_kernel_reads_larger_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, dest = tmp_path / "guest", tmp_path / "dest"
+    root.mkdir()
+    data = bytearray(os.urandom(3 << 20))
+    (root / "bad").write_bytes(data)
+    medium = BadPieces((100_000, 100_001), (2_500_000, 2_500_001))
+    monkeypatch.setattr(os, "posix_fadvise", medium.advised)
+    [gap] = run(root, dest, read=medium).unreadable
+    assert gap.error.startswith("8\u202f192 of ")
+    for start in (100_000, 2_500_000):
+        start -= start % 4096
+        data[start : start + 4096] = bytes(4096)
+    assert (dest / "bad").read_bytes() == data
+
+
 @pytest.mark.parametrize("broken", ["readlink", "stat", "listdir"])
 def test_a_bad_inode_or_folder_is_listed_and_the_rest_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
