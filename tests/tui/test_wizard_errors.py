@@ -193,7 +193,10 @@ async def test_filter_narrows_the_list(tmp_path: Path, monkeypatch: pytest.Monke
         assert "web03" in shown(pilot)
         await pilot.press("escape")
         await on(pilot, DiskScreen)
-        assert "/ filter" in shown(pilot)
+        assert "/ filter" in shown(pilot) and "Esc show all" in shown(pilot)
+        await pilot.press("escape")
+        await until(pilot, lambda: "db02" in shown(pilot))
+        assert isinstance(pilot.app.screen, DiskScreen) and "Esc back" in shown(pilot)
 
 
 async def test_typed_path_with_completion(tmp_path: Path) -> None:

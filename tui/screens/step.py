@@ -187,13 +187,16 @@ class Frame(Screen[None]):
             ("d", _("words")),
             ("q", _("quit")),
         ]
+        keys = self.keys()
+        if isinstance(self.focused, FilteredRows) and self.focused.typed:
+            keys = [(key, _("show all") if key == "Esc" else does) for key, does in keys]
         if isinstance(self.focused, FilteredRows) and self.focused.filtering:
             typed = [("Enter", _("keep the filter")), ("Esc", _("show all")), ("↑↓", _("move"))]
             self.query_one(KeyLine).show(typed, ("F1", _("help")))
         elif isinstance(self.focused, Input):
-            self.query_one(KeyLine).show(self.keys(), ("F1", _("help")))
+            self.query_one(KeyLine).show(keys, ("F1", _("help")))
         else:
-            self.query_one(KeyLine).show(self.keys() + everywhere, ("?", _("help")))
+            self.query_one(KeyLine).show(keys + everywhere, ("?", _("help")))
 
     def about(self) -> Volume | None:
         """The volume that the step is about, where it is not the open one."""

@@ -20,7 +20,7 @@ class FilteredRows(Rows):
     ]
 
     class Filtering(Message):
-        """A filter begins to be typed, or is typed no more: other keys count now."""
+        """A filter begins to be typed, is typed no more, or is gone: other keys count now."""
 
     filtering = False
     """Whether letters go into the filter."""
@@ -47,6 +47,7 @@ class FilteredRows(Rows):
             return False
         self.type_filter(False)
         self.look_for("")
+        self.post_message(self.Filtering())
         return True
 
     async def on_key(self, event: events.Key) -> None:
