@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from textual import events
 from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.screen import Screen
@@ -51,6 +52,14 @@ def name_of(key: str) -> str:
     if len(key) == 1:
         return key
     return "+".join(part.capitalize() if len(part) > 1 or "+" in key else part for part in key.split("+"))
+
+
+def press_of(name: str) -> events.Key | None:
+    """A key as if it were pressed, from its name as `name_of` gives it; None for a name of several keys."""
+    by_name = {told: key for key, told in _NAMES.items()}
+    if name in by_name or (name[:1] == "F" and name[1:].isdigit()):
+        return events.Key(by_name.get(name, name.lower()), name if len(name) == 1 else None)
+    return events.Key(name, name) if len(name) == 1 else None
 
 
 def in_ascii(names: str) -> str:

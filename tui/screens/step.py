@@ -22,7 +22,7 @@ from core.volumes.state import State
 from tui import coaching
 from tui.chosen import Protection
 from tui.flow import Flow
-from tui.keys import in_ascii
+from tui.keys import in_ascii, press_of
 from tui.openable import content
 from tui.plain import plain
 from tui.screens.dialog import EVERYWHERE, Dialog, TooSmall, concerns
@@ -52,7 +52,7 @@ SIDE = 50
 
 
 class KeyLine(Static):
-    """The last line: the keys that count now, as many as fit."""
+    """The last line: the keys that count now, as many as fit. A click on one is as good as pressing it."""
 
     _keys: tuple[Key, ...] = ()
     _always: Key | None = None
@@ -69,6 +69,20 @@ class KeyLine(Static):
         self.refresh()
 
     def render(self) -> Content:
+        parts: list[Content | tuple[str, str] | str] = []
+        for name, does in self._fitting():
+            parts += [(" " * GAP if parts else ""), (name, "bold"), " ", (does, "$text-muted")]
+        return Content.assemble(*parts)
+
+    def on_click(self, event: events.Click) -> None:
+        place = event.get_content_offset(self)
+        left = -1 if place is None else place.x  # the first place of all is false
+        for key in self._fitting():
+            if 0 <= left < _width(key) - GAP and (pressed := press_of(key[0])):
+                self.app.post_message(pressed)
+            left -= _width(key)
+
+    def _fitting(self) -> list[Key]:
         """What fits now, in the characters that are shown now."""
         told = in_ascii if getattr(self.app, "ascii_only", False) else str
         always = self._always and (told(self._always[0]), self._always[1])
@@ -83,10 +97,7 @@ class KeyLine(Static):
             if _width(key) + back <= room:
                 room -= _width(key)
                 shown.append(key)
-        parts: list[Content | tuple[str, str] | str] = []
-        for name, does in [*shown, always] if always else shown:
-            parts += [(" " * GAP if parts else ""), (name, "bold"), " ", (does, "$text-muted")]
-        return Content.assemble(*parts)
+        return [*shown, always] if always else shown
 
 
 def _width(key: Key) -> int:

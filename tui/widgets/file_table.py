@@ -29,6 +29,8 @@ _SUFFIX = {"dir": "/", "fifo": "|", "socket": "="}
 
 _SIZE, _OWNER = 10, 11
 _GAP = "  "
+_BOX = range(2, 5)
+"""Columns of a row in which the box for the mark stands."""
 _VERY_MANY, _REST = 50_000, 0.2
 """Entries from which on a filter waits until the keys rest, for so many seconds."""
 _ROOMY = 94
@@ -140,13 +142,23 @@ class FileTable(FilteredRows):
             self.post_message(self.Opened(self, self.current))
 
     def action_mark(self) -> None:
-        entry = self.current
-        if entry is None:
-            return
+        if self._shown:
+            self._toggle()
+            self.cursor += 1
+
+    def _toggle(self) -> None:
+        entry = self._shown[self.cursor]
         self._marked ^= {entry.name}
         self.refresh_line(self.cursor + 1)
         self.post_message(self.MarkToggled(self, entry, entry.name in self._marked))
-        self.cursor += 1
+
+    def click_row(self, index: int, column: int) -> None:
+        """A click on the box marks and goes no further: the next row would be opened by a click on it."""
+        if column in _BOX:
+            self.cursor = index
+            self._toggle()
+        else:
+            super().click_row(index, column)
 
     def look_for(self, needle: str) -> None:
         """Narrow at once; among very many, once the keys rest, so that typing is not held up."""

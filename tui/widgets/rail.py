@@ -67,7 +67,8 @@ class Rail(Static):
 
     def on_click(self, event: events.Click) -> None:
         place = event.get_content_offset(self)
-        step = step_at(self._current, self.content_region.width, place.x) if place else None
+        column = -1 if place is None else place.x  # the first place of all is false
+        step = step_at(self._current, self.content_region.width, column)
         if step is not None and self._current is not None and step < self._current:
             self.post_message(self.Went(self, step))
 

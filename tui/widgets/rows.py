@@ -176,8 +176,11 @@ class Rows(ScrollView, can_focus=True):
         if place is None or place.y < 1:
             return
         index = self.scroll_offset.y + place.y - 1
-        if index >= self.row_count():
-            return
+        if index < self.row_count():
+            self.click_row(index, place.x)
+
+    def click_row(self, index: int, column: int) -> None:
+        """A click on a row, at that column of it: go there; choose it if it is there already."""
         if index == self.cursor:
             self.action_choose()
         self.cursor = index
