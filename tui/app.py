@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, ClassVar, TypeVar
 
+from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
@@ -31,7 +32,7 @@ from tui.flow import Flow
 from tui.keys import Bound, keys_of
 from tui.plain import ansi_only, as_started, filters, on_console, wants_plain
 from tui.screens.busy import BusyScreen, undoing
-from tui.screens.dialog import LEAST, Dialog
+from tui.screens.dialog import LEAST, Dialog, TooSmall
 from tui.screens.disk import DiskScreen
 from tui.screens.help import HelpScreen
 from tui.screens.palette import PaletteScreen
@@ -47,6 +48,8 @@ T = TypeVar("T")
 
 SWITCH = 0.001
 """Seconds that other threads may keep the interpreter while the screen wants it: a key is answered soon."""
+_QUIT = ("q", "ctrl+q", "ctrl+c")
+"""What leaves from wherever one is."""
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 _NEVER = 1_000_000_000
 """Collections of younger objects after which all would be looked through."""
@@ -112,6 +115,17 @@ class SalvageApp(App[int]):
 
     def on_resize(self) -> None:
         self.wire.forget()
+
+    async def on_event(self, event: events.Event) -> None:
+        width, height = self.size
+        small = width < LEAST[0] or height < LEAST[1]
+        if not (small and isinstance(event, (events.Key, events.Paste))):
+            await super().on_event(event)
+        elif isinstance(event, events.Key) and event.key in _QUIT:
+            if self.something_up:  # then it would be asked, where nobody sees it
+                self.screen.query(TooSmall).refresh()
+            else:
+                await self.action_quit()
 
     def action_redraw(self) -> None:
         """Draw all anew: the kernel or another program wrote over the screen."""
@@ -300,11 +314,16 @@ class SalvageApp(App[int]):
 
     # -- the end -------------------------------------------------------------------------------
 
+    @property
+    def something_up(self) -> bool:
+        """Whether it is asked before leaving, since something is still up."""
+        return bool(self.flow.road_stands or self.flow.in_sight)
+
     async def action_quit(self) -> None:
         if isinstance(self.screen, QuitScreen):
             return
         self.flow.do_forget_gone()
-        if self.flow.road_stands or self.flow.in_sight:
+        if self.something_up:
             self.push_screen(QuitScreen(), self._answered)
         else:
             self._leave(Exit.DONE)

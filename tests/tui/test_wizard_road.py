@@ -584,6 +584,35 @@ async def test_a_very_small_screen_shows_what_a_partition_holds_and_the_whole_su
         assert "all of it" not in shown(pilot)  # Enter opens it
 
 
+async def test_on_a_screen_too_small_to_show_anything_no_key_does_something_unseen(
+    disk: Path, state: Path
+) -> None:
+    async with wizard(state, disk) as pilot:
+        await on(pilot, ProtectScreen)
+        await pilot.resize_terminal(20, 5)
+        await pilot.press("1", "enter", "question_mark")
+        await pilot.pause(0.5)
+        assert isinstance(pilot.app.screen, ProtectScreen) and not flow_of(pilot).road_stands
+        assert "q quits" in " ".join(shown(pilot).split())
+        await pilot.resize_terminal(80, 24)
+        await to_partitions(pilot)
+        await pilot.resize_terminal(20, 5)
+        await pilot.press("q", "1", "enter", "ctrl+c")
+        await pilot.pause(0.5)
+        assert isinstance(pilot.app.screen, PartitionsScreen) and pilot.app.is_running
+        assert "keys do nothing" in " ".join(shown(pilot).split())
+        await pilot.resize_terminal(80, 24)
+        await pilot.press("q")
+        await on(pilot, QuitScreen)
+        await choose(pilot, "take-down")
+        await until(pilot, lambda: not pilot.app.is_running, "the end")
+
+    async with wizard(state, disk, size=(20, 5)) as pilot:
+        await on(pilot, ProtectScreen)
+        await pilot.press("q")
+        await until(pilot, lambda: not pilot.app.is_running, "the end")
+
+
 async def test_what_never_has_a_journal_is_not_said_to_have_an_empty_one(disk: Path, state: Path) -> None:
     async with wizard(state, disk) as pilot:
         await to_partitions(pilot)

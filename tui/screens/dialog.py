@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from textual import events
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import OptionList, Static
 
@@ -36,11 +37,21 @@ _FRAME = 5
 
 
 class TooSmall(Static):
-    """Covers a screen that has too little room for it, until there is more; the style sheet says when."""
+    """Covers a screen that has too little room for it, until there is more; the style sheet says when.
 
-    def __init__(self) -> None:
-        told = _("This terminal is too small. {columns} columns and {lines} lines are needed; q quits.")
-        super().__init__(told.format(columns=LEAST[0], lines=LEAST[1]), markup=False)
+    Keys then do nothing: nobody would see what they do, nor what is asked before something is taken down.
+    """
+
+    app: "SalvageApp"
+
+    def render(self) -> Content:
+        if self.app.something_up:
+            told = _(
+                "This terminal is too small. {columns} columns and {lines} lines are needed; keys do nothing."
+            )
+        else:
+            told = _("This terminal is too small. {columns} columns and {lines} lines are needed; q quits.")
+        return Content(told.format(columns=LEAST[0], lines=LEAST[1]))
 
 
 def concerns(event: events.Event, screen: Screen[R]) -> bool:
