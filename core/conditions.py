@@ -110,7 +110,7 @@ def alone(disk: Disk, session: str, state: StateFolder, runner: Runner) -> tuple
             _("Start it and shut it down, or drop what was saved of it."),
         )
     for account in (one.account for one in state.known()):
-        over = any(entry.what == "overlay" for entry in account.standing)
+        over = account.over_overlay
         if over and account.session != session and account.disk == str(disk.path):
             told = _("Session {name} has an overlay over the same disk, which would be worth nothing.")
             raise refused(

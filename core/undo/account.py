@@ -152,6 +152,16 @@ class Account:
         """What may still be there, the last put up first."""
         return tuple(entry for entry in reversed(self.entries) if entry.stands)
 
+    @property
+    def over_overlay(self) -> bool:
+        """Whether it stands over an overlay, which goes with it."""
+        return any(entry.what == "overlay" for entry in self.standing)
+
+    @property
+    def written_to(self) -> bool:
+        """Whether it was left up on purpose over an overlay, which may hold what a person has done since."""
+        return self.kept and self.over_overlay
+
 
 def told(account: Account, records: Iterable[Record], damaged: int) -> Account:
     """The account after these records; those that lack what they need are counted with the damaged ones."""

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from core import mounts
-from tests.conftest import Program, needs_root
+from tests.conftest import Guard, Program, needs_root
 
 pytestmark = needs_root
 
@@ -164,3 +164,25 @@ def test_a_program_is_killed_after_another_question(point: Path, state_dir: Path
             terminal.answer(answer)
         assert terminal.status() == 0
         assert one.wait(5) == -signal.SIGKILL
+
+
+def test_at_a_terminal_what_was_written_is_thrown_away_only_when_that_is_wanted(
+    tmp_path: Path, state_dir: Path, program: Program, guard: Guard
+) -> None:
+    disk = tmp_path / "disk.raw"
+    with open(disk, "wb") as file:
+        file.truncate(32 << 20)
+    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", disk], check=True)
+    guard.watch(disk)
+    mount = ("mount", disk, "disk", tmp_path / "m", "--format", "raw", "--writable")
+    assert program(*mount).status == 0
+    (tmp_path / "m/new").write_text("hours of work")
+    for answer, status in (("", 1), ("n", 1), ("y", 0)):
+        assert (tmp_path / "m/new").exists()
+        terminal = Terminal("--state-dir", str(state_dir), "undo", "--all")
+        terminal.until("[y/N]")
+        assert "virt-salvage commit" in terminal.said
+        terminal.answer(answer)
+        assert terminal.status() == status
+    assert not (tmp_path / "m").exists()
+    assert guard.left_behind() == []

@@ -16,7 +16,7 @@ from core.undo.patience import stuck
 from core.undo.stack import Release
 from core.undo.state import Known, NotWrittenDown
 from tui.cli.common import Context, absolute, open_volume
-from tui.cli.releasing import advise, check_options, release
+from tui.cli.releasing import advise, check_options, gives_up, release
 
 
 def mount(context: Context) -> int:
@@ -158,6 +158,9 @@ def undo(context: Context) -> int:
         if one.alive and options.all:
             note = _("Session {id} is at work (pid {pid}); it was left alone.")
             context.say(note.format(id=one.account.session, pid=one.account.pid))
+            continue
+        if not gives_up(context, one):
+            failed = True
             continue
         releases, error = _taken_down(context, one)
         failed = failed or bool(error) or not all(done.released for done in releases)

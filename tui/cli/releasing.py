@@ -29,6 +29,24 @@ def check_options(context: Context) -> None:
         )
 
 
+def gives_up(context: Context, known: Known) -> bool:
+    """Whether what a person wrote into the overlay of a session may go; asked only at a terminal."""
+    account, options = known.account, context.options
+    if not account.written_to or options.yes or options.json or not _asks():
+        return True
+    session = safe(account.session)
+    context.say(
+        _(
+            "Session {session} was left up on purpose, over an overlay on {disk}: what was written there goes"
+            " with it. `virt-salvage commit {session}` writes it into the disk instead, after a backup."
+        ).format(session=session, disk=safe(account.disk))
+    )
+    if _agrees(context, _("Take it down, and throw that away? [y/N] "), "y", "yes"):
+        return True
+    context.say(_("Session {id} was left as it is.").format(id=session))
+    return False
+
+
 def release(context: Context, known: Known) -> list[Release]:
     """Take down what a session put up; what is held is dealt with as the options say.
 

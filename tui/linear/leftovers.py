@@ -24,7 +24,7 @@ def finish(ground: Ground) -> None:
         if chosen == BACK:
             return
         known = next(one for one in left if one.account.session == chosen)
-        if any(entry.what == "overlay" for entry in known.account.standing):
+        if known.account.over_overlay:
             ways = [
                 ("undo", _("Take it down, and throw away what is in the overlay")),
                 ("commit", _("Write what its overlay holds into its disk")),

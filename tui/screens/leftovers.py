@@ -56,7 +56,7 @@ class LeftoversScreen(Frame):
 
     def _has_overlay(self) -> bool:
         current = self._current()
-        return current is not None and _has_overlay(current)
+        return current is not None and current.account.over_overlay
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -97,7 +97,7 @@ class LeftoversScreen(Frame):
 
     def _undo(self, names: list[str]) -> None:
         """Take sessions down; first ask where an overlay that somebody may want goes with that."""
-        written = [one for one in self._left if one.account.session in names and _is_written(one)]
+        written = [one for one in self._left if one.account.session in names and one.account.written_to]
         if not written:
             self._take_down(names)
             return
@@ -137,15 +137,6 @@ class LeftoversScreen(Frame):
         self._look()
 
 
-def _has_overlay(known: Known) -> bool:
-    return any(one.what == "overlay" for one in known.account.standing)
-
-
-def _is_written(known: Known) -> bool:
-    """Whether it was left up on purpose over an overlay, which may hold what a person has done since."""
-    return known.account.kept and _has_overlay(known)
-
-
 def _up(known: Known) -> list[Entry]:
     """What of it is still there, the last first: a mount that only its program saw went with that."""
     return [entry for entry in known.account.standing if known.alive or not is_gone(entry)]
@@ -166,5 +157,5 @@ def _choice(known: Known) -> Choice:
     line = told.format(id=account.session, since=since, why=why, count=len(up))
     points = [safe(entry.target) for entry in up if entry.what == "mount"]
     mounted = _("; mounted: {path}").format(path=enumerated(points)) if points else ""
-    lost = _("; its overlay goes too, with all that is in it") if _is_written(known) else ""
+    lost = _("; its overlay goes too, with all that is in it") if account.written_to else ""
     return Choice(account.session, safe(account.disk), line + mounted + lost)
