@@ -194,7 +194,7 @@ def _selecting(protection: str, place: Place) -> Callable[..., Disk]:
 
 
 def undo(state: Path) -> list[str]:
-    return ["--state-dir", str(state), "undo", "--all"]
+    return ["--state-dir", str(state), "undo", "--all", "--yes"]
 
 
 PIPELINES = (
