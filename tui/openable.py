@@ -4,8 +4,7 @@ from core.errors import SalvageError
 from core.i18n import _, sentences
 from core.text import safe
 from core.volumes.filesystems import known
-from core.volumes.md.model import Array
-from core.volumes.model import Encrypted, Inspection, Pieces, Volume
+from core.volumes.model import Inspection, Volume
 from core.volumes.searched import Searched
 
 
@@ -60,10 +59,7 @@ def in_short(volume: Volume, inspection: Inspection) -> str:
 
 def _closed(volume: Volume) -> str:
     """Why no key and no putting together opens it, as its header or its members say; empty for most."""
-    layer = volume.layer
-    if isinstance(layer, Array | Pieces):
-        return layer.hindrance
-    return layer.header.hindrance if isinstance(layer, Encrypted) and layer.header else ""
+    return volume.layer.hindrance if volume.layer else ""
 
 
 def _has_below(volume: Volume, inspection: Inspection) -> bool:

@@ -29,7 +29,8 @@ def about(row: VolumeRow, inspection: Inspection) -> Content:
     """What Enter does with it, or why it does nothing."""
     reason = why_not(row, inspection)
     if reason:
-        if row.volume and row.volume.unknown:
+        below = any(row.volume and one.inside == row.volume.id for one in inspection.volumes)
+        if row.volume and row.volume.unknown and not below:
             reason = _("Nothing known is on it: empty, encrypted or damaged. LUKS, its header in a file: h.")
         return Content.assemble(("× ", "$warning"), plain(reason))
     volume = row.volume

@@ -19,9 +19,9 @@ from core.secrets import Secret
 from core.session.reaching import Reaching
 from core.volumes.inspecting import inspected, inspected_all
 from core.volumes.layers import Layers
-from core.volumes.luks.opening import by_header, no_header
+from core.volumes.luks.opening import by_header, closed, no_header
 from core.volumes.luks.opening import needed as needed_of
-from core.volumes.model import Inspection, Volume
+from core.volumes.model import Encrypted, Inspection, Volume
 from core.volumes.state import State
 
 if TYPE_CHECKING:
@@ -217,7 +217,12 @@ class Looking(Reaching):
         return by_header(around, self.header, self.runner, self.folder)
 
     def _ask_for(self, volume: Volume) -> None:
-        """Get the passphrase of an encrypted volume and open it; raises NeedsPassphrase."""
+        """Get the passphrase of an encrypted volume and open it; raises NeedsPassphrase.
+
+        None is asked for where no key opens it.
+        """
+        if isinstance(volume.layer, Encrypted) and volume.layer.hindrance and not self.header:
+            raise closed(volume.layer.hindrance)
         if secret := self._secrets.get(Path(volume.id)):
             self._open_locked(volume, secret)
         elif self.ask is None:

@@ -41,6 +41,12 @@ class Encrypted:
     sums: Superblock | None = None
     """What dm-integrity keeps between the data, where the header names a checksum."""
 
+    @property
+    def hindrance(self) -> str:
+        """Why no key opens it, as a sentence; empty for most."""
+        said = self.header or self.bitlocker
+        return said.hindrance if said else ""
+
 
 Layer = Pieces | Encrypted | Array
 Problems = dict[str, list[str]]

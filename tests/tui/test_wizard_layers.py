@@ -138,6 +138,34 @@ async def test_bitlocker_asks_for_what_opens_it_and_no_header(tmp_path: Path, gu
         await on(pilot, AskKey if host.has_device_mapper() else TroubleScreen)
 
 
+@pytest.mark.parametrize("lost", [1, 3])
+async def test_bitlocker_with_damaged_metadata_says_whether_a_key_helps(
+    tmp_path: Path, guard: Guard, lost: int
+) -> None:
+    disk = tmp_path / "windows.raw"
+    with disk.open("wb") as file:
+        file.write(bitlocker_disk.boot())
+        for at in bitlocker_disk.AREAS[lost:]:
+            file.seek(at)
+            file.write(bitlocker_disk.area())
+        file.truncate(bitlocker_disk.SIZE)
+    guard.watch(disk)
+    async with wizard(tmp_path / "state", _image(disk)) as pilot:
+        await on(pilot, ProtectScreen)
+        await choose(pilot, "read")
+        await on(pilot, PartitionsScreen)
+        if lost == 3:
+            said = " ".join(shown(pilot).split())
+            assert "all three copies of its metadata are damaged" in said
+            assert "(cannot be opened)" in said
+            assert "LUKS" not in said
+            return
+        assert "Enter asks for the passphrase" in reads(pilot, "#about")
+        assert "Nothing that can be opened" not in shown(pilot)
+        await pilot.press("enter")
+        await on(pilot, AskKey)
+
+
 async def test_a_group_with_a_part_elsewhere_asks_for_the_other_disk(tmp_path: Path, guard: Guard) -> None:
     first, second = two_disks(tmp_path)
     guard.watch(first, second)

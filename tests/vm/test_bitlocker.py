@@ -12,6 +12,7 @@ from tests.core.volumes.bitlocker_disk import (
     MOVED,
     MOVED_SIZE,
     PASSPHRASE,
+    RECOVERY,
     SIZE,
     area,
     boot,
@@ -42,7 +43,7 @@ set -e
 modprobe -a dm-mod loop dm-crypt
 mkdir -p /tmp/tree/home /tmp/state/sessions; cd /tmp
 echo rescued > tree/home/letter; seq 200000 > tree/home/long
-printf '{PASSPHRASE}' > pass; printf 'Open sesame 2' > wrong
+printf '{PASSPHRASE}' > pass; printf 'Open sesame 2' > wrong; printf '{RECOVERY}' > recovery
 mke2fs -q -t ext4 -b 1024 -l /scratch/bad -d tree fs.img {SIZE // _KIB}
 truncate -s 16M disk.img; echo '2048,{SIZE // 512},7' | sfdisk -q disk.img
 loop=$(losetup --find --show --offset 1M --sizelimit {SIZE} disk.img)
@@ -58,7 +59,11 @@ for at in {" ".join(str(one >> 10) for one in AREAS)}; do
 done
 sync; losetup --detach $loop
 cp disk.img damaged.img; dd if=/dev/urandom of=damaged.img bs=64K seek=48 count=1 conv=notrunc status=none
-md5sum disk.img damaged.img > sums
+cp disk.img within.img
+printf damaged | dd of=within.img bs=1 seek=$(((3 << 20) + 250)) conv=notrunc status=none
+cp damaged.img lost.img
+for at in 96 160; do dd if=/dev/urandom of=lost.img bs=64K seek=$at count=1 conv=notrunc status=none; done
+md5sum *.img > sums
 """
 
 
@@ -111,6 +116,25 @@ def test_it_is_opened_and_read_whole(machine: Machine) -> None:
 def test_a_damaged_first_copy_of_the_metadata(machine: Machine) -> None:
     told = asked(machine, "cat --passphrase-file /tmp/pass /tmp/damaged.img 1/bitlocker /home/letter")
     assert told == "rescued [0]"
+
+
+def test_the_recovery_key_opens_it(machine: Machine) -> None:
+    told = asked(machine, "cat --passphrase-file /tmp/recovery /tmp/disk.img 1/bitlocker /home/letter")
+    assert told == "rescued [0]"
+
+
+@pytest.mark.parametrize("key", ["pass", "recovery"])
+def test_a_copy_that_is_damaged_within_gives_way_to_the_next(machine: Machine, key: str) -> None:
+    told = asked(machine, f"cat --passphrase-file /tmp/{key} /tmp/within.img 1/bitlocker /home/letter")
+    assert told == "rescued [0]"
+    told = asked(machine, "ls --passphrase-file /tmp/wrong /tmp/within.img 1/bitlocker")
+    assert told.endswith("[3]") and "The passphrase does not open partition 1" in told
+
+
+def test_without_any_copy_no_key_is_asked_for(machine: Machine) -> None:
+    told = asked(machine, "ls /tmp/lost.img 1/bitlocker")
+    assert told.endswith("[3]") and "all three copies of its metadata are damaged" in told
+    assert machine.run(LEFT).output == NOTHING
 
 
 def test_a_wrong_passphrase_leaves_nothing(machine: Machine) -> None:

@@ -163,7 +163,8 @@ class PartitionsScreen(Frame):
             return _("A part of {volume} lies on a disk that was not given. Press a to name it.").format(
                 volume=lacking.title
             )
-        if any(volume.content or volume.candidates for volume in inspection.volumes):
+        locked = [one for one in inspection.volumes if one.locked and not hindrance(one, inspection)]
+        if locked or any(volume.content or volume.candidates for volume in inspection.volumes):
             return ""
         return _(
             "Nothing that can be opened is where the table says. Press s to search the whole disk for lost"

@@ -7,7 +7,7 @@ were moved elsewhere to make place for a boot sector. Read so in "BitLocker Driv
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from core.i18n import _
@@ -44,7 +44,7 @@ class Metadata:
     sector: int
     areas: tuple[int, int, int]
     used: int
-    """Which of the areas was read: the first that is whole."""
+    """Which of the areas was read."""
     moved: int
     """Where the first bytes of the file system lie."""
     moved_size: int
@@ -53,6 +53,8 @@ class Metadata:
     problems: tuple[str, ...] = ()
     hindrance: str = ""
     """Why it cannot be opened, as a sentence; empty when it can."""
+    others: tuple["Metadata", ...] = ()
+    """Copies that say something else: damaged behind their beginning is this one, or they are."""
 
     def parts(self, size: int) -> list[tuple[int, int, int | None]]:
         """The decrypted volume of `size` bytes: start, length, and where that lies; None for zeros."""
@@ -79,29 +81,41 @@ def read_metadata(source: Readable, size: int) -> Metadata | None:
     areas = (first, second, third)
     if sector not in (512, 4096) or any(one % sector or not 0 < one <= size - AREA for one in areas):
         return None
-    copies = [(number, found) for number, area in enumerate(areas) if (found := _area(source, area, sector))]
-    if not copies:
-        return None
-    number, (guid, cipher, state, moved, moved_size) = copies[0]
-    if moved % sector or moved_size % sector or not 0 < moved_size <= moved <= size - moved_size:
-        return None
-    told = _("{count} of its three copies of the metadata are damaged; the next one is used.")
-    return Metadata(
-        guid,
-        cipher,
-        sector,
-        areas,
-        number,
-        moved,
-        moved_size,
-        at + 16,
-        (told.format(count=number),) if number else (),
-        _hindrance(kind, cipher, state),
-    )
+    found: dict[bytes, Metadata] = {}
+    for number, area in enumerate(areas):
+        copy = _area(source, area, sector, size)
+        if copy is None:
+            continue
+        said, guid, cipher, state, moved, moved_size = copy
+        found.setdefault(
+            said,
+            Metadata(
+                *(guid, cipher, sector, areas, number, moved, moved_size, at + 16),
+                hindrance=_hindrance(kind, cipher, state),
+            ),
+        )
+    if not found:
+        if kind != _NORMAL:
+            return None
+        lost = _(
+            "It is encrypted with BitLocker, and all three copies of its metadata are damaged: neither the"
+            " password nor the recovery key opens it without one of them."
+        )
+        return Metadata("", "", sector, areas, 0, 0, 0, at + 16, hindrance=lost)
+    first, *others = sorted(found.values(), key=lambda one: not one.cipher)
+    told = []
+    if first.used:
+        one = _("{count} of its three copies of the metadata are damaged; the next one is used.")
+        told.append(one.format(count=first.used))
+    if others:
+        told.append(_("Its copies of the metadata are not the same: one is damaged. Each is tried."))
+    return replace(first, problems=tuple(told), others=tuple(one for one in others if not one.hindrance))
 
 
-def _area(source: Readable, at: int, sector: int) -> tuple[str, str, tuple[int, int], int, int] | None:
-    """Identifier, cipher, state, and place and length of the moved bytes, by one copy of the metadata."""
+def _area(
+    source: Readable, at: int, sector: int, size: int
+) -> tuple[bytes, str, str, tuple[int, int], int, int] | None:
+    """One copy of the metadata, and its identifier, cipher, state, place and length of the moved bytes."""
     head = source.read(at, _BLOCK.size + _HEAD.size)
     if len(head) < _BLOCK.size + _HEAD.size or not head.startswith(_SIGNATURE):
         return None
@@ -115,7 +129,10 @@ def _area(source: Readable, at: int, sector: int) -> tuple[str, str, tuple[int, 
     for kind, body in _entries(entries):
         if kind == _MOVED and len(body) >= 16:
             moved, moved_size = struct.unpack_from("<QQ", body)
-    return str(UUID(bytes_le=guid)), name, (now, then), moved, moved_size
+    if moved % sector or moved_size % sector or not 0 < moved_size <= moved <= size - moved_size:
+        return None
+    said = head[_BLOCK.size :] + entries
+    return said, str(UUID(bytes_le=guid)), name, (now, then), moved, moved_size
 
 
 def _entries(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -113,11 +113,7 @@ def open_encrypted(
     if header is None:
         raise no_header(outer)
     if header.hindrance:
-        raise Refused(
-            header.hindrance,
-            _("The disk is untouched."),
-            _("`virt-salvage backup` saves it as it is."),
-        )
+        raise closed(header.hindrance)
     layer = Payload(
         header, outer.offset + header.data, header.size or outer.size - header.data, apart, locked.sums
     )
@@ -310,6 +306,11 @@ def wrong(outer: Volume, id: str = "") -> NeedsPassphrase:
         _("Check the keyboard layout, capital letters, and that this is the right disk."),
         again=True,
     )
+
+
+def closed(hindrance: str) -> Refused:
+    """The error for a volume that no key opens, for the reason that its header or its metadata tell."""
+    return Refused(hindrance, _("The disk is untouched."), _("`virt-salvage backup` saves it as it is."))
 
 
 def needed(volume: Volume) -> NeedsPassphrase:

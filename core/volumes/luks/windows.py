@@ -13,7 +13,7 @@ from pathlib import Path
 
 from core.command import Command
 from core.disks.view import View
-from core.errors import Refused
+from core.errors import Cancelled, NeedsPassphrase, SalvageError
 from core.i18n import _
 from core.runner import CommandFailed
 from core.secrets import Secret
@@ -42,7 +42,7 @@ def locked_volume(space: Space, outer: Volume) -> Volume | None:
     metadata = read_metadata(Window(space.source, outer.offset, outer.size), outer.size)
     if metadata is None:
         return None
-    content = Content(None, None, metadata.guid, problems=tuple(_told(metadata)))
+    content = Content(None, None, metadata.guid or None, problems=tuple(_told(metadata)))
     layer = Encrypted(outer, None, bitlocker=metadata)
     size = outer.size // metadata.sector * metadata.sector
     made = of_layer(f"{outer.id}/bitlocker", "luks", size, content, outer.id, space.under, layer)
@@ -50,6 +50,9 @@ def locked_volume(space: Space, outer: Volume) -> Volume | None:
 
 
 def _told(metadata: Metadata) -> Iterator[str]:
+    if not metadata.moved_size:
+        yield metadata.hindrance
+        return
     yield _("BitLocker, {cipher}; it opens with its password or the recovery key of 48 digits.").format(
         cipher=safe(metadata.cipher or "?")
     )
@@ -68,13 +71,9 @@ def open_bitlocker(
     metadata = locked.layer.bitlocker if isinstance(locked.layer, Encrypted) else None
     assert metadata
     if metadata.hindrance:
-        raise Refused(
-            metadata.hindrance,
-            _("The disk is untouched."),
-            _("`virt-salvage backup` saves it as it is."),
-        )
+        raise opening.closed(metadata.hindrance)
     tables.require()
-    key = _key(stack, view, outer, metadata, secret, session)
+    metadata, key = _fitting(stack, view, outer, metadata, secret, session)
     why = _("Attach {volume} as it is, encrypted.").format(volume=outer.title)
     device = attach_bytes(stack, view, outer.offset, outer.size, why).path
     more = f" 2 sector_size:{metadata.sector} iv_large_sectors" if metadata.sector != 512 else ""
@@ -90,6 +89,21 @@ def open_bitlocker(
     path = maker.create_secretly(tables.hidden(lines))
     size = locked.size + 2 * tables.MARGIN
     return View(Path(path), size, writable=view.writable, on=(path,)), tables.MARGIN
+
+
+def _fitting(
+    stack: Stack, view: View, outer: Volume, metadata: Metadata, secret: Secret | None, folder: Path
+) -> tuple[Metadata, bytes]:
+    """The key of the data, and the copy of the metadata that it is in: where they differ, each is tried."""
+    failures: list[SalvageError] = []
+    for one in (metadata, *metadata.others):
+        try:
+            return one, _key(stack, view, outer, one, secret, folder)
+        except Cancelled:
+            raise
+        except SalvageError as error:
+            failures.append(error)
+    raise next((one for one in failures if isinstance(one, NeedsPassphrase)), failures[0])
 
 
 def _key(

@@ -16,6 +16,8 @@ MOVED, MOVED_SIZE = 3 << 20, 8192
 KEY = bytes(range(64, 128))
 """Two keys of 256 bits for AES-XTS."""
 PASSPHRASE = "Open sesame 1"
+RECOVERY = "135795-597531-011000-720885-000077-440000-244442-344707"
+"""Each group is eleven times two bytes of a key."""
 GUID = UUID("4967d63b-2e29-4ad8-8399-f6a339e3d001")
 _KIND = bytes.fromhex("3bd66749292ed84a8399f6a339e3d001")
 _SALT = bytes(range(16))
@@ -41,7 +43,16 @@ def sealed(key: bytes, nonce: bytes, data: bytes) -> bytes:
 
 def stretched(passphrase: str) -> bytes:
     """The key that a password becomes: a million rounds of SHA-256."""
-    start = hashlib.sha256(hashlib.sha256(passphrase.encode("utf-16-le")).digest()).digest()
+    return _rounds(hashlib.sha256(passphrase.encode("utf-16-le")).digest())
+
+
+def recovered(key: str) -> bytes:
+    """The same for a recovery key."""
+    return _rounds(b"".join((int(group) // 11).to_bytes(2, "little") for group in key.split("-")))
+
+
+def _rounds(secret: bytes) -> bytes:
+    start = hashlib.sha256(secret).digest()
     last = bytes(32)
     for count in range(_ROUNDS):
         last = hashlib.sha256(last + start + _SALT + count.to_bytes(8, "little")).digest()
@@ -56,12 +67,18 @@ def _key(key: bytes) -> bytes:
     return struct.pack("<IHHI", 12 + len(key), 1, 0, 0x2003) + key
 
 
+def _protector(name: UUID, kind: int, key: bytes, nonce: bytes, master: bytes) -> bytes:
+    """The master key as a password or a recovery key opens it."""
+    inner = _entry(0, 3, struct.pack("<I", 0x1000) + _SALT + bytes(8))
+    inner += _entry(0, 5, nonce + sealed(key, nonce, _key(master)))
+    return _entry(2, 8, name.bytes_le + bytes(8) + struct.pack("<HH", 0, kind) + inner)
+
+
 def area(state: int = 4, cipher: int = 0x8005) -> bytes:
     """One of the three copies of the metadata."""
-    master, nonces = bytes(range(32)), (b"n" * 12, b"m" * 12)
-    inner = _entry(0, 3, struct.pack("<I", 0x1000) + _SALT + bytes(8))
-    inner += _entry(0, 5, nonces[0] + sealed(stretched(PASSPHRASE), nonces[0], _key(master)))
-    entries = _entry(2, 8, GUID.bytes_le + bytes(8) + struct.pack("<HH", 0, 0x2000) + inner)
+    master, nonces = bytes(range(32)), (b"n" * 12, b"m" * 12, b"r" * 12)
+    entries = _protector(GUID, 0x2000, stretched(PASSPHRASE), nonces[0], master)
+    entries += _protector(UUID(int=1), 0x0800, recovered(RECOVERY), nonces[2], master)
     entries += _entry(3, 5, nonces[1] + sealed(master, nonces[1], _key(KEY)))
     entries += _entry(0xF, 0xF, struct.pack("<QQ", MOVED, MOVED_SIZE))
     head = struct.pack(

@@ -8,7 +8,7 @@ import pytest
 
 from core import host, tools
 from core.disks.view import View
-from core.errors import NeedsPassphrase, SalvageError
+from core.errors import NeedsPassphrase, Refused, SalvageError
 from core.runner import PlanRunner, SystemRunner
 from core.secrets import Secret
 from core.session import Session
@@ -29,6 +29,7 @@ from tests.core.volumes.bitlocker_disk import (
     area,
     boot,
 )
+from tui.openable import hindrance
 
 
 class _Bytes:
@@ -85,9 +86,27 @@ def test_a_damaged_first_copy_is_passed_over(metadata: bytes) -> None:
     assert "1 of its three copies" in found.problems[0]
 
 
+def test_copies_that_differ_are_all_known(metadata: bytes) -> None:
+    hurt = metadata[:250] + b"damaged" + metadata[257:]
+    found = read_metadata(_Bytes(bytes(_volume(hurt, metadata, metadata))), SIZE)
+    assert found is not None
+    assert (found.used, [one.used for one in found.others]) == (0, [1])
+    assert "Each is tried" in found.problems[0]
+    same = read_metadata(_Bytes(bytes(_volume(metadata, metadata, metadata))), SIZE)
+    assert same is not None and same.others == ()
+    elsewhere = metadata[:-16] + b"\xff" * 16  # where the moved bytes lie
+    found = read_metadata(_Bytes(bytes(_volume(elsewhere, metadata, metadata))), SIZE)
+    assert found is not None and (found.used, found.moved) == (1, MOVED)
+
+
+def test_without_any_whole_copy_it_says_so() -> None:
+    found = read_metadata(_Bytes(bytes(_volume(b"", b"", b""))), SIZE)
+    assert found is not None
+    assert "all three copies" in found.hindrance
+
+
 @pytest.mark.hostile(40)
 def test_what_makes_no_sense_is_no_bitlocker(metadata: bytes) -> None:
-    assert _read(_volume(b"", b"", b"")) is None
     assert _read(bytearray(512)) is None
     for at, value in ((176, b"\xff" * 8), (176, b"\1"), (11, b"\0\0")):
         data = _volume(metadata, metadata, metadata)
@@ -137,6 +156,20 @@ def test_it_is_listed_too_where_only_a_later_copy_tells_what_it_is(
         [outer, inner] = session.inspect().volumes
         assert (outer.content, inner.id, inner.locked) == (None, "disk/bitlocker", True)
         assert "2 of its three copies" in " ".join(inner.problems)
+
+
+def test_one_without_metadata_is_listed_and_no_key_is_asked_for(tmp_path: Path, guard: Guard) -> None:
+    disk = tmp_path / "disk.raw"
+    disk.write_bytes(_volume(b"", b"", b""))
+    guard.watch(disk)
+    with Session(StateFolder(tmp_path / "state"), SystemRunner()) as session:
+        session.select(str(disk), "raw")
+        [_outer, inner] = session.inspect().volumes
+        assert len(inner.problems) == 1 and "all three copies" in inner.problems[0]
+        assert "all three copies" in hindrance(inner, session.inspect())
+        with pytest.raises(Refused, match="all three copies") as raised:
+            session.find("disk/bitlocker")
+        assert not isinstance(raised.value, NeedsPassphrase)
 
 
 def test_the_plan_tells_how_it_is_opened(tmp_path: Path, disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
