@@ -78,6 +78,23 @@ def test_back_goes_step_by_step_and_nonsense_is_asked_again(
     assert "Host as found" in called.stdout
 
 
+@needs_root
+def test_marks_are_not_lost_unsaid_and_all_answers_are_told_once(
+    disk: Path, state_dir: Path, guard: Guard
+) -> None:
+    guard.watch(disk)
+    # browse; copy what is not marked; mark; search, and back to the folder; back, and back in earnest
+    answers = ["1", "3", "1", "y", "m 1", "f *.txt", "b", "b", "b", "q"]
+    called = talk(state_dir, answers, disk)
+    assert called.returncode == 0, called
+    assert called.stdout.count("A number opens a folder") == 1, called.stdout
+    said = ("Nothing is marked yet.", "Found, ", "/, 3 entries", "b again closes the volume", "Which volume?")
+    places = [called.stdout.rindex(one) for one in said]
+    assert places == sorted(places), called.stdout
+    again = talk(state_dir, ["1", "3", "1", "u", "?", "nonsense", "q"], disk)
+    assert again.stdout.count("A number opens a folder") == 3, "at first, with the help, after nonsense"
+
+
 def test_an_error_is_told_and_the_walk_goes_on(state_dir: Path, tmp_path: Path) -> None:
     nothing = tmp_path / "nothing.qcow2"
     called = talk(state_dir, ["3"], nothing)

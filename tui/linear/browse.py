@@ -12,6 +12,7 @@ from core.files.matters import matters
 from core.i18n import _, enumerated, listed, ngettext
 from core.text import guest_date, safe, size
 from tui.linear.ground import Ground
+from tui.linear.talk import Asides
 from tui.widgets.file_table import kind_told
 
 PAGE = 20
@@ -36,28 +37,42 @@ class Browser:
 
     def __init__(self, ground: Ground) -> None:
         self._ground, self._flow, self._talk = ground, ground.flow, ground.talk
-        self._asides = ground.asides("files")
-        self._folder = b"/"
-        self._title = ""
-        self._first = 0
-        self._rows: list[Row] = []
-        self._marked: dict[bytes, None] = dict.fromkeys(ground.flow.marked)
-
-    def choose(self) -> tuple[bytes, ...]:
-        """What is to be copied; nothing when the person goes back."""
-        self._enter(b"/")
-        question = _(
+        self._answers = _(
             "A number opens a folder, m and numbers mark (m 1 3), m alone marks this folder, n next lines,"
             " u up, f and words find (f *.conf size:+1M), w what matters first, y copies what is marked,"
             " b back, ? help, c commands, q leave:"
         )
+        """All that can be answered: long to hear, so said at first, with the help, and after nonsense."""
+        lesson = ground.asides("files")
+        self._asides = Asides(lambda: [*lesson.help(), self._answers], lesson.commands)
+        self._folder = b"/"
+        self._title = ""
+        self._first = 0
+        self._rows: list[Row] = []
+        self._searched = False
+        """Whether what was found stands there."""
+        self._marked: dict[bytes, None] = dict.fromkeys(ground.flow.marked)
+        self._warned = ground.flow.marked if ground.flow.copied else ()
+        """What was marked when it was copied, or when it was said that the marks get lost."""
+
+    def choose(self) -> tuple[bytes, ...]:
+        """What is to be copied; nothing when the person goes back."""
+        self._enter(b"/")
+        question = self._answers
         while True:
             word, *rest = self._talk.read(question, self._asides).split() or [""]
-            if word == "b":
+            question = _("What next? ? tells all answers:")
+            if word == "b" and self._searched:
+                self._enter(self._folder)
+            elif word == "b" and self._goes():
                 return ()
-            if word == "y" and self._marked:
+            elif word == "b":
+                self._talk.say(_("Not copied yet: b again closes the volume and drops what is marked."))
+            elif word == "y" and self._marked:
                 return tuple(self._marked)
-            if word == "n":
+            elif word == "y":
+                self._talk.say(_("Nothing is marked yet."))
+            elif word == "n":
                 self._first = self._first + PAGE if self._first + PAGE < len(self._rows) else 0
                 self._tell()
             elif word == "u":
@@ -74,6 +89,13 @@ class Browser:
                 self._mark([word])
             else:
                 self._talk.say(_("That is none of the answers."))
+                question = self._answers
+
+    def _goes(self) -> bool:
+        """Whether nothing gets lost by going back, or that was said already."""
+        marked = tuple(self._marked)
+        known, self._warned = marked in ((), self._warned), marked
+        return known
 
     # -- what stands there ------------------------------------------------------------------------
 
@@ -84,6 +106,7 @@ class Browser:
             self._talk.say(error.paragraph())
             return
         self._folder, self._rows, self._first, self._title = folder, rows, 0, safe(folder)
+        self._searched = False
         self._tell()
 
     def _listed(self, folder: bytes) -> list[Row]:
@@ -92,13 +115,14 @@ class Browser:
         return [_row(folder.rstrip(b"/") + b"/" + one.name, one, safe(one.name)) for one in entries]
 
     def _look(self, told: str, search: Callable[[], list[Row]]) -> None:
-        """Let what was found stand there in the place of the folder; `u` leads on from the folder."""
+        """Let what was found stand there in the place of the folder: `b` leads back to that, `u` above it."""
         try:
             rows = self._ground.work(told, search)
         except SalvageError as error:
             self._talk.say(error.paragraph())
             return
         self._rows, self._first, self._title = rows, 0, _("Found")
+        self._searched = True
         self._tell()
 
     def _found(self, words: list[str]) -> list[Row]:

@@ -318,7 +318,8 @@ class Walk(Ground):
         if not marked:
             self.work(_("Closing the volume."), self.flow.do_close_volume)
             return self._partition
-        self.flow.marked = marked
+        if marked != self.flow.marked:
+            self.flow.marked, self.flow.copied = marked, None
         return self._copy
 
     def _copy(self) -> Step:
