@@ -90,7 +90,7 @@ def _hindrance(volume: Logical, places: Places, lost: Sequence[str]) -> str:
     if lost:
         return missing(lost[0]).what
     vdo = [places.closed(segment) for segment in volume.segments if segment.type == "vdo"]
-    return next((sentences((one.what, one.meaning)) for one in vdo if one), "")
+    return next((sentences((one.what, one.meaning, one.remedy)) for one in vdo if one), "")
 
 
 def _with(content: Content, problems: tuple[str, ...]) -> Content:

@@ -151,6 +151,7 @@ def test_vdo_is_told_and_data_with_checksums_beside_them_are_read(
         session.select(str(disk), "raw")
         root, home = (session.inspect().volume(name) for name in ("vg/root", "vg/home"))
         assert isinstance(root.layer, Pieces) and "VDO deduplicated" in root.layer.hindrance
+        assert "Give a copy of the disk" in root.layer.hindrance
         assert not isinstance(home.layer, Pieces) or not home.layer.hindrance
     if not os.geteuid():
         assert program("--format", "raw", "cat", disk, "vg/home", "/home/letter").out == LETTER
