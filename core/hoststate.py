@@ -159,6 +159,11 @@ class Owners:
             if "pid" in known:
                 self._keys[("process", known["pid"], known.get("started", 0))] = session
 
+    def add_known(self, account: Account) -> None:
+        """The same of a whole journal; what has the places of an earlier boot now is somebody else's."""
+        if not account.of_other_boot:
+            self.add(account.session, account.entries)
+
     def owner(self, thing: Thing, after: HostState) -> str:
         """The session that put it up; empty for somebody else.
 
@@ -258,7 +263,7 @@ def prove(
     """
     after = HostState.now(sessions, before)
     for account in others:
-        owners.add(account.session, account.entries)
+        owners.add_known(account)
     found = [
         Difference(one.sign, one.thing, owners.owner(one.thing, after)) for one in differences(before, after)
     ]

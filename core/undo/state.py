@@ -15,8 +15,8 @@ from core.i18n import _
 from core.runner import Runner
 from core.text import safe
 from core.undo import journal as journals
-from core.undo.account import Account
-from core.undo.health import remarks
+from core.undo.account import Account, Entry
+from core.undo.health import is_gone, remarks
 from core.undo.journal import Journal
 from core.undo.live import Seen, seen
 from core.undo.pairs import OWN_MAPPINGS
@@ -43,9 +43,16 @@ class Known:
         """Whether it died and nobody asked to leave up what it put up."""
         return not self.alive and not self.account.kept and not self.account.half
 
+    def gone(self, entry: Entry) -> str:
+        """That it went without being taken down, as its journal does not tell; empty for what stands."""
+        if self.alive or entry.state != "held" or not is_gone(entry):
+            return ""
+        return _("went with its program or the boot")
+
     def to_json(self) -> dict[str, object]:
         account = self.account
         said = remarks(account.entries)
+        gone = {entry.number: told for entry in account.entries if (told := self.gone(entry))}
         return {
             "id": account.session,
             "disk": account.disk,
@@ -55,7 +62,11 @@ class Known:
             "pid": account.pid if self.alive else 0,
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(account.began)),
             "entries": [
-                {**entry.to_json(), **({"remark": said[entry.number]} if entry.number in said else {})}
+                {
+                    **entry.to_json(),
+                    **({"remark": remark} if (remark := (said | gone).get(entry.number)) else {}),
+                    **({"gone": True} if entry.number in gone else {}),
+                }
                 for entry in account.entries
                 if entry.stands
             ],

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from core import loops
+from core import host, loops
 from core.hoststate import HostState, Owners, differences, prove
 from core.runner import SystemRunner
 from core.session import Session
+from core.undo.account import Account, Entry
 from core.undo.state import StateFolder
 from tests.conftest import Guard, Program, needs_root
 
@@ -117,6 +118,26 @@ def test_the_journal_and_the_names_tell_whose_it_is(tmp_path: Path) -> None:
         ours.unlink()
         assert not prove(before, sessions, {mine.name}, Owners(sessions)).as_found, "deleted, and still ours"
     assert not any(of_others in str(one) for one in proof.still(sessions).others), "it went meanwhile"
+
+
+@pytest.mark.parametrize("boot", ["this one", "an earlier one"])
+def test_what_has_a_place_of_an_earlier_boot_is_somebody_elses(tmp_path: Path, boot: str) -> None:
+    sessions, point = tmp_path / "sessions", tmp_path / "m"
+    point.mkdir()
+    before = HostState.now(sessions)
+    known = host.boot_id() if boot == "this one" else boot
+    entries = (
+        Entry(1, "dm", "/dev/loop0", "released", "", 0.0, ()),
+        Entry(2, "mount", str(point), "released", "", 0.0, ()),
+    )
+    owners = Owners(sessions)
+    owners.add_known(Account("S", "/disk", known, 1, 1, 1.0, entries))
+    subprocess.run(["mount", "-t", "tmpfs", "none", point], check=True)
+    try:
+        proof = prove(before, sessions, {"S"}, owners)
+    finally:
+        subprocess.run(["umount", point], check=True)
+    assert proof.as_found == (boot != "this one")
 
 
 def test_a_copy_proves_it_and_ls_is_silent(

@@ -10,7 +10,7 @@ from core.hoststate import HostState, Owners, prove
 from core.i18n import _
 from core.session import Session
 from core.text import date, safe
-from core.undo.health import is_gone, remarks
+from core.undo.health import remarks
 from core.undo.live import Seen
 from core.undo.patience import stuck
 from core.undo.stack import Release
@@ -91,9 +91,8 @@ def _tell(context: Context, one: Known) -> None:
         context.out("  " + account.half.sentence(account.session))
     said = remarks(account.entries)
     for entry in account.standing:
-        gone = not one.alive and entry.state == "held" and is_gone(entry)
-        state = _("went with its program or the boot") if gone else entry.state_told
-        context.out(f"  {entry.number}. {entry.named}  {safe(entry.target)}  ({state})")
+        gone = one.gone(entry)
+        context.out(f"  {entry.number}. {entry.named}  {safe(entry.target)}  ({gone or entry.state_told})")
         if entry.number in said and not gone:
             context.out("       " + said[entry.number])
         if entry.error:
@@ -213,7 +212,7 @@ def _proved(context: Context, before: HostState, chosen: Sequence[Known]) -> boo
     mine = {one.account.session for one in chosen if not one.alive}
     owners = Owners(state.sessions)
     for one in chosen:
-        owners.add(one.account.session, one.account.entries)
+        owners.add_known(one.account)
     others = [one.account for one in state.known() if one.account.session not in mine]
     proof = prove(before, state.sessions, mine, owners, others)
     context.tell_proof(proof, always=True)

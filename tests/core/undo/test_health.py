@@ -257,6 +257,20 @@ def test_a_writable_mount_over_a_dead_export_comes_down(
     _assert_down(state_dir, guard)
 
 
+def test_what_went_is_told_in_json_too(disk: Path, tmp_path: Path, program: Program, guard: Guard) -> None:
+    """As after a reboot: the journal calls it held, and nothing of it stands."""
+    guard.watch(disk)
+    point = tmp_path / "m"
+    assert program("mount", disk, "disk", point).status == 0
+    subprocess.run(["umount", point], check=True)
+    [session] = json.loads(program("status", "--json").out)["sessions"]
+    gone = {entry["what"]: entry.get("gone", False) for entry in session["entries"]}
+    remarks = {entry["what"]: entry.get("remark", "") for entry in session["entries"]}
+    assert gone["mount"] and remarks["mount"] == "went with its program or the boot"
+    assert not gone["fuse-export"] and not remarks["fuse-export"]
+    assert program("undo", "--all").status == 0
+
+
 def test_what_bears_a_number_that_somebody_else_has_now_is_gone(tmp_path: Path, guard: Guard) -> None:
     """The kernel gives numbers of loop devices again at once."""
     ours, theirs = tmp_path / "ours.raw", tmp_path / "theirs.raw"
