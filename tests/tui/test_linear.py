@@ -1,5 +1,6 @@
 """The wizard line by line, in the real process: the whole road, and how it ends."""
 
+import io
 import json
 import os
 import signal
@@ -9,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from core.files.progress import Progress
 from core.lab import catalogue, labs
 from core.runner import SystemRunner
 from tests.conftest import Guard, needs_root
 from tests.core.volumes.layer_disks import two_disks
 from tests.tui.terminal import Terminal
+from tui.linear.talk import Talk
 
 COMMANDS = ("losetup --find --show --read-only", "undone by: umount")
 
@@ -76,6 +79,13 @@ def test_back_goes_step_by_step_and_nonsense_is_asked_again(
     assert called.stdout.count("Which volume?") == 2
     assert "What shall be done?" in called.stdout
     assert "Host as found" in called.stdout
+
+
+def test_the_time_left_is_told_as_roundly_as_it_is_known() -> None:
+    for seconds, told in ((266.4, "about 4 min 30 s left"), (0.1, "a few seconds left")):
+        lines = io.StringIO()
+        Talk(io.StringIO(), lines).progress(Progress(3, 9, 1 << 20, 9 << 20, "x", 0, 1, 1e6, seconds, 0))
+        assert lines.getvalue() == f"1.0 MiB of 9.0 MiB, 3 files, {told}\n"
 
 
 @needs_root

@@ -9,9 +9,10 @@ from typing import TextIO
 
 from core.files.progress import Progress
 from core.i18n import _, listed, ngettext, sentences
-from core.text import duration, safe, size
+from core.text import safe, size
 from tui.ascii import to_ascii
 from tui.plain import as_started, wants_plain
+from tui.widgets.progress_panel import about
 
 BACK = ""
 """The answer that leads to the step before."""
@@ -123,5 +124,5 @@ class Talk:
         done = progress.files_done
         parts.append(ngettext("{count} file", "{count} files", done).format(count=done))
         if progress.seconds_left is not None:
-            parts.append(_("{time} left").format(time=duration(progress.seconds_left)))
+            parts.append(about(progress.seconds_left))
         self.say(listed(parts))
