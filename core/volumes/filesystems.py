@@ -190,6 +190,14 @@ def known(content: str | None, title: str, lacking: str = "") -> FileSystem:
     )
 
 
+def only_read(content: str | None) -> str:
+    """Why it is never mounted for writing, in a sentence; empty where it may be, or where it is not known."""
+    system = FILE_SYSTEMS.get(content or "")
+    if system is None or system.writable:
+        return ""
+    return _("{content} is mounted for reading only.").format(content=content)
+
+
 def flaws(content: str | None) -> tuple[str, ...]:
     """What will be shown otherwise than it is on the disk, because of who reads it here."""
     system = FILE_SYSTEMS.get(content or "")

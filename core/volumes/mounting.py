@@ -19,7 +19,7 @@ from core.undo.daemons import serve, tied
 from core.undo.pairs import FileKind, MountKind, Pair
 from core.undo.stack import Stack
 from core.volumes import nbd, twins
-from core.volumes.filesystems import FileSystem, known, reader
+from core.volumes.filesystems import FileSystem, known, only_read, reader
 from core.volumes.kpartx import map_partitions
 from core.volumes.loop import Device, attach, check_rights, release_with_mount
 from core.volumes.model import Volume
@@ -68,11 +68,8 @@ def mount(
     """
     system = known(volume.content, volume.title, volume.lacking)
     twins.refuse_btrfs_twin(volume)
-    if writable and not system.writable:
-        raise Refused(
-            _("{content} is mounted for reading only.").format(content=volume.content),
-            remedy=_("Mount it without --writable, or copy the files out."),
-        )
+    if writable and (reason := only_read(volume.content)):
+        raise Refused(reason, remedy=_("Mount it without --writable, or copy the files out."))
     check_rights(stack.runner.planning)
     who = reader(system)
     make_point(stack, point)

@@ -7,8 +7,9 @@ import pytest
 from textual.widgets import Input
 
 from tests.conftest import Guard, needs_root
+from tests.core.tables.table_disks import sparse
 from tests.hostile.test_filesystems import dirty
-from tests.hostile.volumes import by_hand, filled
+from tests.hostile.volumes import MIB, by_hand, filled
 from tests.tui.wizard import Wizard, choose, on, refused, shown, until, wizard
 from tui.screens.ask import AskPath
 from tui.screens.check import CheckScreen
@@ -113,6 +114,20 @@ async def test_a_repair_shows_what_it_brings_back(tmp_path: Path, guard: Guard) 
         await choose(pilot, "down")
         await on(pilot, CheckScreen)
     assert not (tmp_path / "m/lost+found").exists()
+
+
+@pytest.mark.parametrize("protection", ["read", "overlay"])
+async def test_what_is_mounted_for_reading_only_is_not_offered_for_writing(
+    protection: str, tmp_path: Path, guard: Guard
+) -> None:
+    disk = sparse(tmp_path / "disk.raw", 40 * MIB)
+    subprocess.run(["mkfs.vfat", disk], check=True, capture_output=True)
+    guard.watch(disk)
+    async with wizard(tmp_path / "state", disk) as pilot:
+        await to_volume(pilot, protection)
+        assert refused(pilot, "writable")
+        assert "vfat is mounted for reading only." in shown(pilot)
+        assert "Only with an overlay" not in shown(pilot)
 
 
 async def test_a_subvolume_is_chosen(tmp_path: Path, guard: Guard) -> None:

@@ -6,7 +6,7 @@ from core.checking import Examined
 from core.i18n import _
 from core.text import safe
 from core.volumes.checkers import CHECKERS
-from core.volumes.filesystems import FILE_SYSTEMS
+from core.volumes.filesystems import FILE_SYSTEMS, only_read
 from core.volumes.model import Volume
 from core.volumes.state import State
 from tui import plans
@@ -44,12 +44,13 @@ class Opening:
         return self._browse(State.REPLAYED if chosen == "replay" else State.LEFT)
 
     def _choices(self) -> list[tuple[str, str]]:
+        write = _("Mount it for other tools; what is written goes to an overlay")
         replay = _("Browse and copy files, with the journal replayed (recommended)")
         return [
             *([("replay", replay)] if self.volume.pending and self._may_replay() else []),
             ("browse", _("Browse and copy files")),
             ("show", _("Mount it for other tools, for reading only")),
-            ("write", _("Mount it for other tools; what is written goes to an overlay")),
+            *([] if only_read(self.volume.content) else [("write", write)]),
             *([("replay", replay)] if not self.volume.pending and self._may_replay() else []),
             *([("subvolume", _("A subvolume or snapshot of it"))] if self.volume.content == "btrfs" else []),
             ("check", _("Check whether it is sound")),

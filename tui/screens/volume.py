@@ -14,7 +14,7 @@ from core.session import Session
 from core.text import size
 from core.volumes import kpartx, nbd
 from core.volumes.checkers import CHECKERS
-from core.volumes.filesystems import FILE_SYSTEMS
+from core.volumes.filesystems import FILE_SYSTEMS, only_read
 from core.volumes.model import Volume
 from core.volumes.mounting import Way
 from core.volumes.state import State
@@ -63,8 +63,6 @@ class VolumeScreen(SightFrame):
 
     def _choices(self) -> list[Choice]:
         no_root = "" if os.geteuid() == 0 else _("Mounting needs root: start again with sudo.")
-        overlay = self.flow.protection is Protection.OVERLAY
-        wants_overlay = _("Only with an overlay: go back to Protect and choose it.")
         no_kpartx, no_nbd = self._no_other_way()
         inside = Choice(
             "subvolume",
@@ -99,7 +97,7 @@ class VolumeScreen(SightFrame):
                 "writable",
                 _("Mount it at a folder, for writing"),
                 _("As above; every write lands in an overlay, never in the disk."),
-                no_root or ("" if overlay else wants_overlay),
+                no_root or self._no_writing(),
             ),
             Choice(
                 "check",
@@ -146,6 +144,13 @@ class VolumeScreen(SightFrame):
         if self.volume.apart:
             no_nbd = _("Only for partitions as they lie on the disk: this is put together first.")
         return no_kpartx, no_nbd
+
+    def _no_writing(self) -> str:
+        """Why it cannot be mounted for writing as the disk is protected now; empty where it can."""
+        # what an overlay does not help is told first: nobody shall go back for nothing
+        if (reason := only_read(self.volume.content)) or self.flow.protection is Protection.OVERLAY:
+            return reason
+        return _("Only with an overlay: go back to Protect and choose it.")
 
     def _no_check(self) -> str:
         """Why it cannot be checked; empty where it can, or where that is not known yet."""
