@@ -133,7 +133,11 @@ class LeftoversScreen(Frame):
     def _told(self, releases: list[Release] | None) -> None:
         releases = releases or []
         stuck = [release.note for release in releases if not release.released]
-        self._note = sentences(stuck) or _("Taken down: {count}.").format(count=self._count)
+        done = _("Taken down: {count}.").format(count=self._count)
+        # one that died before it put anything up has nothing but its log
+        self._note = sentences(stuck) or (
+            done if self._count else _("Nothing of it was up; its log is gone.")
+        )
         self._look()
 
 

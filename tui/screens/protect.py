@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import OptionList, Static
 
+from core.disks.addresses import is_address
 from core.disks.logical import logical_volume
 from core.disks.model import Disk, Holder, Link
 from core.disks.overlay import OverlayRoom
@@ -304,6 +305,11 @@ def _short(path: Path, home: Path) -> str:
 
 
 def _size(disk: Disk) -> str:
+    if is_address(disk.given):
+        told = _("{size} for the machine ({sectors} sectors)")
+        return told.format(
+            size=size(disk.virtual_size), sectors=grouped(disk.virtual_size // disk.sector_size)
+        )
     return _("{size} for the machine ({sectors} sectors), {here} on this host").format(
         size=size(disk.virtual_size),
         sectors=grouped(disk.virtual_size // disk.sector_size),

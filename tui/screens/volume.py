@@ -64,6 +64,7 @@ class VolumeScreen(SightFrame):
     def _choices(self) -> list[Choice]:
         no_root = "" if os.geteuid() == 0 else _("Mounting needs root: start again with sudo.")
         no_kpartx, no_nbd = self._no_other_way()
+        number = self.volume.partition.number if self.volume.partition else 1
         inside = Choice(
             "subvolume",
             _("A subvolume or snapshot of it"),
@@ -76,13 +77,15 @@ class VolumeScreen(SightFrame):
             Choice(
                 "kpartx",
                 _("Browse and copy files, by kpartx"),
-                _("All partitions are mapped at once, as /dev/mapper/loop0p5."),
+                _("All partitions are mapped at once, as /dev/mapper/loop0p{number}.").format(number=number),
                 no_kpartx or no_root,
             ),
             Choice(
                 "nbd",
                 _("Browse and copy files, by nbd"),
-                _("The whole disk as /dev/nbd0, its partitions as /dev/nbd0p5, in everybody's sight.")
+                _("The whole disk as /dev/nbd0, this as /dev/nbd0p{number}, in everybody's sight.").format(
+                    number=number
+                )
                 if self.volume.partition
                 else _("The whole disk as /dev/nbd0, in everybody's sight."),
                 no_nbd or no_root,
