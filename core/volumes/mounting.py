@@ -15,7 +15,7 @@ from core.errors import Refused, SalvageError
 from core.i18n import _
 from core.runner import CommandFailed
 from core.text import safe
-from core.undo.daemons import serve, tied
+from core.undo.daemons import CouldNotStart, serve, tied
 from core.undo.pairs import FileKind, MountKind, Pair
 from core.undo.stack import Stack
 from core.volumes import nbd, twins
@@ -84,7 +84,8 @@ def mount(
         if way == "loop":
             release_with_mount(stack, device.path)
     else:
-        _by_daemon(stack, system, device.path, point, (*device.on, str(point)), log, tie=tie)
+        on = (*device.on, str(point))
+        _by_daemon(stack, system, device.path, point, on, log, tie=tie, state=state)
     return Tree(point, volume, device.path, writable, unchecked)
 
 
@@ -148,11 +149,7 @@ def by_kernel(
         _("There may be no such subvolume. The disk was only read.")
         if more
         else _("Its file system may be damaged or incomplete. The disk was only read."),
-        _("`virt-salvage subvolumes` lists the subvolumes that there are.")
-        if more
-        else _("The repair in the overlay was not enough. `virt-salvage backup` saves the disk as it is.")
-        if state is State.REPAIRED
-        else _("`virt-salvage check` tells how damaged it is; with --repair it is repaired in an overlay."),
+        _("`virt-salvage subvolumes` lists the subvolumes that there are.") if more else _way_out(state),
     ) from refused
 
 
@@ -175,6 +172,13 @@ def make_point(stack: Stack, point: Path) -> None:
     stack.put_up(pair)
 
 
+def _way_out(state: State) -> str:
+    """What is left where nobody can mount it in that state."""
+    if state is State.REPAIRED:
+        return _("The repair in the overlay was not enough. `virt-salvage backup` saves the disk as it is.")
+    return _("`virt-salvage check` tells how damaged it is; with --repair it is repaired in an overlay.")
+
+
 def _why(system: FileSystem, writable: bool, state: State, pending: bool) -> str:
     if writable:
         if not pending:
@@ -194,6 +198,7 @@ def _by_daemon(
     log: Path,
     *,
     tie: bool,
+    state: State,
 ) -> None:
     argv = (*system.daemon, "-o", f"ro,{_GUARDS}", device, str(point))
     command = Command(
@@ -204,7 +209,11 @@ def _by_daemon(
         background=True,
         limits=None,
     )
-    serve(stack, "mount", command, point, log, argument=str(point), on=on, ends_with="umount")
+    try:
+        serve(stack, "mount", command, point, log, argument=str(point), on=on, ends_with="umount")
+    except CouldNotStart as failure:
+        failure.remedy = _way_out(state)
+        raise
 
 
 def _kernel() -> tuple[int, ...]:

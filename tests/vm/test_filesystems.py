@@ -176,6 +176,19 @@ def test_a_damaged_fat_is_repaired_in_an_overlay(machine: Machine) -> None:
     assert machine.run(f"cd /tmp; md5sum -c --quiet sum; {LEFT}").output == NOTHING
 
 
+def test_what_no_program_mounts_says_how_it_is_repaired(quick: Machine) -> None:
+    made(quick, "ntfs")
+    # the copy of the first records, of which the boot sector says the cluster
+    zeroed = "dd if=/dev/zero of=disk bs=4096 count=1 seek=$((at)) conv=notrunc status=none"
+    done(quick, f"at=$(od -An -tu8 -j56 -N8 disk); {zeroed}; md5sum disk >sum")
+    told = quick.run(f"{PROGRAM} ls --format raw /tmp/disk disk 2>&1", 120)
+    assert told.status == 1, told.output
+    assert "ntfs-3g could not start" in told.output and "with --repair" in told.output
+    repaired = quick.run(f"{PROGRAM} cat --repair --format raw /tmp/disk disk /letter 2>/dev/null", 120)
+    assert (repaired.status, repaired.output) == (0, "rescued\n")
+    assert quick.run(f"cd /tmp; md5sum -c --quiet sum; {LEFT}").output == NOTHING
+
+
 CDS = "modprobe -a ahci sr_mod; until test -b /dev/sr1; do sleep 0.1; done; udevadm settle"
 FLOPPIES = "modprobe floppy; until test -b /dev/fd1; do sleep 0.1; done; udevadm settle"
 FORMATTED = "mkfs.vfat /dev/fd0 >/dev/null; mkdir -p m; mount /dev/fd0 m; cp tree/letter m; umount m"
