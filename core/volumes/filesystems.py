@@ -75,8 +75,9 @@ _EXT = FileSystem(
 )
 _PLAIN = N_("it has no journal that a read-only mount would replay")
 _NAMES = N_("utf8: names in every script are read; it has no journal that a read-only mount would replay")
-"""Many kernels read names in ASCII or Latin-1 unless told, as Ubuntu's on FAT: each other letter is a "?"
-then, and of two names that are alike by that, both give the file of the first."""
+"""Kernels built without CONFIG_FAT_DEFAULT_UTF8, or with another CONFIG_NLS_DEFAULT, read names in Latin-1 or
+ASCII unless told: each other letter is a "?" then, and of two names that are alike by that, both give the
+file of the first."""
 
 FILE_SYSTEMS: Mapping[str, FileSystem] = {
     "ext2": _EXT,
