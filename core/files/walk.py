@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
@@ -182,10 +182,27 @@ class Walk:
             _end(folder)
         if len(found) < _AT_ONCE:
             _end(folder)
+        if len({name for _inode, name, _step in found}) < len(found):
+            found = self._once_each(found)
         found.sort(reverse=True)
         folder.rest = found
         if again and self._prefetch:
             self._prefetch.go_on(_files(folder))
+
+    def _once_each(self, found: list[tuple[int, bytes, Step]]) -> list[tuple[int, bytes, Step]]:
+        """The entries that their names lead to: of several of one name, no other can be read."""
+        kept: dict[bytes, tuple[int, bytes, Step]] = {}
+        for one in found:
+            inode, name, _step = one
+            if name not in kept:
+                kept[name] = one
+                continue
+            told = _("The folder is damaged: it has several entries of this name, and only one can be read.")
+            self._failed(self.prefix + name, told)
+            with suppress(OSError):
+                if os.stat(name, dir_fd=self.trail.fd, follow_symlinks=False).st_ino == inode:
+                    kept[name] = one
+        return [*kept.values()]
 
 
 @contextmanager
