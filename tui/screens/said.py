@@ -52,7 +52,7 @@ class SaidScreen(Dialog[None]):
 
 
 def drawn(said: Sequence[Said], width: int) -> list[Line]:
-    """Paragraphs as lines; a title has an empty line before it."""
+    """Paragraphs as lines; a title has an empty line before it, and the last one has one behind it."""
     lines: list[Line] = []
     for one in said:
         if one.role == "title":
@@ -66,4 +66,6 @@ def drawn(said: Sequence[Said], width: int) -> list[Line]:
                 hang = own + ("    " if paragraph.lstrip(" ").startswith(("• ", "* ")) else "  ")
                 shown = wrapped("  " + safe(paragraph), width, hang)
             lines += [(Piece(line, _ROLES.get(one.role, "")),) for line in shown]
+    if lines and any(piece.text.strip() for piece in lines[-1]):
+        lines.append(())
     return lines[1:] if lines and not lines[0] else lines
