@@ -19,13 +19,14 @@ from core.i18n import _, enumerated, ngettext
 from core.runner import PlanRunner, Ran, Runner, SystemRunner
 from core.script import script
 from core.session import Session
-from core.text import columns, duration, ljust, rjust, safe, size
+from core.text import columns, ljust, rjust, safe, size
 from core.undo.state import StateFolder
 from core.volumes.model import Inspection
 from core.volumes.mounting import Tree
 from core.volumes.state import State
 from tui.ascii import to_ascii
 from tui.cli.passphrases import Passphrases
+from tui.time_left import about
 
 if TYPE_CHECKING:
     from core.tables.lost.search import Searching
@@ -238,7 +239,7 @@ class ProgressLine:
         if progress.rate:
             parts.append(size(int(progress.rate)) + "/s")
         if progress.seconds_left is not None:
-            parts.append(_("{time} left").format(time=duration(progress.seconds_left)))
+            parts.append(about(progress.seconds_left))
         parts.append(progress.current)
         self._write(_cut("  ".join(parts), 78))
 
@@ -250,7 +251,7 @@ class ProgressLine:
         if searching.rate:
             parts.append(size(int(searching.rate)) + "/s")
         if searching.seconds_left is not None:
-            parts.append(_("{time} left").format(time=duration(searching.seconds_left)))
+            parts.append(about(searching.seconds_left))
         if searching.found:
             names = dict.fromkeys(one.content for one in searching.found)
             parts.append(_("found: {names}").format(names=enumerated(names)))

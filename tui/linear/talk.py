@@ -12,7 +12,7 @@ from core.i18n import _, listed, ngettext, sentences
 from core.text import safe, size
 from tui.ascii import to_ascii
 from tui.plain import as_started, wants_plain
-from tui.widgets.progress_panel import about
+from tui.time_left import about
 
 BACK = ""
 """The answer that leads to the step before."""

@@ -15,8 +15,9 @@ from core.text import size
 from core.volumes.model import Inspection
 from tui.screens.progress import INTERVAL
 from tui.screens.step import Frame, Key
+from tui.time_left import about
 from tui.widgets.found_table import FoundTable
-from tui.widgets.progress_panel import Gauge, about
+from tui.widgets.progress_panel import Gauge
 from tui.widgets.rows import Rows
 
 

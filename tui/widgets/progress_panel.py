@@ -10,7 +10,8 @@ from textual.widgets import Static
 
 from core.files.progress import Progress
 from core.i18n import _, listed, ngettext
-from core.text import duration, grouped, size
+from core.text import grouped, size
+from tui.time_left import about
 from tui.widgets.lines import Line, Piece, content_of, left, middle_cut
 
 _FULL, _EMPTY = "█", "░"
@@ -181,21 +182,6 @@ def _counts(progress: Progress) -> str:
 def _speed(progress: Progress) -> str:
     rate = _("{size} a second").format(size=size(int(progress.rate)))
     return listed((rate, "" if progress.seconds_left is None else about(progress.seconds_left)))
-
-
-def about(seconds: float) -> str:
-    """A time left as it is honest to tell it: the longer, the rounder."""
-    if seconds < 10:
-        return _("a few seconds left")
-    if seconds < 60:
-        rounded = -(-seconds // 10) * 10
-    elif seconds < 600:
-        rounded = -(-seconds // 30) * 30
-    elif seconds < 3600:
-        rounded = -(-seconds // 60) * 60
-    else:
-        rounded = -(-seconds // 300) * 300
-    return _("about {time} left").format(time=duration(rounded))
 
 
 def _errors(count: int) -> Line:
