@@ -498,4 +498,5 @@ def test_what_goes_on_on_another_line_begins_where_its_paragraph_does():
         "      six",
         "    * seven",
         "      eight nine",
+        "",
     ]
