@@ -22,6 +22,10 @@ _LENDS_RIGHTS = stat.S_ISUID | stat.S_ISGID
 CAPABILITIES = "security.capability"
 _OURS = ("user.", "trusted.", "system.posix_acl_", "security.capability")
 """Attributes that are taken away where the guest has none; labels of the host's own policy stay."""
+_OWNER = frozenset({"$LXUID", "$LXGID", "$LXMOD"})
+_TOLD = _OWNER | {"$LXDEV"}
+"""Where ntfs3 keeps owner, mode and device number, and where all three of the first are, it tells them as
+such too. No other file system takes these names: linux/fs/ntfs3/xattr.c, ntfs_get_wsl_perm."""
 
 Handle = int | bytes
 """A descriptor, or a path through ``/proc/self/fd`` whose last part is not followed."""
@@ -130,13 +134,15 @@ def _allowed_mode(wanted: os.stat_result, now: os.stat_result, privileges: bool)
     return mode
 
 
-def _listed(handle: Handle) -> list[str]:
-    return os.listxattr(handle, follow_symlinks=isinstance(handle, int))
+def listed(handle: Handle) -> list[str]:
+    """The names of the attributes that an entry has besides its owner and mode. Raises OSError."""
+    names = os.listxattr(handle, follow_symlinks=isinstance(handle, int))
+    return [name for name in names if name not in _TOLD] if names and _OWNER.issubset(names) else names
 
 
 def _attributes(source: Handle, target: Handle, fresh: bool, privileges: bool, lost: list[str]) -> None:
     try:
-        names = _listed(source)
+        names = listed(source)
     except OSError as error:
         names = []
         if error.errno not in _NO_ATTRIBUTES:
@@ -189,7 +195,7 @@ def take_away(target: Handle, wanted: frozenset[str], lost: list[str]) -> None:
     """
     follow = isinstance(target, int)
     try:
-        for name in _listed(target):
+        for name in listed(target):
             if name not in wanted and name.startswith(_OURS):
                 os.removexattr(target, name, follow_symlinks=follow)
     except OSError as error:

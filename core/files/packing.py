@@ -21,7 +21,7 @@ from core.files.estimate import Estimate, estimate
 from core.files.inodeflags import NONE, flags_of
 from core.files.landing import told
 from core.files.manifest import LONGEST, NAME, OURS, candidates, line
-from core.files.metadata import CAPABILITIES, Handle, beside
+from core.files.metadata import CAPABILITIES, Handle, beside, listed
 from core.files.naming import Names
 from core.files.outcome import Copied
 from core.files.prefetch import Prefetch
@@ -308,7 +308,7 @@ class _Packing:
         follow = isinstance(source, int)
         found: dict[bytes, bytes] = {}
         try:
-            for name in os.listxattr(source, follow_symlinks=follow):
+            for name in listed(source):
                 found[os.fsencode(name)] = os.getxattr(source, name, follow_symlinks=follow)
         except OSError as error:
             if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS):

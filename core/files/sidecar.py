@@ -16,7 +16,7 @@ from typing import IO, Any
 from core.files.entry import kind_of, named
 from core.files.inodeflags import NONE, InodeFlags
 from core.files.manifest import candidates
-from core.files.metadata import Handle
+from core.files.metadata import Handle, listed
 from core.files.target import Target
 
 NAME = b"salvage-metadata.jsonl"
@@ -82,7 +82,7 @@ def _attributes(source: Handle) -> dict[str, str]:
     follow = isinstance(source, int)
     found: dict[str, str] = {}
     with suppress(OSError):
-        for name in os.listxattr(source, follow_symlinks=follow):
+        for name in listed(source):
             with suppress(OSError):
                 value = os.getxattr(source, name, follow_symlinks=follow)
                 key = name.encode("utf-8", "surrogateescape").decode("latin-1")

@@ -295,6 +295,19 @@ def test_what_a_file_system_cannot_keep_is_told(tmp_path: Path) -> None:
     assert {lost.path for lost in copied.lost_metadata} == {b"/old"}
 
 
+@pytest.mark.parametrize(("names", "lost"), [(["$LXUID", "$LXGID", "$LXMOD"], 0), (["$LXUID"], 1)])
+def test_where_ntfs3_keeps_owner_and_mode_nothing_is_lost(
+    names: list[str], lost: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tells them as owner and mode only where it has all of them."""
+    (tmp_path / "guest").mkdir()
+    (tmp_path / "guest" / "file").write_text("x")
+    listed = os.listxattr
+    monkeypatch.setattr(os, "listxattr", lambda *of, **how: [*listed(*of, **how), *names])
+    copied = run(tmp_path / "guest", tmp_path / "dest")
+    assert len(copied.lost_metadata) == lost
+
+
 def test_a_default_acl_above_the_target_does_not_leak_into_the_copy(tmp_path: Path) -> None:
     root, above = tmp_path / "guest", tmp_path / "above"
     (root / "folder").mkdir(parents=True)
