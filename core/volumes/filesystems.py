@@ -112,8 +112,11 @@ FILE_SYSTEMS: Mapping[str, FileSystem] = {
     "exfat": FileSystem("exfat", ("errors=continue",), _PLAIN, False, ("mount.exfat-fuse", "-d")),
     "ntfs": FileSystem(
         "ntfs3",
-        ("",),
-        N_("a read-only mount leaves the log and a hibernation file as they are"),
+        ("iocharset=utf8", ""),
+        N_(
+            "utf8: names in every script are read; a read-only mount leaves the log and a hibernation file"
+            " as they are"
+        ),
         False,
         ("ntfs-3g", "-o", "no_detach"),
     ),
