@@ -15,8 +15,10 @@ CHUNK = 1 << 20
 _BLOCK = 4096
 """After a read that failed, how much is tried at a time: the page size, and a block of most disks."""
 _RETRIES = 2
-_BREATH = 0.02
-"""Seconds before a block is tried for the last time: a server may have hung up at the error before."""
+_BREATH, _LONGER = 0.02, 0.3
+"""Seconds before a block is tried for the last time: a server may have hung up at the error before. The longer
+one is for the first blocks behind a lost one, which such a server would take along, on a busy host too."""
+_NEXT = 2 * _BLOCK
 _CACHED = 2 << 20
 """At most so much is one piece of the kernel's cache: ext4, XFS and btrfs read and lose it as a whole."""
 _FINE = 1 << 16
@@ -188,13 +190,14 @@ class Content:
         One, where a long stretch before it is lost: of a medium that is dead nothing comes by trying.
         """
         lost = self.gaps[-1] if self.gaps else None
-        is_dead = lost is not None and lost.end == position and position - lost.start >= CHUNK
+        before = position - lost.start if lost is not None and lost.end == position else 0
+        is_dead = before >= CHUNK
         for time_left in reversed(range(0 if is_dead else _RETRIES)):
             with suppress(OSError):
                 return self.read(self.fd, piece, position)
             _singly(self.fd, position, position + len(piece))  # what was on its way then is in the cache now
             if not time_left:
-                time.sleep(_BREATH)
+                time.sleep(_LONGER if 0 < before <= _NEXT else _BREATH)
         return self.read(self.fd, piece, position)
 
     def _lose(self, start: int, end: int, code: int) -> None:
