@@ -141,11 +141,12 @@ def swept(
     faults: Collection[str] = FAULTS,
     seed: int = 0,
     quiet: bool = True,
+    step: int = 1,
 ) -> Swept:
-    """Sweep all, or a sample that comes to every situation."""
+    """Sweep all, or a sample that comes to every situation, or to one of each `step` situations."""
     began = time.monotonic()
     every = trials(base, ground, faults)
-    chosen = sampled(every, seed) if sample else every
+    chosen = sampled(every, seed)[::step] if sample else every
     outcomes = []
     for outcome in sweep(base, ground.place, chosen, workers):
         outcomes.append(outcome)

@@ -118,17 +118,12 @@ def test_a_damaged_first_copy_of_the_metadata(machine: Machine) -> None:
     assert told == "rescued [0]"
 
 
-def test_the_recovery_key_opens_it(machine: Machine) -> None:
-    told = asked(machine, "cat --passphrase-file /tmp/recovery /tmp/disk.img 1/bitlocker /home/letter")
-    assert told == "rescued [0]"
-
-
-@pytest.mark.parametrize("key", ["pass", "recovery"])
-def test_a_copy_that_is_damaged_within_gives_way_to_the_next(machine: Machine, key: str) -> None:
-    told = asked(machine, f"cat --passphrase-file /tmp/{key} /tmp/within.img 1/bitlocker /home/letter")
+def test_a_copy_that_is_damaged_within_gives_way_to_the_next(machine: Machine) -> None:
+    told = asked(machine, "cat --passphrase-file /tmp/recovery /tmp/within.img 1/bitlocker /home/letter")
     assert told == "rescued [0]"
     told = asked(machine, "ls --passphrase-file /tmp/wrong /tmp/within.img 1/bitlocker")
     assert told.endswith("[3]") and "The passphrase does not open partition 1" in told
+    assert machine.run(LEFT).output == NOTHING
 
 
 def test_without_any_copy_no_key_is_asked_for(machine: Machine) -> None:
@@ -137,15 +132,9 @@ def test_without_any_copy_no_key_is_asked_for(machine: Machine) -> None:
     assert machine.run(LEFT).output == NOTHING
 
 
-def test_a_wrong_passphrase_leaves_nothing(machine: Machine) -> None:
-    told = asked(machine, "ls --passphrase-file /tmp/wrong /tmp/disk.img 1/bitlocker")
-    assert told.endswith("[3]") and "The passphrase does not open partition 1" in told
-    assert machine.run(LEFT).output == NOTHING
-
-
 def test_killed_on_the_way_then_undone(machine: Machine) -> None:
     call = "ls --format raw --passphrase-file /tmp/pass /tmp/disk.img 1/bitlocker"
-    told = machine.run(f"{warm('tests.vm.killing')} 12 {call}", 1200)
+    told = machine.run(f"{warm('tests.vm.killing')} 20 {call}", 1200)
     assert told.status == 0, told.output
     found = json.loads(told.output.splitlines()[-1])
     assert found["findings"] == [] and found["hits"] >= 1, found

@@ -306,9 +306,9 @@ def test_a_group_of_the_same_name_and_uuids_on_the_host_is_left_alone(machine: M
 
 
 def test_killed_with_mappings_up_then_undone(machine: Machine) -> None:
-    told = machine.run(f"{warm('tests.vm.killing')} 10 --format raw ls /tmp/guest.img many/root", 3000)
+    told = machine.run(f"{warm('tests.vm.killing')} 20 --format raw ls /tmp/guest.img many/root", 3000)
     assert told.status == 0, told.output
     found = json.loads(told.output.splitlines()[-1])
-    assert found["findings"] == [] and found["hits"] >= 4, found
+    assert found["findings"] == [] and found["hits"] >= 2, found
     left = machine.run("dmsetup ls; losetup --list --noheadings; ls /tmp/state/sessions").output
     assert left == "No devices found\n"
