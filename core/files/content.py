@@ -16,8 +16,8 @@ _BLOCK = 4096
 """After a read that failed, how much is tried at a time: the page size, and a block of most disks."""
 _RETRIES = 2
 _BREATH, _LONGER = 0.02, 0.3
-"""Seconds before a block is tried for the last time: a server may have hung up at the error before. The longer
-one is for the first blocks behind a lost one, which such a server would take along, on a busy host too."""
+"""Seconds before a block is tried for the last time: a server may have hung up at the error before. The
+longer one is for the first blocks behind a lost one, which would be lost too while it is not back."""
 _NEXT = 2 * _BLOCK
 _CACHED = 2 << 20
 """At most so much is one piece of the kernel's cache: ext4, XFS and btrfs read and lose it as a whole."""

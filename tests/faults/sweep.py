@@ -132,6 +132,12 @@ def _work(place: Place, chosen: Sequence[Trial], told: Connection) -> None:
     told.close()
 
 
+def thinned(chosen: Sequence[Trial], step: int) -> list[Trial]:
+    """One of each `step` of them, and one at least of every pipeline."""
+    first = {one.pipeline: number for number, one in reversed([*enumerate(chosen)])}
+    return [one for number, one in enumerate(chosen) if number % step == 0 or first[one.pipeline] == number]
+
+
 def swept(
     base: Path,
     *,
@@ -146,7 +152,7 @@ def swept(
     """Sweep all, or a sample that comes to every situation, or to one of each `step` situations."""
     began = time.monotonic()
     every = trials(base, ground, faults)
-    chosen = sampled(every, seed)[::step] if sample else every
+    chosen = thinned(sampled(every, seed), step) if sample else every
     outcomes = []
     for outcome in sweep(base, ground.place, chosen, workers):
         outcomes.append(outcome)
