@@ -17,9 +17,11 @@ from core.session import Session
 from tests.tui.wizard import Wizard, choose, on, shown, until, wizard
 from tui.flow import Flow
 from tui.screens.commands import CommandsScreen
+from tui.screens.confirm import ConfirmScreen
 from tui.screens.disk import DiskScreen
-from tui.screens.menu import Menu
+from tui.screens.menu import Choice, Menu
 from tui.screens.protect import ProtectScreen
+from tui.screens.start import StartScreen
 from tui.screens.trouble import Remedy, TroubleScreen
 
 HOSTILE = ("a [@click=app.quit]x", "x[", "[/foo]", "\x1b[31mred", "new\nline", "\u202ertl", "[bold", "é 名前")
@@ -235,3 +237,21 @@ async def test_commands_that_come_after_their_screen_was_closed_are_let_go(
         await pilot.pause(0.5)
         assert isinstance(pilot.app.screen, ProtectScreen)
         assert pilot.app.is_running
+
+
+async def test_a_dialog_answered_below_another_screen_closes_when_that_is_gone(tmp_path: Path) -> None:
+    async with wizard(tmp_path / "state") as pilot:
+        await on(pilot, StartScreen)
+        answers: list[str | None] = []
+        dialog = ConfirmScreen("Really?", [], [Choice("yes", "Yes")])
+        pilot.app.push_screen(dialog, answers.append)
+        await on(pilot, ConfirmScreen)
+        pilot.app.push_screen(TroubleScreen(Refused("Something else.")))
+        await on(pilot, TroubleScreen)
+        for _twice in range(2):
+            dialog.dismiss("yes")
+            await pilot.pause()
+        assert isinstance(pilot.app.screen, TroubleScreen) and answers == []
+        await pilot.press("escape")
+        await on(pilot, StartScreen)
+        assert answers == ["yes"]

@@ -72,6 +72,9 @@ class Dialog(ModalScreen[R]):
     """Lines of it that are not its menu, where the menu shall take what they leave; 0: another rule."""
     BINDINGS: ClassVar[list[BindingType]] = [*EVERYWHERE]
 
+    _late: tuple[R | None] | tuple[()] = ()
+    """The answer that was given while another screen stood over it."""
+
     async def on_event(self, event: events.Event) -> None:
         if concerns(event, self):
             await super().on_event(event)
@@ -82,11 +85,22 @@ class Dialog(ModalScreen[R]):
         return super().check_action(action, parameters) if stands else False
 
     def dismiss(self, result: R | None = None) -> AwaitComplete:
-        """Answer, once: a second key that was on its way would close the screen below too."""
-        if self in self.app.screen_stack:
+        """Answer, once: a second key that was on its way would close the screen below too.
+
+        Under another screen it closes when that is gone: Textual would close the one on top.
+        """
+        stack = self.app.screen_stack
+        if stack[-1:] == [self]:
             return super().dismiss(result)
+        if self in stack:
+            self._late = (result,)
         nothing: AwaitComplete = AwaitComplete.nothing()  # type: ignore[no-untyped-call]
         return nothing
+
+    def on_screen_resume(self) -> None:
+        if self._late:
+            (result,), self._late = self._late, ()
+            self.dismiss(result)
 
     def on_mount(self) -> None:
         if not self.query(TooSmall):
