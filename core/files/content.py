@@ -17,7 +17,7 @@ _BLOCK = 4096
 _RETRIES = 2
 _BREATH, _LONGER = 0.02, 0.3
 """Seconds before a block is tried for the last time: a server may have hung up at the error before. The
-longer one is for the first blocks behind a lost one, which would be lost too while it is not back."""
+longer one is for the first blocks of a place, which would be lost too while it is not back."""
 _NEXT = 2 * _BLOCK
 _CACHED = 2 << 20
 """At most so much is one piece of the kernel's cache: ext4, XFS and btrfs read and lose it as a whole."""
@@ -197,7 +197,7 @@ class Content:
                 return self.read(self.fd, piece, position)
             _singly(self.fd, position, position + len(piece))  # what was on its way then is in the cache now
             if not time_left:
-                time.sleep(_LONGER if 0 < before <= _NEXT else _BREATH)
+                time.sleep(_LONGER if before <= _NEXT else _BREATH)
         return self.read(self.fd, piece, position)
 
     def _lose(self, start: int, end: int, code: int) -> None:
