@@ -1,7 +1,6 @@
 """The wizard: its keys, its signals, and how it ends."""
 
 import asyncio
-import gc
 import os
 import signal
 import sys
@@ -42,6 +41,7 @@ from tui.screens.step import LOW, WIDE, Frame
 from tui.screens.trouble import TroubleScreen
 from tui.screens.words import WordsScreen
 from tui.themes import CONSOLE, DAY, NIGHT, THEMES, theme_for
+from tui.tidying import tidy_seldom
 from tui.wire import SparingDriver, Wire
 
 T = TypeVar("T")
@@ -51,10 +51,6 @@ SWITCH = 0.001
 _QUIT = ("q", "ctrl+q", "ctrl+c")
 """What leaves from wherever one is."""
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-_NEVER = 1_000_000_000
-"""Collections of younger objects after which all would be looked through."""
-_TIDY = 60.0
-"""Seconds after which all are."""
 
 
 class WholeCells(ScrollBarRender):
@@ -122,6 +118,7 @@ class SalvageApp(App[int]):
         if not (small and isinstance(event, (events.Key, events.Paste))):
             await super().on_event(event)
         elif isinstance(event, events.Key) and event.key in _QUIT:
+            self.flow.do_forget_gone()
             if self.something_up:  # then it would be asked, where nobody sees it
                 self.screen.query(TooSmall).refresh()
             else:
@@ -144,23 +141,12 @@ class SalvageApp(App[int]):
         if not self.is_headless:
             for number in SIGNALS:
                 signal.signal(number, self._interrupted)
-            self._tidy_seldom()
+            tidy_seldom(self)
         self.set_class(self.no_color or not self.colour, "-bare")
         self.set_interval(1.0, self._look_after)
         self.push_screen(StartScreen())
         if self.wish:
             self.push_screen(DiskScreen(self.wish))
-
-    def _tidy_seldom(self) -> None:
-        """Looking through all that lives for garbage holds up a key: it is done by the clock, which a key
-        seldom meets, and not to what is there now, which lives to the end."""
-        gc.set_threshold(*gc.get_threshold()[:2], _NEVER)
-        self.set_interval(_TIDY, self._tidy)
-        self.call_after_refresh(gc.freeze)
-
-    @staticmethod
-    def _tidy() -> None:
-        gc.collect()
 
     # -- work ----------------------------------------------------------------------------------
 

@@ -19,6 +19,9 @@ _BREATH, _LONGER = 0.02, 0.3
 """Seconds before a block is tried for the last time: a server may have hung up at the error before. The
 longer one is for the first blocks of a place, which would be lost too while it is not back."""
 _NEXT = 2 * _BLOCK
+_IN_VAIN = 20
+"""Waits in a row that brought nothing, after which no more are made: what is lost is lost, and a whole disk
+of it shall not take hours longer."""
 _CACHED = 2 << 20
 """At most so much is one piece of the kernel's cache: ext4, XFS and btrfs read and lose it as a whole."""
 _FINE = 1 << 16
@@ -55,6 +58,26 @@ class Gap:
     """The error number; 0 where the file ended before its size."""
 
 
+@dataclass(slots=True, eq=False)
+class Patience:
+    """Waits before a block is tried once more, as long as that brings anything."""
+
+    _in_vain: int = 0
+
+    def wait(self, seconds: float) -> None:
+        if self._in_vain < _IN_VAIN:
+            self._in_vain += 1
+            time.sleep(seconds)
+
+    def helped(self) -> None:
+        """A block came after a wait."""
+        self._in_vain = 0
+
+
+_PATIENCE = Patience()
+"""Of all that is read here: a copy of many small files has one, not one for each."""
+
+
 @dataclass(slots=True)
 class Content:
     """One open file, read once from its beginning to its end."""
@@ -69,6 +92,7 @@ class Content:
     gaps: list[Gap] = field(default_factory=list)
     got: int = 0
     """Bytes that really came from the file; holes do not count."""
+    patience: Patience = _PATIENCE
 
     @classmethod
     def of(cls, fd: int, status: os.stat_result, buffer: memoryview, read: ReadAt = read_at) -> "Content":
@@ -193,12 +217,16 @@ class Content:
         before = position - lost.start if lost is not None and lost.end == position else 0
         is_dead = before >= CHUNK
         for time_left in reversed(range(0 if is_dead else _RETRIES)):
-            with suppress(OSError):
+            try:
                 return self.read(self.fd, piece, position)
+            except OSError as error:
+                failed = error.errno
             _singly(self.fd, position, position + len(piece))  # what was on its way then is in the cache now
-            if not time_left:
-                time.sleep(_LONGER if before <= _NEXT else _BREATH)
-        return self.read(self.fd, piece, position)
+            if not time_left and failed == errno.EIO:
+                self.patience.wait(_LONGER if before <= _NEXT else _BREATH)
+        count = self.read(self.fd, piece, position)
+        self.patience.helped()
+        return count
 
     def _lose(self, start: int, end: int, code: int) -> None:
         if self.gaps and self.gaps[-1].end == start and self.gaps[-1].code == code:

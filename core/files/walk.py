@@ -190,7 +190,10 @@ class Walk:
             self._prefetch.go_on(_files(folder))
 
     def _once_each(self, found: list[tuple[int, bytes, Step]]) -> list[tuple[int, bytes, Step]]:
-        """The entries that their names lead to: of several of one name, no other can be read."""
+        """The entries that their names lead to: of several of one name, no other can be read.
+
+        Of a very large directory only those that are in memory together are compared.
+        """
         kept: dict[bytes, tuple[int, bytes, Step]] = {}
         for one in found:
             inode, name, _step = one

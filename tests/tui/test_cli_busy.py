@@ -186,3 +186,22 @@ def test_at_a_terminal_what_was_written_is_thrown_away_only_when_that_is_wanted(
         assert terminal.status() == status
     assert not (tmp_path / "m").exists()
     assert guard.left_behind() == []
+
+
+def test_ctrl_c_at_that_question_leaves_up_what_comes_after_it_too(
+    tmp_path: Path, state_dir: Path, program: Program, guard: Guard
+) -> None:
+    disk = tmp_path / "disk.raw"
+    with open(disk, "wb") as file:
+        file.truncate(32 << 20)
+    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", disk], check=True)
+    guard.watch(disk)
+    for name, more in (("first", ()), ("last", ("--writable",))):  # the last one is taken down first
+        assert program("mount", disk, "disk", tmp_path / name, "--format", "raw", *more).status == 0
+    terminal = Terminal("--state-dir", str(state_dir), "undo", "--all")
+    terminal.until("[y/N]")
+    os.write(terminal.fd, b"\x03")
+    assert terminal.status() == 130
+    assert (tmp_path / "first").is_mount() and (tmp_path / "last").is_mount()
+    assert program("undo", "--all").status == 0
+    assert guard.left_behind() == []

@@ -7,15 +7,20 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from core.errors import SalvageError
 from core.files.progress import Progress
 from core.lab import catalogue, labs
 from core.runner import SystemRunner
 from tests.conftest import Guard, needs_root
 from tests.core.volumes.layer_disks import two_disks
 from tests.tui.terminal import Terminal
+from tui.linear.browse import Browser
+from tui.linear.ground import Ground
 from tui.linear.talk import Talk
 
 COMMANDS = ("losetup --find --show --read-only", "undone by: umount")
@@ -177,3 +182,24 @@ def test_a_backup_is_made_and_its_place_told(state_dir: Path, guard: Guard, tmp_
     assert (called.returncode, called.stderr) == (0, "")
     assert f"Backup: {copy}" in called.stdout
     assert copy.read_bytes() == image.read_bytes()
+
+
+def test_back_from_what_was_found_ends_where_the_folder_is_gone() -> None:
+    """The second `b` leaves, whether or not the folder could be listed."""
+    said: list[str] = []
+    answers = iter(["f *.txt", "b", "b"])
+    talk = SimpleNamespace(say=said.append, read=lambda *_asked: next(answers))
+    listed = [list, gone]
+
+    def submit(*_job: object) -> SimpleNamespace:
+        return SimpleNamespace(result=listed.pop(0))
+
+    flow = SimpleNamespace(marked=(), copied=None, operator=SimpleNamespace(submit=submit))
+    asides = SimpleNamespace(help=list, commands=None)
+    ground = SimpleNamespace(flow=flow, talk=talk, asides=lambda _topic: asides, work=lambda *_asked: [])
+    assert Browser(cast(Ground, ground)).choose() == ()
+    assert "It is gone." in said
+
+
+def gone() -> None:
+    raise SalvageError("It is gone.")

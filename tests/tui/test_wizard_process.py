@@ -117,8 +117,8 @@ def test_garbage_is_collected_by_the_clock(tmp_path: Path) -> None:
     told = tmp_path / "told"
     program = (
         "import gc, sys\n"
-        "import tui.app\n"
-        "tui.app._TIDY = 0.2\n"
+        "import tui.tidying\n"
+        "tui.tidying._TIDY = 0.2\n"
         "from tui.main import main\n"
         "def seen(phase, about):\n"
         "    if phase == 'stop' and about['generation'] == 2 and gc.get_freeze_count():\n"

@@ -134,7 +134,7 @@ def test_without_any_copy_no_key_is_asked_for(machine: Machine) -> None:
 
 def test_killed_on_the_way_then_undone(machine: Machine) -> None:
     call = "ls --format raw --passphrase-file /tmp/pass /tmp/disk.img 1/bitlocker"
-    told = machine.run(f"{warm('tests.vm.killing')} 20 {call}", 1200)
+    told = machine.run(f"{warm('tests.vm.killing')} 12 {call}", 1200)
     assert told.status == 0, told.output
     found = json.loads(told.output.splitlines()[-1])
     assert found["findings"] == [] and found["hits"] >= 1, found

@@ -172,7 +172,7 @@ exit $status
 )
 
 
-@pytest.mark.parametrize("volume", ["v-g/thin"])
+@pytest.mark.parametrize("volume", ["v-g/web-01"])
 def test_killed_in_the_midst_undo_removes_ours_and_no_other(machine: Machine, volume: str) -> None:
     up, status, after = done(machine, KILLED.format(volume=volume)).split("--\n")
     [session] = json.loads(status)["sessions"]
@@ -212,7 +212,7 @@ def test_stopped_by_a_signal_it_is_gone_at_once(machine: Machine) -> None:
     assert done(machine, "ls -A /tmp/out") == ""
 
 
-@pytest.mark.parametrize("volume", ["v-g/thin"])
+@pytest.mark.parametrize("volume", ["v-g/web-01", "v-g/thin"])
 def test_by_hand_it_is_the_same(machine: Machine, volume: str) -> None:
     name = volume.partition("/")[2]
     plan = f"salvage backup --lvm-snapshot /dev/{volume} /tmp/out/{name} --dry-run --as-script 2>/dev/null"

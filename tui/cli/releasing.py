@@ -30,19 +30,24 @@ def check_options(context: Context) -> None:
 
 
 def gives_up(context: Context, known: Known) -> bool:
-    """Whether what a person wrote into the overlay of a session may go; asked only at a terminal."""
+    """Whether what a person may have done in the overlay of a session may go; asked only at a terminal.
+
+    Raises Cancelled at the wish to stop: what comes after it is left up too.
+    """
     account, options = known.account, context.options
     if not account.written_to or options.yes or options.json or not _asks():
         return True
     session = safe(account.session)
     context.say(
         _(
-            "Session {session} was left up on purpose, over an overlay on {disk}: what was written there goes"
-            " with it. `virt-salvage commit {session}` writes it into the disk instead, after a backup."
+            "Session {session} was left up on purpose, over an overlay on {disk}: what is in that, such as"
+            " what was written there or repaired, goes with it. `virt-salvage commit {session}` writes it"
+            " into the disk instead, after a backup."
         ).format(session=session, disk=safe(account.disk))
     )
     if _agrees(context, _("Take it down, and throw that away? [y/N] "), "y", "yes"):
         return True
+    context.cancel.check()
     context.say(_("Session {id} was left as it is.").format(id=session))
     return False
 

@@ -100,13 +100,13 @@ class Browser:
     # -- what stands there ------------------------------------------------------------------------
 
     def _enter(self, folder: bytes) -> None:
+        self._searched = False  # whether or not it can be listed: `b` does not lead here again and again
         try:
             rows = self._flow.operator.submit(self._listed, folder).result()
         except SalvageError as error:
             self._talk.say(error.paragraph())
             return
         self._folder, self._rows, self._first, self._title = folder, rows, 0, safe(folder)
-        self._searched = False
         self._tell()
 
     def _listed(self, folder: bytes) -> list[Row]:

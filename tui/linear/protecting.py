@@ -2,16 +2,18 @@
 
 from dataclasses import replace
 
+from core.disks.logical import logical_volume
 from core.disks.model import Disk
 from core.disks.snapshots import described
 from core.errors import Ambiguous, SeveralMembers
 from core.i18n import _, sentences
 from core.text import safe, size
 from tui import plans
-from tui.chosen import Wish
+from tui.chosen import Protection, Wish
 from tui.cli.common import absolute
 from tui.linear.ground import Ground
 from tui.linear.talk import BACK
+from tui.linear.telling import holders
 
 
 def which(ground: Ground, wish: Wish, error: Ambiguous | SeveralMembers) -> Wish | None:
@@ -37,6 +39,32 @@ def snapshot(ground: Ground, disk: Disk, wish: Wish) -> Wish | None:
     if chosen == BACK:
         return None
     return replace(wish, snapshot=None if chosen == "now" else chosen.removeprefix("s"))
+
+
+def protection(ground: Ground, disk: Disk) -> str:
+    """Ask how the disk shall be protected, after what is to be known of it."""
+    told = _("{disk}: {format}, {size}.").format(
+        disk=disk.title, format=disk.format, size=size(disk.virtual_size)
+    )
+    ground.talk.say(told)
+    for line in (*disk.problems, *(holders(disk.held_by)), disk.blocked):
+        if line:
+            ground.talk.say(line)
+    choices = [
+        ("read", _("Read only: nothing can be written")),
+        ("overlay", _("An overlay: what is written goes there, and is thrown away at the end")),
+        ("backup", _("Make a verified backup first")),
+    ]
+    if logical_volume(disk.path):
+        told = _("Make it from a snapshot of the volume: the machine may run on, as after a power cut")
+        choices.append(("frozen", told))
+    if disk.snapshots:
+        choices.append(("snapshot", _("Choose a snapshot, or the present state")))
+        now = described(disk.snapshot) if disk.snapshot else _("the present state")
+        ground.talk.say(_("Shown is: {state}").format(state=now))
+    ground.coach("protect")
+    asides = ground.asides("protect", plans.view(ground.flow, Protection.READ))
+    return ground.talk.choose(_("How shall the disk be protected?"), choices, asides)
 
 
 def backup(ground: Ground, *, frozen: bool) -> None:

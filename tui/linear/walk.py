@@ -6,9 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.disks.finding import USUAL_FOLDERS
-from core.disks.logical import logical_volume
 from core.disks.model import Disk
-from core.disks.snapshots import described
 from core.disks.ways_out import InUse
 from core.errors import Ambiguous, Exit, PointsOutside, SalvageError, SeveralMembers, WrongUsage
 from core.files.destination import Destination, destination
@@ -17,7 +15,7 @@ from core.lab import labs, results, telling
 from core.machines.inventory import Group, inventory
 from core.runner import Runner
 from core.session import Session
-from core.text import safe, size
+from core.text import safe
 from core.undo.state import StateFolder
 from core.volumes.model import Volume
 from tui import ending, plans
@@ -32,9 +30,9 @@ from tui.linear.ground import Ground, Step
 from tui.linear.leftovers import finish
 from tui.linear.opening import Opening
 from tui.linear.practise import answer, choose, set_out
-from tui.linear.protecting import backup, snapshot, which
+from tui.linear.protecting import backup, protection, snapshot, which
 from tui.linear.talk import BACK, Leave, Talk
-from tui.linear.telling import disk_told, holders, recovered, volume_told
+from tui.linear.telling import disk_told, recovered, volume_told
 from tui.machines import machine_told
 from tui.openable import hindrance, openable
 
@@ -196,28 +194,7 @@ class Walk(Ground):
         disk = self.flow.disk
         if disk is None:
             return self._start
-        told = _("{disk}: {format}, {size}.").format(
-            disk=disk.title, format=disk.format, size=size(disk.virtual_size)
-        )
-        self.talk.say(told)
-        for line in (*disk.problems, *(holders(disk.held_by)), disk.blocked):
-            if line:
-                self.talk.say(line)
-        choices = [
-            ("read", _("Read only: nothing can be written")),
-            ("overlay", _("An overlay: what is written goes there, and is thrown away at the end")),
-            ("backup", _("Make a verified backup first")),
-        ]
-        if logical_volume(disk.path):
-            told = _("Make it from a snapshot of the volume: the machine may run on, as after a power cut")
-            choices.append(("frozen", told))
-        if disk.snapshots:
-            choices.append(("snapshot", _("Choose a snapshot, or the present state")))
-            now = described(disk.snapshot) if disk.snapshot else _("the present state")
-            self.talk.say(_("Shown is: {state}").format(state=now))
-        self.coach("protect")
-        asides = self.asides("protect", plans.view(self.flow, Protection.READ))
-        chosen = self.talk.choose(_("How shall the disk be protected?"), choices, asides)
+        chosen = protection(self, disk)
         if chosen == BACK:
             return self._before_disk
         if chosen == "snapshot":

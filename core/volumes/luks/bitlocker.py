@@ -82,10 +82,12 @@ def read_metadata(source: Readable, size: int) -> Metadata | None:
     if sector not in (512, 4096) or any(one % sector or not 0 < one <= size - AREA for one in areas):
         return None
     found: dict[bytes, Metadata] = {}
+    whole = 0
     for number, area in enumerate(areas):
         copy = _area(source, area, sector, size)
         if copy is None:
             continue
+        whole += 1
         said, guid, cipher, state, moved, moved_size = copy
         found.setdefault(
             said,
@@ -102,14 +104,17 @@ def read_metadata(source: Readable, size: int) -> Metadata | None:
             " password nor the recovery key opens it without one of them."
         )
         return Metadata("", "", sector, areas, 0, 0, 0, at + 16, hindrance=lost)
-    first, *others = sorted(found.values(), key=lambda one: not one.cipher)
+    first, *others = sorted(found.values(), key=lambda one: bool(one.hindrance))
+    others = [one for one in others if not one.hindrance]
     told = []
-    if first.used:
-        one = _("{count} of its three copies of the metadata are damaged; the next one is used.")
-        told.append(one.format(count=first.used))
+    if damaged := len(areas) - whole:
+        sentence = _("{count} of its three copies of the metadata are damaged; another one is used.")
+        told.append(sentence.format(count=damaged))
+    if len(found) > 1:
+        told.append(_("Its copies of the metadata are not the same: one is damaged."))
     if others:
-        told.append(_("Its copies of the metadata are not the same: one is damaged. Each is tried."))
-    return replace(first, problems=tuple(told), others=tuple(one for one in others if not one.hindrance))
+        told.append(_("Each of them is tried."))
+    return replace(first, problems=tuple(told), others=tuple(others))
 
 
 def _area(
@@ -131,7 +136,7 @@ def _area(
             moved, moved_size = struct.unpack_from("<QQ", body)
     if moved % sector or moved_size % sector or not 0 < moved_size <= moved <= size - moved_size:
         return None
-    said = head[_BLOCK.size :] + entries
+    said = b"%d %d %d %d " % (now, then, moved, moved_size) + head[_BLOCK.size :] + entries
     return said, str(UUID(bytes_le=guid)), name, (now, then), moved, moved_size
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from core.i18n import _, enumerated, ngettext
 from core.text import safe
-from core.volumes.lvm.label import Label, Text, read_label
+from core.volumes.lvm.label import Label, Text, Texts, read_label
 from core.volumes.lvm.model import Group, group_of
 from core.volumes.lvm.text import BadText
 from core.volumes.lvm.unlabelled import labels_of, read_unlabelled
@@ -20,21 +20,26 @@ def read_groups(
     A physical volume without metadata belongs to the group whose metadata name it. In `bare`, places of
     which nothing is known, members are looked for that have lost their label.
     """
-    places, bare = list(places), list(bare)
-    groups, labels = _read(source, places, bare, search=False)
+    places, bare, known = list(places), list(bare), Texts()
+    groups, labels = _read(source, places, bare, known, search=False)
     named = {text.section["id"] for label in labels for text in label.texts}
     if named - {group.uuid for group in groups}:  # one makes no sense: an older text of it may
-        groups, labels = _read(source, places, bare, search=True)
+        groups, labels = _read(source, places, bare, known, search=True)
     return groups, labels
 
 
 def _read(
-    source: Readable, places: Iterable[tuple[int, int]], bare: Iterable[tuple[int, int]], *, search: bool
+    source: Readable,
+    places: Iterable[tuple[int, int]],
+    bare: Iterable[tuple[int, int]],
+    known: Texts,
+    *,
+    search: bool,
 ) -> tuple[list[Group], list[Label]]:
-    found = (read_label(source, offset, size, search=search) for offset, size in places)
+    found = (read_label(source, offset, size, known, search=search) for offset, size in places)
     labels = [label for label in found if label]
-    lost = (read_unlabelled(source, offset, size, search=search) for offset, size in bare)
-    labels += labels_of([one for one in lost if one], labels)
+    lost = (read_unlabelled(source, offset, size, known, search=search) for offset, size in bare)
+    labels += labels_of(source, [one for one in lost if one], labels)
     texts: dict[str, list[Text]] = {}
     for label in labels:
         for text in label.texts:

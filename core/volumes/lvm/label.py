@@ -27,6 +27,8 @@ _FIRST = 0xF597A6CF
 _MOST_AREAS = 16
 _MOST_BYTES = 8 << 20
 """Of a metadata area so much is read: LVM makes 1 MiB of it, few people more than 8."""
+_MOST_TEXT = 16 << 20
+"""Of all areas together so much text is looked at, each only once: the copies of a group are the same."""
 _BEGIN = re.compile(rb'(?:\A|[\0\n])([A-Za-z0-9_.+][A-Za-z0-9_.+\-]{0,126}) \{\nid = "')
 
 
@@ -64,6 +66,31 @@ class Label:
     problems: tuple[str, ...]
 
 
+class Texts:
+    """Texts that were looked at, and how much more may be: a hostile disk is full of their beginnings."""
+
+    def __init__(self, most: int = _MOST_TEXT) -> None:
+        self.left = most
+        """Bytes."""
+        self._known: dict[bytes, tuple[str, Section] | BadText] = {}
+
+    def read(self, data: bytes, *, current: bool) -> Text:
+        """The text that these bytes are; raises `BadText`."""
+        if data not in self._known:
+            if len(data) > self.left:
+                self.left = 0
+                raise BadText("more metadata than is looked at")
+            self.left -= len(data)
+            try:
+                self._known[data] = _group_in(data)
+            except BadText as error:
+                self._known[data] = error
+        found = self._known[data]
+        if isinstance(found, BadText):
+            raise found
+        return Text(*found, current)
+
+
 def whole(value: object) -> int:
     """A value of the text that should be a number; 0 for anything else."""
     return value if isinstance(value, int) and 0 <= value < 1 << 63 else 0
@@ -74,7 +101,9 @@ def checksum(data: bytes, first: int = _FIRST) -> int:
     return zlib.crc32(data, first ^ 0xFFFFFFFF) ^ 0xFFFFFFFF
 
 
-def read_label(source: Readable, offset: int, size: int, *, search: bool = False) -> Label | None:
+def read_label(
+    source: Readable, offset: int, size: int, texts: Texts, *, search: bool = False
+) -> Label | None:
     """The physical volume in the `size` bytes from `offset`; None where there is no label of one.
 
     With `search` the metadata areas are searched for older texts too, which takes a while.
@@ -88,12 +117,12 @@ def read_label(source: Readable, offset: int, size: int, *, search: bool = False
     whole_ones = [one for one in labels if struct.unpack_from("<I", one, 16)[0] == checksum(one[20:])]
     for block in whole_ones or labels:
         problems = [] if whole_ones else [_("The checksum of its LVM label is wrong.")]
-        return _read(source, offset, size, block, problems, search=search)
+        return _read(source, offset, size, block, problems, texts, search=search)
     return None
 
 
 def _read(
-    source: Readable, offset: int, size: int, block: bytes, problems: list[str], *, search: bool
+    source: Readable, offset: int, size: int, block: bytes, problems: list[str], texts: Texts, *, search: bool
 ) -> Label:
     at = struct.unpack_from("<I", block, 20)[0]
     if not 32 <= at <= _SECTOR - 48:
@@ -101,13 +130,13 @@ def _read(
     raw = block[at : at + 32].decode("ascii", "replace")
     _data, at = _areas(block, at + 40)  # where data begin stands in the text too
     metadata, _end = _areas(block, at)
-    texts: list[Text] = []
+    held: list[Text] = []
     for number, area in enumerate(metadata, start=1):
-        found, told = texts_in(source, offset, size, area, search=search)
-        texts += found
+        found, told = texts_in(source, offset, size, area, texts, search=search)
+        held += found
         area_told = _("Metadata area {number}: {problem}")
         problems += [area_told.format(number=number, problem=one) for one in told]
-    return Label(offset, size, dashed(raw), tuple(texts), tuple(problems))
+    return Label(offset, size, dashed(raw), tuple(held), tuple(problems))
 
 
 def dashed(raw: str) -> str:
@@ -129,7 +158,7 @@ def _areas(block: bytes, at: int) -> tuple[list[Area], int]:
 
 
 def texts_in(
-    source: Readable, offset: int, size: int, area: Area, *, search: bool
+    source: Readable, offset: int, size: int, area: Area, texts: Texts, *, search: bool
 ) -> tuple[list[Text], list[str]]:
     """The copies of the metadata in one area, the one that it names first, and what is wrong with it."""
     if area.offset + _SECTOR > size:
@@ -139,16 +168,16 @@ def texts_in(
     problems = []
     if len(data) < length:
         problems.append(_("it could not be read to its end."))
-    named, wrong = _named(data, area.size or length)
+    named, wrong = _named(data, area.size or length, texts)
     if wrong:
         problems.append(wrong)
     if named and not search:
         return [named], problems
-    others = [one for one in _searched(data) if not named or one.number != named.number]
+    others = [one for one in _searched(data, texts) if not named or one.number != named.number]
     return [*([named] if named else []), *others], problems
 
 
-def _named(data: bytes, size: int) -> tuple[Text | None, str]:
+def _named(data: bytes, size: int, texts: Texts) -> tuple[Text | None, str]:
     """The text that the header of an area names, or why there is none; both empty for an unused area."""
     if len(data) < _SECTOR or data[4:20] != AREA:
         return None, _("its header is lost; older copies of the metadata are looked for in it.")
@@ -161,7 +190,7 @@ def _named(data: bytes, size: int) -> tuple[Text | None, str]:
     if text is None or checksum(text) != expected:
         return None, _("the metadata in it are damaged; another copy is used where there is one.")
     try:
-        found = _text(text.rstrip(b"\0"), current=True)
+        found = texts.read(text.rstrip(b"\0"), current=True)
     except BadText as error:
         return None, _("the metadata in it make no sense: {reason}.").format(reason=safe(str(error)))
     return found, ""
@@ -176,26 +205,25 @@ def _ring(data: bytes, offset: int, length: int, size: int) -> bytes | None:
     return text if len(text) == length else None
 
 
-def _searched(data: bytes) -> Iterator[Text]:
+def _searched(data: bytes, texts: Texts) -> Iterator[Text]:
     """All whole texts in an area, those included that were replaced by newer ones; the newest first."""
     ring = data[_SECTOR:] + data[_SECTOR:]  # one that goes round is whole in here
     found: dict[int, Text] = {}
     for match in _BEGIN.finditer(ring):
         begin = match.start(1)
-        if begin >= len(data) - _SECTOR:
-            break
         end = ring.find(b"\0", begin, begin + len(data))
-        if end < 0:
-            continue
+        if begin >= len(data) - _SECTOR or end < 0 or not texts.left:
+            break
         try:
-            text = _text(ring[begin:end], current=False)
+            text = texts.read(ring[begin:end], current=False)
         except BadText:
             continue
         found.setdefault(text.number, text)
     yield from sorted(found.values(), key=lambda one: -one.number)
 
 
-def _text(data: bytes, *, current: bool) -> Text:
+def _group_in(data: bytes) -> tuple[str, Section]:
+    """The group that a text tells of, by its name, and its section."""
     top = parse(data)
     groups = [(name, value) for name, value in top.items() if isinstance(value, dict)]
     if len(groups) != 1:
@@ -203,4 +231,4 @@ def _text(data: bytes, *, current: bool) -> Text:
     name, section = groups[0]
     if not isinstance(section.get("id"), str) or not whole(section.get("extent_size")):
         raise BadText("no id or no extent size")
-    return Text(name, section, current)
+    return name, section

@@ -28,7 +28,7 @@ def logical_volumes(
     """
     places, unknown = ([(one.offset, one.size) for one in some] for some in (members, bare))
     groups, labels = read_groups(space.source, places, unknown)
-    at = {one.offset: one.id for one in (*members, *bare)}
+    at = {one.offset: one.id for one in (*bare, *members)}
     for label in labels:
         problems[at[label.offset]] += label.problems
     found: list[Volume] = []

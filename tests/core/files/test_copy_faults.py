@@ -15,7 +15,7 @@ import pytest
 
 from core.cancel import CancelToken
 from core.errors import Cancelled, NoSpace
-from core.files.content import read_at
+from core.files.content import CHUNK, Content, Patience, read_at
 from core.files.copy import copy
 from core.files.estimate import Estimate
 from core.files.progress import Progress
@@ -76,7 +76,7 @@ def test_killed_anywhere_and_repeated_it_is_the_same_tree(hostile: Path, tmp_pat
     script = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from core.files.content import read_at\n"
+        "from core.files.content import CHUNK, Content, Patience, read_at\n"
         "from tests.core.files.copying import run\n"
         "left = int(sys.argv[3])\n"
         "def read(fd, into, offset):\n"
@@ -383,3 +383,26 @@ def test_progress_counts_up_to_all_of_it_and_not_more(tmp_path: Path) -> None:
     assert all(one.bytes_done <= two.bytes_done for one, two in pairwise(seen))
     assert all("\x1b" not in progress.current for progress in seen)
     assert len(seen) <= (moments[-1] - moments[0]) * 10 + 2
+
+
+def test_waits_for_what_never_comes_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a disk of which nothing can be read; a block that comes after a wait makes them worth it again."""
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    patience, buffer, dead = Patience(), memoryview(bytearray(CHUNK)), True
+
+    def read(fd: int, piece: memoryview, position: int) -> int:
+        if dead or not waits:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return len(piece)
+
+    for _file in range(100):
+        for _piece in Content(-1, 8192, False, buffer, read, patience=patience).pieces():
+            pass
+    assert len(waits) == 20
+    patience.helped()
+    waits.clear()
+    dead = False
+    pieces = Content(-1, 4096, False, buffer, read, patience=patience).pieces()
+    assert [piece if isinstance(piece, int) else len(piece) for piece in pieces] == [4096]
+    assert len(waits) == 1

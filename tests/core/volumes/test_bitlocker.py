@@ -91,12 +91,19 @@ def test_copies_that_differ_are_all_known(metadata: bytes) -> None:
     found = read_metadata(_Bytes(bytes(_volume(hurt, metadata, metadata))), SIZE)
     assert found is not None
     assert (found.used, [one.used for one in found.others]) == (0, [1])
-    assert "Each is tried" in found.problems[0]
+    assert "Each of them is tried." in found.problems
     same = read_metadata(_Bytes(bytes(_volume(metadata, metadata, metadata))), SIZE)
     assert same is not None and same.others == ()
     elsewhere = metadata[:-16] + b"\xff" * 16  # where the moved bytes lie
     found = read_metadata(_Bytes(bytes(_volume(elsewhere, metadata, metadata))), SIZE)
     assert found is not None and (found.used, found.moved) == (1, MOVED)
+
+
+def test_a_copy_with_a_wrong_state_does_not_stand_for_the_whole_ones(metadata: bytes) -> None:
+    found = read_metadata(_Bytes(bytes(_volume(area(state=5), metadata, metadata))), SIZE)
+    assert found is not None
+    assert (found.used, found.hindrance, found.others) == (1, "", ())
+    assert found.problems == ("Its copies of the metadata are not the same: one is damaged.",)
 
 
 def test_without_any_whole_copy_it_says_so() -> None:

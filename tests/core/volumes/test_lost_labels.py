@@ -5,7 +5,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from core.volumes.lvm import label
 from core.volumes.lvm.label import AREA as MAGIC
+from core.volumes.lvm.label import Texts
+from core.volumes.lvm.text import Section, parse
 from core.volumes.lvm.unlabelled import read_unlabelled
 from tests.conftest import Guard, Program, needs_root
 from tests.core.volumes.layer_disks import (
@@ -102,5 +107,54 @@ def test_of_thousands_of_areas_at_the_end_few_are_read() -> None:
         head = bytes(4) + MAGIC + (1).to_bytes(4, "little") + place.to_bytes(8, "little")
         data[place : place + len(head)] = head
     source = Counted(bytes(data))
-    assert read_unlabelled(source, 0, size, search=True) is None
+    assert read_unlabelled(source, 0, size, Texts(), search=True) is None
     assert source.read_bytes <= 8 * MIB
+
+
+def test_a_copy_whose_label_was_wiped_is_not_taken_for_a_member_that_is_missing(
+    tmp_path: Path, program: Program
+) -> None:
+    """The first of two members of one length, and a copy of it that went on: the second is elsewhere."""
+    disk = lvm_disk(tmp_path / "disk.raw", {"root": [Run(0, 2, 10)], "home": [Run(1, 2, 10)]}, [12, 12])
+    size = DATA + 13 * MIB
+    with open(disk, "r+b") as file:
+        file.seek(MIB)
+        first = file.read(size)
+        file.seek(MIB + size)
+        file.write(bytes(2048) + first[2048:-MIB] + os.urandom(MIB))
+    told = program("--format", "raw", "inspect", disk).out
+    assert "which of the physical volumes it is cannot be told" in told
+    assert "1 of the 2 physical volumes of the group vg is not on this disk" in told
+    assert program("--format", "raw", "cat", disk, "vg/home", "/home/letter").status == 1
+
+
+def test_what_left_its_group_is_no_part_of_it(tmp_path: Path, program: Program) -> None:
+    """The second member was taken out, and its label wiped; its old metadata still name both."""
+    disk = lvm_disk(tmp_path / "disk.raw", {"root": [Run(0, 2, 10)]}, [24, 8])
+    newer = metadata({"root": [Run(0, 2, 10)]}, [24], number=2)
+    with open(disk, "r+b") as file:
+        file.seek(MIB + 4096)
+        file.write(area(newer))
+    _overwrite(disk, (SECOND, 2048))
+    told = program("--format", "raw", "inspect", disk).out
+    assert "2: It holds metadata of the LVM group vg, but is none of the physical volumes" in told
+    assert "not on this disk" not in told
+
+
+def test_a_ring_full_of_beginnings_is_not_looked_at_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed = 0
+
+    def counted(data: bytes) -> Section:
+        nonlocal parsed
+        parsed += len(data)
+        return parse(data)
+
+    monkeypatch.setattr(label, "parse", counted)
+    head = bytearray(area(b""))
+    head[44:68] = bytes(24)
+    beginnings = b'a {\nid = "x"\n}\n' * 4000
+    for ring in (beginnings + b"\0", beginnings):
+        data = bytes(4096) + bytes(head[:SECTOR]) + ring.ljust(256 << 10, b" ")
+        known = Texts(1 << 18)
+        assert read_unlabelled(Counted(data), 0, len(data), known, search=True) is None
+    assert parsed <= 1 << 19
