@@ -4,10 +4,11 @@ import gc
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,9 @@ import pytest
 from core.hoststate import HostState, differences
 from tests.corpora import unpacked
 from tests.starter import Ended, Starter
+
+_FOLDER = pytest.StashKey[Path]()
+_PASSED = pytest.StashKey[list[bool]]()
 
 PATIENCE = 30.0
 """Seconds that other programs of a busy host, or their mount namespaces, may keep what a test let go of."""
@@ -95,7 +99,19 @@ class Guard:
 def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """As pytest's own, but with a short name: sockets are made below it, and unix(7) allows 107 bytes."""
     name = re.sub(r"\W", "_", request.node.name.removeprefix("test_"))
-    return tmp_path_factory.mktemp(name[:12])
+    path = tmp_path_factory.mktemp(name[:12])
+    request.node.stash[_FOLDER] = path
+    return path
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a test that passed wrote goes with it: of all tests that is more than many a disk has room for."""
+    report = yield
+    item.stash.setdefault(_PASSED, []).append(report.passed)
+    if report.when == "teardown" and all(item.stash[_PASSED]) and _FOLDER in item.stash:
+        shutil.rmtree(item.stash[_FOLDER], ignore_errors=True)
+    return report
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -48,12 +48,17 @@ class Terminal:
         program: str = PROGRAM,
         environ: Mapping[str, str] = XTERM,
         size: tuple[int, int] = SIZE,
+        call: Sequence[str] = (),
     ) -> None:
         self.master, slave = pty.openpty()
         self.resize(*size, slave)
         kept = {name: value for name, value in os.environ.items() if name not in _OWN}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", program, *(("--state-dir", str(state)) if state else ()), *arguments],
+            [
+                *(call or (sys.executable, "-c", program)),
+                *(("--state-dir", str(state)) if state else ()),
+                *arguments,
+            ],
             stdin=slave,
             stdout=slave,
             stderr=slave,
@@ -133,9 +138,13 @@ def terminal(
     program: str = PROGRAM,
     environ: Mapping[str, str] = XTERM,
     size: tuple[int, int] = SIZE,
+    call: Sequence[str] = (),
 ) -> Iterator[Terminal]:
-    """A wizard at work; ended at the end, whatever it does. Without `state` it is given no option for it."""
-    one = Terminal(state, *arguments, program=program, environ=environ, size=size)
+    """A wizard at work; ended at the end, whatever it does. Without `state` it is given no option for it.
+
+    `call` is what starts it, if not this Python with `program`.
+    """
+    one = Terminal(state, *arguments, program=program, environ=environ, size=size, call=call)
     try:
         yield one
     finally:

@@ -22,7 +22,7 @@ from typing import Self
 from core.errors import SalvageError
 from core.text import safe
 
-from . import usermode
+from . import kept, usermode
 from .build import Image, build, cache
 from .qemu import Setup, command, commands, prepare, scratch
 
@@ -83,18 +83,54 @@ class Machine:
 
     def boot(self, deadline: float = BOOT_DEADLINE) -> None:
         """Start the machine and wait until it takes commands; raises `MachineFailed`."""
+        until = time.monotonic() + deadline
         if self._setup.accelerator == usermode.NAME:
             usermode.prepare(self._image, self._setup, self._folder)
             argv = usermode.command(self._image, self._setup, self._folder, talk="commands")
-            temporary = usermode.MEMORY
+            self._start(argv, usermode.MEMORY)
         else:
             prepare(self._image, self._setup, self._folder)
-            argv = [
-                *command(self._image, self._setup, self._folder, talk="commands"),
-                *("-chardev", f"file,id=console,path={self._console}", "-serial", "chardev:console"),
-                *("-chardev", "stdio,id=talk,signal=off", "-serial", "chardev:talk"),
-            ]
-            temporary = self._folder
+            state = self._state() if kept.serves(self._setup) else None
+            if state:
+                self._start([*self._emulated(talk="keep"), *kept.incoming(state)], self._folder)
+                self._answer("kept", until)
+                self._say(f"{time.time():.3f} {'yes' if self._setup.udev else 'no'}")
+            else:
+                self._start(self._emulated(talk="commands"), self._folder)
+        self._answer("ready", until)
+
+    def keep(self, target: Path) -> None:
+        """Boot as far as all such machines are alike and save that; raises `MachineFailed`."""
+        prepare(self._image, self._setup, self._folder)
+        self._start([*self._emulated(talk="keep"), *kept.monitor(self._folder)], self._folder)
+        self._answer("kept", time.monotonic() + BOOT_DEADLINE)
+        try:
+            kept.save(self._folder, target)
+        except OSError as error:
+            raise self._failed(f"could not be saved ({error})") from error
+
+    def _state(self) -> Path:
+        """That of the machine this one goes on from; the first one who wants it makes it."""
+        state = kept.place(self._image, self._setup.checkout)
+        with kept.only_one():
+            if state.exists():
+                state.touch()
+            else:
+                first = Machine(self._image, replace(self._setup, scratch=None))
+                try:
+                    first.keep(state)
+                finally:
+                    first.close()
+        return state
+
+    def _emulated(self, talk: str) -> list[str]:
+        return [
+            *command(self._image, self._setup, self._folder, talk=talk),
+            *("-chardev", f"file,id=console,path={self._console}", "-serial", "chardev:console"),
+            *("-chardev", "stdio,id=talk,signal=off", "-serial", "chardev:talk"),
+        ]
+
+    def _start(self, argv: Sequence[str], temporary: Path) -> None:
         with self._errors.open("wb") as errors:
             self._process = subprocess.Popen(
                 argv,
@@ -105,7 +141,6 @@ class Machine:
                 env={**os.environ, "TMPDIR": str(temporary)},
                 start_new_session=True,
             )
-        self._answer("ready", time.monotonic() + deadline)
 
     def run(self, line: str | Sequence[str], timeout: float = 300.0) -> Result:
         """Run a shell line, or a program with its arguments, as root in /checkout.

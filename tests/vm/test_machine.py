@@ -1,12 +1,18 @@
-"""The test machine itself: what later tests rely on. One boot serves them all."""
+"""The test machine itself: what later tests rely on."""
 
+import hashlib
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from core import __version__
+
+from . import kept
 from .build import Image
-from .machine import Machine, MachineFailed
+from .machine import Machine, MachineFailed, warm
 from .qemu import Setup
 
 pytestmark = pytest.mark.long(60)
@@ -152,3 +158,33 @@ def test_machine_that_does_not_start_says_why_and_leaves_nothing(
         pass
     assert "vmlinux" in failed.value.paragraph()
     assert list(folder.iterdir()) == []
+
+
+def test_machine_that_goes_on_from_a_saved_one_is_as_one_that_booted(image: Image) -> None:
+    setup = Setup(CHECKOUT, udev=False, accelerator="tcg")
+    assert kept.serves(setup)
+    for _again in range(2):
+        with Machine(image, setup) as machine:
+            told = machine.run(
+                "date +%s; cat /checkout/tests/vm/init.sh | md5sum; ls -A /tmp; echo >/tmp/mine"
+            )
+            seconds, digest, *found = told.output.split()
+            assert abs(int(seconds) - time.time()) < 10
+            assert digest == hashlib.md5((CHECKOUT / "tests/vm/init.sh").read_bytes()).hexdigest()
+            assert found[1:] == ["lost+found"]
+            (machine.scratch / "in").write_text("from the host\n")
+            assert machine.run("cat /scratch/in").output == "from the host\n"
+            assert machine.run(f"{warm('tui.main')} --version").output == f"virt-salvage {__version__}\n"
+
+
+def test_a_saved_machine_serves_what_is_made_of_the_same(image: Image, tmp_path: Path) -> None:
+    setup = Setup(tmp_path, accelerator="tcg")
+    assert not kept.serves(replace(setup, disks={"extra": tmp_path / "disk"}))
+    assert not kept.serves(replace(setup, memory=512))
+    (tmp_path / "core").mkdir()
+    module = tmp_path / "core" / "one.py"
+    module.write_text("old = 1\n")
+    before = kept.place(image, tmp_path)
+    assert kept.place(image, tmp_path) == before
+    module.write_text("newer = 1\n")
+    assert kept.place(image, tmp_path) != before

@@ -34,11 +34,6 @@ cat > /usr/local/bin/salvage <<'END'
 #!/bin/sh
 exec /checkout/tests/vm/salvage --state-dir /tmp/state "$@"
 END
-cat > /usr/local/bin/killable <<'END'
-#!/bin/sh
-# The same in the very process that is started
-cd /tmp; PYTHONPATH=/checkout exec python3 -m tui.main --state-dir /tmp/state "$@"
-END
 cat > /usr/local/bin/found <<'END'
 #!/bin/sh
 # All that LVM and the device mapper have, but for the count of LVM's changes and what is in use
@@ -64,7 +59,7 @@ while True:
     else:
         time.sleep(0.005)
 END
-chmod +x /usr/local/bin/salvage /usr/local/bin/killable /usr/local/bin/found /usr/local/bin/writer
+chmod +x /usr/local/bin/salvage /usr/local/bin/found /usr/local/bin/writer
 mkdir -p /tmp/state/sessions
 """
 
@@ -154,14 +149,15 @@ def test_without_room_in_the_group_nothing_is_begun(machine: Machine) -> None:
 
 
 BEGUN = """
-killable backup --lvm-snapshot /dev/{volume} /tmp/out/ >/tmp/said 2>&1 & backup=$!
+WORKER=/tmp/worker salvage backup --lvm-snapshot /dev/{volume} /tmp/out/ >/tmp/said 2>&1 & backup=$!
 until ls -A /tmp/out | grep -q part$; do kill -0 $backup || break; sleep 0.02; done
+worker=$(cat /tmp/worker)
 """
 KILLED = (
     "lvcreate -qq -y -s -L 8M -n virt-salvage-mine v-g/web-01 || exit 9"
     + BEGUN
     + """
-kill -9 $backup; wait $backup 2>/dev/null
+kill -9 $worker; wait $backup 2>/dev/null
 lvs --noheadings -o lv_name,lv_tags v-g; echo --
 salvage --json status; echo --
 salvage undo --all 2>&1; status=$?
@@ -191,7 +187,7 @@ def test_what_somebody_took_over_is_left_alone(machine: Machine) -> None:
         machine,
         BEGUN.format(volume="v-g/web-01")
         + """
-        kill -9 $backup; wait $backup 2>/dev/null
+        kill -9 $worker; wait $backup 2>/dev/null
         name=$(lvs --noheadings -o lv_name v-g | grep -o 'virt-salvage-2.*[0-9]')
         lvchange -qq --deltag $name v-g/$name
         salvage undo --all 2>&1
@@ -205,7 +201,7 @@ def test_stopped_by_a_signal_it_is_gone_at_once(machine: Machine) -> None:
     said = done(
         machine,
         BEGUN.format(volume="v-g/web-01")
-        + "kill -INT $backup; wait $backup; status=$?; cat /tmp/said; exit $status",
+        + "kill -INT $worker; wait $backup; status=$?; cat /tmp/said; exit $status",
         130,
     )
     assert "another run would copy another moment" in said

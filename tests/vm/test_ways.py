@@ -49,21 +49,6 @@ def test_kpartx_maps_copies_and_goes(machine: Machine) -> None:
     assert machine.run(LEFT).output == NOTHING
 
 
-def test_the_wizard_goes_by_kpartx_and_leaves_nothing(machine: Machine) -> None:
-    asked = ["/tmp/state", "/tmp/web01.qcow2", "2", "kpartx", "/tmp/walked", "dmsetup ls | cut -f 1"]
-    walked = machine.run(["python3", "-m", "tests.vm.walk", *asked], 600)
-    assert walked.status == 0, walked.output
-    told = json.loads(walked.output)
-    assert told["status"] == 0 and told["up"].split() == [f"loop0p{at}" for at in (1, 2, 3, 5, 6, 7, 8)]
-    assert any("kpartx -d -v -s /dev/loop0" in screen for screen in told["screens"]), "in the undo stack"
-    assert machine.run("cd /tmp/walked && sha256sum --check --quiet SHA256SUMS && ls").output.split() == [
-        "SHA256SUMS",
-        "home",
-        *(f"salvage-report.{kind}" for kind in ("html", "json", "md")),
-    ]
-    assert machine.run(LEFT).output == NOTHING
-
-
 def test_a_mount_by_kpartx_stays_until_undo(machine: Machine) -> None:
     done = machine.run(f"{PROGRAM} mount /tmp/web01.qcow2 6 /tmp/m --way kpartx", 120)
     assert done.status == 0, done.output

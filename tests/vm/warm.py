@@ -1,10 +1,11 @@
 """Keeps the program in memory in the test machine, where starting Python is what takes time.
 
-    python3 -m tests.vm.warm FOLDER
+    python3 -m tests.vm.warm FOLDER PACKAGE...
 
 `salvage` beside this file is what calls it: it writes its process number, the module whose `main` is wanted
 and the arguments to FOLDER/door, each ended by a zero byte and all by one more, and reads the exit status
-from FOLDER/NUMBER. A fork does the work, with that process's own folder, environment and standard streams.
+from FOLDER/NUMBER. A fork does the work, with that process's own folder, environment and standard streams;
+it writes its own process number to the file that WORKER in the environment names, if any.
 """
 
 import ctypes
@@ -20,10 +21,10 @@ _PIDFD_GETFD = 438
 """The number of that system call, see the kernel's arch/x86/entry/syscalls/syscall_64.tbl."""
 
 
-def preload() -> None:
-    """Import what any verb may import; what is there then need not be copied for the garbage collector."""
+def preload(packages: list[str]) -> None:
+    """Import what may be wanted; what is there then need not be copied for the garbage collector."""
     import_module("tui.main")
-    for package in ("core", "tui.cli"):
+    for package in packages:
         path = import_module(package).__path__
         for module in pkgutil.walk_packages(path, f"{package}."):
             if not module.name.startswith("core.lab"):
@@ -51,6 +52,8 @@ def become(caller: int) -> None:
 def work(caller: int, module: str, arguments: list[str]) -> int:
     """The exit status, all that was said written out."""
     become(caller)
+    if told := os.environ.get("WORKER"):
+        Path(told).write_text(str(os.getpid()))
     try:
         status: int = import_module(module).main(arguments)
     except SystemExit as error:
@@ -73,9 +76,10 @@ def answer(folder: Path, message: bytes) -> None:
         print(status if status >= 0 else 128 - status, file=reply)
 
 
-def serve(folder: Path) -> None:
+def serve(folder: Path, packages: list[str]) -> None:
     """Answer messages until the machine ends."""
-    preload()
+    preload(packages)
+    os.chdir("/")
     os.mkfifo(folder / "new")
     (folder / "new").rename(folder / "door")
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -92,4 +96,4 @@ def serve(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]))
+    serve(Path(sys.argv[1]), sys.argv[2:])
