@@ -43,8 +43,6 @@ WIDE = 140
 """Columns of the screen from which on panels stand beside the step."""
 LOW = 18
 """Lines of the screen below which only what is needed to choose stands there."""
-_STATES = {State.REPLAYED: N_("journal replayed"), State.REPAIRED: N_("repaired")}
-"""What is said of a file system that is not as it lies on the disk."""
 GAP = 2
 """Columns between two keys of the last line; none behind the last one."""
 SIDE = 50
@@ -98,6 +96,13 @@ class KeyLine(Static):
                 room -= _width(key)
                 shown.append(key)
         return [*shown, always] if always else shown
+
+
+def altered(state: State, volume: Volume) -> str:
+    """What is said of a file system that is not as it lies on the disk."""
+    if state is State.REPLAYED:
+        return _("journal replayed") if volume.pending else _("overlay")
+    return _("repaired") if state is State.REPAIRED else ""
 
 
 def _width(key: Key) -> int:
@@ -257,8 +262,7 @@ class Frame(Screen[None]):
             chosen[1] = _("overlay") if flow.protection is Protection.OVERLAY else _("read only")
         if flow.volume and self.step > 3:
             _way, state, subvolume = flow.opened
-            altered = _(_STATES[state]) if state in _STATES else ""
-            words = (content(flow.volume), safe(subvolume), altered)
+            words = (content(flow.volume), safe(subvolume), altered(state, flow.volume))
             chosen[2] = noted(flow.volume.title, listed(words))
         elif self.step == 3 and (volume := self.about()):
             chosen[2] = noted(volume.title, content(volume))
