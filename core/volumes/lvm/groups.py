@@ -37,7 +37,7 @@ def _read(
     search: bool,
 ) -> tuple[list[Group], list[Label]]:
     found = (read_label(source, offset, size, known, search=search) for offset, size in places)
-    labels = [label for label in found if label]
+    labels = _without_copies([label for label in found if label])
     lost = (read_unlabelled(source, offset, size, known, search=search) for offset, size in bare)
     labels += labels_of(source, [one for one in lost if one], labels)
     texts: dict[str, list[Text]] = {}
@@ -48,9 +48,42 @@ def _read(
     return _without_forerunners(groups, labels), labels
 
 
+def _without_copies(labels: Sequence[Label]) -> list[Label]:
+    """Of those with one UUID at several places only that with the newest metadata is read, or the first.
+
+    LVM activates neither; which of them is meant nobody can tell, so it is told.
+    """
+    several: dict[str, dict[int, Label]] = {}
+    for label in labels:
+        several.setdefault(label.uuid, {}).setdefault(label.offset, label)
+    read = {uuid: max(twins.values(), key=_age).offset for uuid, twins in several.items() if len(twins) > 1}
+    found = []
+    for label in labels:
+        if label.uuid not in read:
+            found.append(label)
+        elif label.offset == read[label.uuid]:
+            told = _(
+                "Another LVM physical volume here has the same UUID: one is a copy of the other. This one"
+                " is read."
+            )
+            found.append(replace(label, problems=(*label.problems, told)))
+        else:
+            told = _(
+                "Another LVM physical volume here has the same UUID: one is a copy of the other. The other"
+                " one is read, not this one."
+            )
+            found.append(replace(label, uuid="", texts=(), problems=(*label.problems, told)))
+    return found
+
+
+def _age(label: Label) -> tuple[int, int]:
+    number = max((text.number for text in label.texts if text.current), default=-1)
+    return number, -label.offset
+
+
 def _newest(texts: Sequence[Text], labels: Sequence[Label]) -> Group | None:
     """The group as its newest whole text tells it; None where none makes sense."""
-    found = {label.uuid: (label.offset, label.size) for label in labels}
+    found = {label.uuid: (label.offset, label.size) for label in labels if label.uuid}
     current = max((text.number for text in texts if text.current), default=None)
     for text in sorted(texts, key=lambda one: (-one.number, not one.current)):
         if current is not None and text.number > current:

@@ -28,8 +28,16 @@ _MOST_AREAS = 16
 _MOST_BYTES = 8 << 20
 """Of a metadata area so much is read: LVM makes 1 MiB of it, few people more than 8."""
 _MOST_TEXT = 16 << 20
-"""Of all areas together so much text is looked at, each only once: the copies of a group are the same."""
-_BEGIN = re.compile(rb'(?:\A|[\0\n])([A-Za-z0-9_.+][A-Za-z0-9_.+\-]{0,126}) \{\nid = "')
+"""Of all areas together so much text is looked at, each only once: the copies of a group are the same. As
+much again of such as an area names, so that a ring full of beginnings does not take theirs."""
+_GLANCE = 16
+"""Bytes of it that one counts for that is known, or shorter: finding it takes its time too."""
+_MOST_READ = 256 << 20
+"""Of all areas together so much is read: more than a hundred of the usual size have, twice."""
+_NAME = re.compile(rb"[A-Za-z0-9_.+][A-Za-z0-9_.+\-]{0,126}")
+_LONGEST = 127
+_OPENS = b' {\nid = "'
+"""What a text has behind the name that it begins with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,24 +79,36 @@ class Texts:
 
     def __init__(self, most: int = _MOST_TEXT) -> None:
         self.left = most
-        """Bytes."""
-        self._known: dict[bytes, tuple[str, Section] | BadText] = {}
+        """Bytes that are searched for and read."""
+        self.rings = _MOST_READ
+        """Bytes of areas that are read."""
+        self._named = most
+        self._known: dict[bytes, tuple[str, Section] | str] = {}
 
     def read(self, data: bytes, *, current: bool) -> Text:
         """The text that these bytes are; raises `BadText`."""
-        if data not in self._known:
-            if len(data) > self.left:
-                self.left = 0
-                raise BadText("more metadata than is looked at")
-            self.left -= len(data)
+        found = self._known.get(data)
+        self._spend(_GLANCE if found else max(_GLANCE, len(data)), current=current)
+        if not found:
             try:
-                self._known[data] = _group_in(data)
+                found = _group_in(data)
             except BadText as error:
-                self._known[data] = error
-        found = self._known[data]
-        if isinstance(found, BadText):
-            raise found
+                found = str(error)  # the exception itself would keep what was read so far
+            self._known[data] = found
+        if isinstance(found, str):
+            raise BadText(found)
         return Text(*found, current)
+
+    def _spend(self, size: int, *, current: bool) -> None:
+        left = self._named if current else self.left
+        enough = size <= left
+        left = left - size if enough else 0
+        if current:
+            self._named = left
+        else:
+            self.left = left
+        if not enough:
+            raise BadText("more metadata than is looked at")
 
 
 def whole(value: object) -> int:
@@ -164,6 +184,9 @@ def texts_in(
     if area.offset + _SECTOR > size:
         return [], [_("it lies behind the end of the volume.")]
     length = min(area.size or size - area.offset, size - area.offset, _MOST_BYTES)
+    if texts.rings < length:
+        return [], [_("it is not read: there is more metadata on the disk than is looked at.")]
+    texts.rings -= length
     data = source.read(offset + area.offset, length)
     problems = []
     if len(data) < length:
@@ -209,8 +232,7 @@ def _searched(data: bytes, texts: Texts) -> Iterator[Text]:
     """All whole texts in an area, those included that were replaced by newer ones; the newest first."""
     ring = data[_SECTOR:] + data[_SECTOR:]  # one that goes round is whole in here
     found: dict[int, Text] = {}
-    for match in _BEGIN.finditer(ring):
-        begin = match.start(1)
+    for begin in _beginnings(ring):
         end = ring.find(b"\0", begin, begin + len(data))
         if begin >= len(data) - _SECTOR or end < 0 or not texts.left:
             break
@@ -220,6 +242,17 @@ def _searched(data: bytes, texts: Texts) -> Iterator[Text]:
             continue
         found.setdefault(text.number, text)
     yield from sorted(found.values(), key=lambda one: -one.number)
+
+
+def _beginnings(ring: bytes) -> Iterator[int]:
+    """Where a text may begin: at a name that nothing but a zero or the end of a line is before."""
+    at = ring.find(_OPENS)
+    while at >= 0:
+        first = max(0, at - _LONGEST - 1)
+        begin = max(ring.rfind(b"\0", first, at), ring.rfind(b"\n", first, at)) + 1
+        if _NAME.fullmatch(ring, begin, at):
+            yield begin
+        at = ring.find(_OPENS, at + 1)
 
 
 def _group_in(data: bytes) -> tuple[str, Section]:

@@ -95,17 +95,9 @@ class Group:
     extent: int
     physical: Mapping[str, Physical]
     logical: Mapping[str, Logical]
+    snapshots: Mapping[str, Segment]
+    """The snapshots of the old kind: the volume with the changes, and what is said of it."""
     problems: tuple[str, ...] = ()
-
-    @property
-    def snapshots(self) -> Mapping[str, Segment]:
-        """The snapshots of the old kind: the volume with the changes, and what is said of it."""
-        found = {}
-        for volume in self.logical.values():
-            for segment in volume.segments:
-                if segment.type == "snapshot" and segment.word("cow_store"):
-                    found[segment.word("cow_store")] = segment
-        return found
 
 
 def group_of(name: str, section: Section, found: Mapping[str, tuple[int, int]]) -> Group:
@@ -124,7 +116,14 @@ def group_of(name: str, section: Section, found: Mapping[str, tuple[int, int]]) 
         count += len(logical[one].segments)
         if len(logical) > MOST_VOLUMES or count > MOST_SEGMENTS:
             raise BadText("more volumes than a group can have")
-    return Group(name, str(section["id"]), whole(section.get("seqno")), extent, physical, logical)
+    snapshots = {
+        segment.word("cow_store"): segment
+        for volume in logical.values()
+        for segment in volume.segments
+        if segment.type == "snapshot" and segment.word("cow_store")
+    }
+    number = whole(section.get("seqno"))
+    return Group(name, str(section["id"]), number, extent, physical, logical, snapshots)
 
 
 def _sections(section: Section, name: str) -> Mapping[str, Section]:

@@ -4,6 +4,7 @@ Sources: the kernel's drivers/md/dm-stripe.c, and drivers/md/dm-raid.c for the s
 """
 
 import struct
+from bisect import bisect_right
 from dataclasses import dataclass
 
 from core.errors import Refused, SalvageError, WantsOverlay
@@ -19,6 +20,9 @@ _DEEPEST = 12
 _PIECES = 2000
 """Of all legs of a RAID with parity: they are told to its daemon by one argument."""
 _MOST_PARTS = 64
+_MOST_STEPS = 500_000
+"""Runs of all volumes of a group that are put together: such as join are counted too, of which metadata
+can have without end."""
 _MAGIC = b"DmRd"
 _SUPERBLOCK = struct.Struct("<4sIIIQQQQ")
 MIRRORS = ("mirror", "raid1")
@@ -44,6 +48,9 @@ class Places:
         self.group = group
         self.source = source
         self._legs: dict[tuple[str, int], tuple[int, ...]] = {}
+        self._complete: dict[str, bool] = {}
+        self._starts: dict[str, list[int]] = {}
+        self._steps = 0
 
     def run(self, volume: Logical, offset: int, depth: int = 0) -> Run:
         """Where byte `offset` of a volume lies, and how many more lie behind it in one run.
@@ -54,9 +61,7 @@ class Places:
             raise NotPlain(_("The metadata of the group {name} go round in a circle.").format(name=_n(self)))
         if volume.name in self.group.snapshots:
             raise NotPlain(_("It is a snapshot."))
-        segment = next((one for one in volume.segments if one.start <= offset < one.start + one.size), None)
-        if segment is None:
-            raise NotPlain(_("It is shorter than its metadata say."))
+        segment = self._segment(volume, offset)
         inside = offset - segment.start
         if closed := self.closed(segment):
             raise NotPlain(closed.what)
@@ -68,15 +73,16 @@ class Places:
     def runs(self, volume: Logical, most: int) -> tuple[Run, ...]:
         """All runs of a volume, neighbours joined; raises `NotPlain`, also for more than `most` of them."""
         found: list[Run] = []
-        offset = 0
-        while offset < volume.size:
+        offset, size = 0, volume.size
+        while offset < size:
             one = self.run(volume, offset)
             offset += one.size
+            self._steps += 1
             if found and found[-1].offset + found[-1].size == one.offset:
                 found[-1] = Run(found[-1].offset, found[-1].size + one.size)
             else:
                 found.append(one)
-            if len(found) > most:
+            if len(found) > most or self._steps > _MOST_STEPS:
                 raise NotPlain(_("It lies on the disk in more than {count} pieces.").format(count=most))
         return tuple(found)
 
@@ -156,6 +162,15 @@ class Places:
 
     # -- inside -------------------------------------------------------------------------------
 
+    def _segment(self, volume: Logical, offset: int) -> Segment:
+        """The segment of a volume, whose segments join, in which a byte lies."""
+        if volume.name not in self._starts:
+            self._starts[volume.name] = [one.start for one in volume.segments]
+        at = bisect_right(self._starts[volume.name], offset) - 1
+        if at < 0 or offset >= volume.segments[at].start + volume.segments[at].size:
+            raise NotPlain(_("It is shorter than its metadata say."))
+        return volume.segments[at]
+
     def _in(self, part: Part, offset: int, size: int, depth: int) -> Run:
         physical = self.group.physical.get(part.name)
         if physical:
@@ -226,6 +241,12 @@ class Places:
 
     def complete(self, name: str, depth: int = 0) -> bool:
         """Whether all that a volume, logical or physical, lies on is on this disk."""
+        if name not in self._complete:
+            self._complete[name] = False  # for metadata that go round in a circle
+            self._complete[name] = self._is_complete(name, depth)
+        return self._complete[name]
+
+    def _is_complete(self, name: str, depth: int) -> bool:
         physical = self.group.physical.get(name)
         if physical:
             return physical.offset is not None

@@ -14,7 +14,7 @@ _DEEPEST = 8
 _TOKEN = re.compile(
     rb"""\s+ | \#[^\n]*                          # nothing
     | (?P<mark>[{}\[\],=])
-    | (?P<text>"(?:[^"\\]|\\.)*")
+    | (?P<text>"(?:[^"\\]++|\\.)*+")          # a quote without an end costs no way back
     | (?P<number>-?[0-9]+(?:\.[0-9]+)?)(?![A-Za-z0-9_.+-])
     | (?P<name>[A-Za-z0-9_.+\-@:/]+)
     """,
