@@ -6,6 +6,7 @@ were moved elsewhere to make place for a boot sector. Read so in "BitLocker Driv
 """
 
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -82,13 +83,13 @@ def read_metadata(source: Readable, size: int) -> Metadata | None:
     if sector not in (512, 4096) or any(one % sector or not 0 < one <= size - AREA for one in areas):
         return None
     found: dict[bytes, Metadata] = {}
-    whole = 0
+    agree = Counter[bytes]()
     for number, area in enumerate(areas):
         copy = _area(source, area, sector, size)
         if copy is None:
             continue
-        whole += 1
         said, guid, cipher, state, moved, moved_size = copy
+        agree[said] += 1
         found.setdefault(
             said,
             Metadata(
@@ -104,10 +105,13 @@ def read_metadata(source: Readable, size: int) -> Metadata | None:
             " password nor the recovery key opens it without one of them."
         )
         return Metadata("", "", sector, areas, 0, 0, 0, at + 16, hindrance=lost)
-    first, *others = sorted(found.values(), key=lambda one: bool(one.hindrance))
+    # The key opens one whose places are damaged too: what two copies say counts more than what one says
+    first, *others = (
+        found[said] for said in sorted(found, key=lambda one: (found[one].hindrance != "", -agree[one]))
+    )
     others = [one for one in others if not one.hindrance]
     told = []
-    if damaged := len(areas) - whole:
+    if damaged := len(areas) - agree.total():
         sentence = _("{count} of its three copies of the metadata are damaged; another one is used.")
         told.append(sentence.format(count=damaged))
     if len(found) > 1:

@@ -1,5 +1,6 @@
 """What a BitLocker volume says of itself, and the plan; it is opened in tests/vm/test_bitlocker.py."""
 
+import struct
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -90,7 +91,7 @@ def test_copies_that_differ_are_all_known(metadata: bytes) -> None:
     hurt = metadata[:250] + b"damaged" + metadata[257:]
     found = read_metadata(_Bytes(bytes(_volume(hurt, metadata, metadata))), SIZE)
     assert found is not None
-    assert (found.used, [one.used for one in found.others]) == (0, [1])
+    assert (found.used, [one.used for one in found.others]) == (1, [0])
     assert "Each of them is tried." in found.problems
     same = read_metadata(_Bytes(bytes(_volume(metadata, metadata, metadata))), SIZE)
     assert same is not None and same.others == ()
@@ -104,6 +105,17 @@ def test_a_copy_with_a_wrong_state_does_not_stand_for_the_whole_ones(metadata: b
     assert found is not None
     assert (found.used, found.hindrance, found.others) == (1, "", ())
     assert found.problems == ("Its copies of the metadata are not the same: one is damaged.",)
+
+
+def test_where_two_copies_agree_the_third_comes_after_them(metadata: bytes) -> None:
+    """The key opens it with each: by the damaged one the first bytes would be read from a wrong place."""
+    elsewhere = metadata.replace(
+        struct.pack("<QQ", MOVED, MOVED_SIZE), struct.pack("<QQ", MOVED + (1 << 20), MOVED_SIZE)
+    )
+    for copies in ((elsewhere, metadata, metadata), (metadata, elsewhere, metadata)):
+        found = read_metadata(_Bytes(bytes(_volume(*copies))), SIZE)
+        assert found is not None
+        assert (found.moved, [one.moved for one in found.others]) == (MOVED, [MOVED + (1 << 20)])
 
 
 def test_without_any_whole_copy_it_says_so() -> None:
