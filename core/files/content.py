@@ -19,9 +19,10 @@ _BREATH, _LONGER = 0.02, 0.3
 """Seconds before a block is tried for the last time: a server may have hung up at the error before. The
 longer one is for the first blocks of a place, which would be lost too while it is not back."""
 _NEXT = 2 * _BLOCK
-_IN_VAIN = 20
-"""Waits in a row that brought nothing, after which no more are made: what is lost is lost, and a whole disk
-of it shall not take hours longer."""
+_IN_VAIN = 60.0
+"""Seconds of waits in a row that brought nothing, after which no more are made: what is lost is lost, and a
+whole disk of it shall not take hours longer. Some bad places are waited through by then, each of which a
+server that hung up has a good block behind, which comes by a wait."""
 _CACHED = 2 << 20
 """At most so much is one piece of the kernel's cache: ext4, XFS and btrfs read and lose it as a whole."""
 _FINE = 1 << 16
@@ -62,20 +63,21 @@ class Gap:
 class Patience:
     """Waits before a block is tried once more, as long as that brings anything."""
 
-    _in_vain: int = 0
+    _in_vain: float = 0.0
 
     def wait(self, seconds: float) -> None:
         if self._in_vain < _IN_VAIN:
-            self._in_vain += 1
+            self._in_vain += seconds
             time.sleep(seconds)
 
     def helped(self) -> None:
-        """A block came after a wait."""
+        """A block came after a wait, or what is read now is not what was waited for in vain."""
         self._in_vain = 0
 
 
-_PATIENCE = Patience()
-"""Of all that is read here: a copy of many small files has one, not one for each."""
+PATIENCE = Patience()
+"""Of all that is read here: a copy of many small files has one, not one for each. It begins anew with each
+copy, which may be of another disk, or of this one behind another cable."""
 
 
 @dataclass(slots=True)
@@ -92,7 +94,7 @@ class Content:
     gaps: list[Gap] = field(default_factory=list)
     got: int = 0
     """Bytes that really came from the file; holes do not count."""
-    patience: Patience = _PATIENCE
+    patience: Patience = PATIENCE
 
     @classmethod
     def of(cls, fd: int, status: os.stat_result, buffer: memoryview, read: ReadAt = read_at) -> "Content":

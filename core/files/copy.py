@@ -14,7 +14,7 @@ from core.files.abilities import probe
 from core.files.bringing import Bringing
 from core.files.choices import CAUTIOUS, Choices
 from core.files.clash import Clashes
-from core.files.content import ReadAt, read_at
+from core.files.content import PATIENCE, ReadAt, read_at
 from core.files.estimate import Estimate, estimate
 from core.files.inodeflags import NONE, flags_of, set_flags
 from core.files.kernel import flush
@@ -65,6 +65,7 @@ def copy(
     Raises `NoSpace`, `Cancelled`, `WrongUsage`, `Refused` and other `SalvageError`.
     """
     began = time.monotonic()
+    PATIENCE.helped()
     with ExitStack() as stack:
         roads = roads_of(tree, sources, stack)
         expected = expected or estimate(tree, sources, cancel)

@@ -15,7 +15,7 @@ from core.errors import SalvageError
 from core.files.abilities import Abilities
 from core.files.archive import ArchiveFile, Stream
 from core.files.choices import CAUTIOUS, Choices
-from core.files.content import CHUNK, Content, Hashed, ReadAt, read_at
+from core.files.content import CHUNK, PATIENCE, Content, Hashed, ReadAt, read_at
 from core.files.destination import Shape
 from core.files.estimate import Estimate, estimate
 from core.files.inodeflags import NONE, flags_of
@@ -66,6 +66,7 @@ def pack(
     there: what was cut off begins anew. Raises `NoSpace`, `Cancelled`, `WrongUsage` and other `SalvageError`.
     """
     began = time.monotonic()
+    PATIENCE.helped()
     with ExitStack() as stack:
         roads = roads_of(tree, sources, stack)
         expected = expected or estimate(tree, sources, cancel)

@@ -396,13 +396,44 @@ def test_waits_for_what_never_comes_end(monkeypatch: pytest.MonkeyPatch) -> None
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return len(piece)
 
-    for _file in range(100):
+    for _file in range(1000):
         for _piece in Content(-1, 8192, False, buffer, read, patience=patience).pieces():
             pass
-    assert len(waits) == 20
+    assert 60 <= sum(waits) < 61
     patience.helped()
     waits.clear()
     dead = False
     pieces = Content(-1, 4096, False, buffer, read, patience=patience).pieces()
     assert [piece if isinstance(piece, int) else len(piece) for piece in pieces] == [4096]
     assert len(waits) == 1
+
+
+def test_behind_a_long_bad_place_a_server_that_hung_up_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It hangs up at each bad block and is back after a moment, in which nothing can be read."""
+    now = back = 0.0
+    bad = range(30, 90)
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    def read(fd: int, piece: memoryview, position: int) -> int:
+        nonlocal back
+        if now < back:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        if position // 4096 < bad.stop and position + len(piece) > bad.start * 4096:
+            back = now + 0.015
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return len(piece)
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    (tmp_path / "file").write_bytes(b"")
+    fd = os.open(tmp_path / "file", os.O_RDONLY)
+    buffer, patience = memoryview(bytearray(CHUNK)), Patience()
+    for _file in range(3):
+        content = Content(fd, 2 * CHUNK, False, buffer, read, patience=patience)
+        assert sum(one if isinstance(one, int) else len(one) for one in content.pieces()) == 2 * CHUNK
+        assert [(gap.start, gap.end) for gap in content.gaps] == [(bad.start * 4096, bad.stop * 4096)]
+    os.close(fd)
