@@ -2,6 +2,8 @@
 
 import argparse
 import errno
+import io
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -92,6 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     i18n.use_language(_language(given))
     plain = "--plain" in given
+    _stand_in()
     try:
         options = parse(given)
         return _run_verb(options) if options.verb else _run_wizard(options)
@@ -104,6 +107,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the edge of the program: a bug is told as a sentence too
         _complain(_bug(error), plain=plain)
         return Exit.FAILED
+
+
+def _stand_in() -> None:
+    """Let no answer be a mistake, for a byte that is no UTF-8 may belong to a path; and no closed stream.
+
+    The next files that are opened would be taken for those by what is run.
+    """
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - for as long as the program runs
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")
 
 
 def _language(given: Sequence[str]) -> str | None:

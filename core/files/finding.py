@@ -24,7 +24,7 @@ _LOOK = 8192
 """Bytes in which a zero byte makes a file one that is no text."""
 _SHOWN = 200
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-_SIZE = re.compile(r"([+-]?)(\d+)([kmgt]?)b?", re.IGNORECASE)
+_SIZE = re.compile(r"([+-]?)([0-9]{1,18})([kmgt]?)b?", re.IGNORECASE)
 _WILD = re.compile(r"[*?\[]")
 
 
@@ -171,7 +171,7 @@ def find(
 def _owner(tree: GuestTree, word: str) -> int | None:
     if not word:
         return None
-    if word.isdigit():
+    if re.fullmatch(r"[0-9]{1,18}", word):
         return int(word)
     number = guest_numbers(tree).get(os.fsencode(word))
     if number is None:

@@ -4,11 +4,12 @@ import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from wcwidth import wcswidth
 
-from core.errors import WrongUsage
+from core.errors import Exit, WrongUsage
 from tests.conftest import Program
 from tui.main import main
 from tui.verbs import parse
@@ -161,3 +162,22 @@ def test_who_reads_only_the_first_lines_is_told_nothing_of_it() -> None:
         assert called.stdout.readline() == "x" * 70 + "\n"
         called.stdout.close()
         assert called.stderr.read() == ""
+
+
+@pytest.mark.parametrize(
+    ("argv", "closed", "status"),
+    [
+        (["undo", "--end", "--all"], 0, Exit.USAGE),
+        (["--linear"], 0, Exit.DONE),
+        (["status"], 1, Exit.DONE),
+        (["undo", "no-such"], 2, Exit.USAGE),
+    ],
+)
+def test_a_closed_stream_is_as_good_as_an_empty_one(
+    state_dir: Path, argv: list[str], closed: int, status: int
+) -> None:
+    shell = f'exec "$@" {closed}{"<" if closed == 0 else ">"}&-'
+    command = [sys.executable, "-m", "tui.main", "--state-dir", str(state_dir), *argv]
+    called = subprocess.run(["sh", "-c", shell, "sh", *command], capture_output=True, check=False, timeout=60)
+    assert called.returncode == status, called.stderr
+    assert b"mistake" not in called.stderr

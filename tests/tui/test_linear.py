@@ -12,16 +12,19 @@ from typing import cast
 
 import pytest
 
-from core.errors import SalvageError
+from core.errors import Exit, SalvageError
 from core.files.progress import Progress
 from core.lab import catalogue, labs
 from core.runner import SystemRunner
+from core.undo.state import StateFolder
 from tests.conftest import Guard, needs_root
 from tests.core.volumes.layer_disks import two_disks
 from tests.tui.terminal import Terminal
+from tui.flow import Flow
+from tui.linear import walk
 from tui.linear.browse import Browser
 from tui.linear.ground import Ground
-from tui.linear.talk import Talk
+from tui.linear.talk import Talk, numbered
 
 COMMANDS = ("losetup --find --show --read-only", "undone by: umount")
 
@@ -203,3 +206,39 @@ def test_back_from_what_was_found_ends_where_the_folder_is_gone() -> None:
 
 def gone() -> None:
     raise SalvageError("It is gone.")
+
+
+@pytest.mark.hostile(40)
+def test_no_answer_is_a_mistake_of_the_program(state_dir: Path) -> None:
+    """Thousands of digits, and bytes that are no UTF-8 where that is what the terminal speaks."""
+    called = subprocess.run(
+        [sys.executable, "-m", "tui.main", "--linear", "--state-dir", str(state_dir)],
+        input=b"9" * 5000 + b"\n\xff\xfe\nq\n",
+        capture_output=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, "LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "utf-8:strict"},
+    )
+    assert (called.returncode, called.stderr) == (0, b"")
+    assert called.stdout.count(b"That is none of the answers.") == 2
+
+
+def test_numbers_that_are_typed() -> None:
+    assert [numbered(word, 12) for word in ("1", "12", "012")] == [1, 12, 12]
+    assert not any(numbered(word, 12) for word in ("0", "13", "-1", "", "²", "1 2", "9" * 5000))
+
+
+def test_a_signal_between_two_questions_ends_the_walk(
+    monkeypatch: pytest.MonkeyPatch, state_dir: Path
+) -> None:
+    """It comes while this program itself looks for disks: no more is asked."""
+    answers = io.StringIO("2\n1\n1\n1\n")
+    lines = io.StringIO()
+
+    def looks(*_folders: object) -> list[object]:
+        signal.raise_signal(signal.SIGTERM)
+        return []
+
+    monkeypatch.setattr(walk, "inventory", looks)
+    assert walk.Walk(Flow(StateFolder(state_dir)), Talk(answers, lines), None).run() == Exit.INTERRUPTED
+    assert answers.read() == "1\n1\n1\n"

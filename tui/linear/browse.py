@@ -12,7 +12,7 @@ from core.files.matters import matters
 from core.i18n import _, enumerated, listed, ngettext
 from core.text import guest_date, safe, size
 from tui.linear.ground import Ground
-from tui.linear.talk import Asides
+from tui.linear.talk import Asides, numbered
 from tui.widgets.file_table import kind_told
 
 PAGE = 20
@@ -162,8 +162,8 @@ class Browser:
     # -- marking ----------------------------------------------------------------------------------
 
     def _numbered(self, word: str) -> Row | None:
-        known = word.isascii() and word.isdigit() and 0 < int(word) <= len(self._rows)
-        return self._rows[int(word) - 1] if known else None
+        number = numbered(word, len(self._rows))
+        return self._rows[number - 1] if number else None
 
     def _mark(self, words: list[str]) -> None:
         """Mark, or unmark what was marked; without a word, the folder that one is in."""

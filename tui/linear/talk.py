@@ -45,6 +45,8 @@ class Talk:
     plain: bool = False
     asking: bool = field(default=False, init=False)
     """Whether an answer is waited for: a signal then ends the conversation at once."""
+    ended: bool = field(default=False, init=False)
+    """Whether a signal came that ends it, while something else was done: no question is asked any more."""
     _told: float = field(default=0.0, init=False)
 
     @classmethod
@@ -70,6 +72,8 @@ class Talk:
             self.say(question, end=" ")
             self.asking = True
             try:
+                if self.ended:
+                    raise Leave(interrupted=True)
                 line = self.answers.readline()
             except OSError as error:  # the terminal is gone
                 raise Leave(interrupted=True) from error
@@ -104,8 +108,8 @@ class Talk:
             answer = self.read(_("A number, b back, ? help, c commands, q leave:"), asides)
             if answer == "b":
                 return BACK
-            if answer.isascii() and answer.isdigit() and 0 < int(answer) <= len(choices):
-                return choices[int(answer) - 1][0]
+            if number := numbered(answer, len(choices)):
+                return choices[number - 1][0]
             self.say(_("That is none of the answers."))
 
     def sure(self, question: str, asides: Asides) -> bool:
@@ -126,3 +130,9 @@ class Talk:
         if progress.seconds_left is not None:
             parts.append(about(progress.seconds_left))
         self.say(listed(parts))
+
+
+def numbered(word: str, most: int) -> int:
+    """A number from 1 to `most` that was typed; 0 for anything else."""
+    number = int(word) if word.isascii() and word.isdigit() and len(word) < 10 else 0
+    return number if number <= most else 0

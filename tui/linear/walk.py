@@ -43,7 +43,7 @@ class Walk(Ground):
     def __init__(self, flow: Flow, talk: Talk, wish: Wish | None = None) -> None:
         super().__init__(flow, talk)
         self._wish = wish
-        self._ended = self._searching = self._enough = False
+        self._searching = self._enough = False
         passphrases = Passphrases((), (), (), flow.operator.cancel)
 
         def asking(state: StateFolder, runner: Runner, private: bool) -> Session:
@@ -68,7 +68,7 @@ class Walk(Ground):
                     self.talk.say(error.paragraph())
                     for way in error.ways if isinstance(error, InUse) else ():
                         self.talk.say(f"- {way.title}")
-                    if self._ended:
+                    if self.talk.ended:
                         raise Leave(interrupted=True) from error
                     step = self._after_trouble()
         except Leave as leave:
@@ -85,7 +85,7 @@ class Walk(Ground):
             return
         self.flow.operator.cancel.cancel()
         self.flow.outside.cancel.cancel()
-        self._ended = self._ended or number != signal.SIGINT
+        self.talk.ended = self.talk.ended or number != signal.SIGINT
         if self.talk.asking:
             raise Leave(interrupted=True)
 

@@ -75,9 +75,12 @@ def test_by_owner_as_the_guest_calls_it(guest: Path) -> None:
     assert set(found(guest, "owner:ann")) == set(found(guest, "owner:1000")) == {b"/home/ann/empty"}
     with pytest.raises(WrongUsage, match="no user called bob"):
         found(guest, "owner:bob")
+    for word in ("²", "9" * 5000):  # digits, and no number of a user
+        with pytest.raises(WrongUsage, match="no user called"):
+            found(guest, f"owner:{word}")
 
 
-@pytest.mark.parametrize("words", [(), ("size:much",), ("after:yesterday",)])
+@pytest.mark.parametrize("words", [(), ("size:much",), ("size:" + "9" * 5000,), ("after:yesterday",)])
 def test_what_makes_no_sense_is_told(words: tuple[str, ...]) -> None:
     with pytest.raises(WrongUsage):
         wanted(words)
