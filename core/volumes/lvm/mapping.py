@@ -19,7 +19,7 @@ from core.text import safe
 from core.undo.stack import Stack
 from core.volumes.loop import attach_bytes
 from core.volumes.lvm.model import Group, Logical, Physical, Segment
-from core.volumes.lvm.runs import MIRRORS, STRIPES, NotPlain, Places
+from core.volumes.lvm.runs import MIRRORS, STRIPES, NotPlain, Places, check_stripes
 from core.volumes.parity import daemon
 from core.volumes.raid import PARITY, Copies
 from core.volumes.tables import MARGIN, SECTOR, Line, Maker, Shown, hidden, sectors
@@ -152,6 +152,7 @@ class Mapper:
         return Shown(path, MARGIN, raid.size)
 
     def _copies(self, volume: Logical, segment: Segment, depth: int) -> _Target:
+        check_stripes(segment)
         legs: list[Shown | None] = [None] * len(segment.parts)
         for number in self.places.legs(volume, segment):
             legs[number] = self._device(segment.parts[number].name, depth + 1)

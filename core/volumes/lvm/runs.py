@@ -118,7 +118,7 @@ class Places:
     def raid(self, volume: Logical, segment: Segment) -> Raid:
         """A segment with parity; raises `NotPlain` where too many of its legs are lost."""
         kind, count = segment.type, len(segment.parts)
-        _check(segment)
+        check_stripes(segment)
         legs: list[Leg | None] = [None] * count
         for number in self.legs(volume, segment):
             part = self.group.logical.get(segment.parts[number].name)
@@ -197,7 +197,7 @@ class Places:
             return parts[legs[0]], inside, segment.size - inside
         if segment.type in STRIPES and len(parts) == 1:
             return parts[0], inside, segment.size - inside
-        _check(segment)
+        check_stripes(segment)
         chunk, rest = divmod(inside, stripe)
         leg, row = _chunk(segment, chunk)
         if segment.type in PARITY and leg not in self.legs(volume, segment):
@@ -281,7 +281,7 @@ def missing(device: str) -> NotPlain:
     )
 
 
-def _check(segment: Segment) -> None:
+def check_stripes(segment: Segment) -> None:
     """Raise `NotPlain` for what is not made of stripes as its metadata say."""
     count = len(segment.parts)
     if not PARITY.get(segment.type, 0) < count <= _MOST_PARTS:

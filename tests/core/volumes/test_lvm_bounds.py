@@ -2,16 +2,22 @@
 
 import time
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from core.disks.view import View
+from core.runner import PlanRunner
+from core.undo.stack import Stack
 from core.volumes.lvm.groups import read_groups
 from core.volumes.lvm.label import Texts
-from core.volumes.lvm.model import Group
+from core.volumes.lvm.mapping import Mapper
+from core.volumes.lvm.model import Group, Logical, Part, Segment
 from core.volumes.lvm.runs import NotPlain, Places, Run
 from core.volumes.lvm.text import BadText, parse
 from core.volumes.lvm.unlabelled import read_unlabelled
+from core.volumes.tables import Shown
 from tests.conftest import Program
 from tests.core.volumes import layer_disks
 from tests.core.volumes.layer_disks import AREA, AREA_SIZE, DATA, MIB, SECTOR, area, label, metadata, uuid
@@ -62,6 +68,24 @@ def test_runs_that_join_without_end_are_not_put_together() -> None:
         with pytest.raises(NotPlain):
             places.runs(group.logical["lv"], 400)
     assert time.monotonic() - began < 30
+
+
+@pytest.mark.hostile(40)
+@pytest.mark.parametrize(("stripe", "parts"), [(0, 2), (4096, 0), (4096, 65)])
+def test_copies_in_stripes_that_cannot_be_are_not_mapped(tmp_path: Path, stripe: int, parts: int) -> None:
+    """What is wrong with them is told; the plan of the device mapper divides by their length."""
+    legs = tuple(Part(f"leg{at}", 0) for at in range(parts))
+    segment = Segment(0, MIB, "raid10", legs, stripe=stripe)
+    plain = (Segment(0, MIB, "striped", (Part("pv0", 0),)),)
+    volumes = {"lv": Logical("lv", "", True, (segment,))}
+    volumes |= {one.name: Logical(one.name, "", False, plain) for one in legs}
+    group = replace(_group(""), logical=volumes)
+    view = View(tmp_path / "disk", _SIZE, writable=False, on=())
+    places = Places(group, _Bytes(b""))
+    mapper = Mapper(Stack(None, PlanRunner()), view, tmp_path, places, begin=0, tie=True)
+    mapper.attached.update({(one.name, False): Shown("/dev/none", 0, MIB) for one in legs})
+    with pytest.raises(NotPlain):
+        mapper.show("lv")
 
 
 @pytest.mark.hostile(40)
