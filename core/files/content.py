@@ -213,12 +213,13 @@ class Content:
     def _again(self, piece: memoryview, position: int) -> int:
         """A block of a place that could not be read at once: a few tries, for a medium that is dying.
 
-        One, where a long stretch before it is lost: of a medium that is dead nothing comes by trying.
+        One, where a long stretch before it is lost: of a medium that is dead nothing comes by trying. But now
+        and then two: a server that hung up at the last bad block would not be waited for to the file's end.
         """
         lost = self.gaps[-1] if self.gaps else None
         before = position - lost.start if lost is not None and lost.end == position else 0
-        is_dead = before >= CHUNK
-        for time_left in reversed(range(0 if is_dead else _RETRIES)):
+        retries = _RETRIES if before < CHUNK else int(position % _FINE == 0)
+        for time_left in reversed(range(retries)):
             try:
                 return self.read(self.fd, piece, position)
             except OSError as error:
