@@ -69,7 +69,7 @@ async def test_a_crash_is_told_checked_and_its_journal_browsed(
 
 def test_of_one_that_needed_no_journal_none_is_said_to_be_replayed() -> None:
     """Over an overlay for the sake of a cache."""
-    clean = Volume("disk", "disk", 0, 8 * MIB, "ext4")
+    clean = Volume("disk", "disk", 0, 8 * MIB, "ext4", None, None)
     assert altered(State.REPLAYED, clean) == "overlay"
     assert altered(State.REPLAYED, replace(clean, pending=True)) == "journal replayed"
     assert altered(State.LEFT, clean) == ""
