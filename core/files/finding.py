@@ -13,6 +13,7 @@ from core.cancel import CancelToken
 from core.errors import WrongUsage
 from core.files.entry import Entry, named
 from core.files.owners import guest_numbers
+from core.files.reasons import reason
 from core.files.trail import LIST
 from core.files.tree import OPEN_FILE, GuestTree
 from core.files.walk import Step, Walk
@@ -215,7 +216,7 @@ def _looked_at(
         finally:
             os.close(fd)
     except OSError as error:
-        failed(path, _("The system says: {reason}.").format(reason=safe(os.strerror(error.errno or 0))))
+        failed(path, reason(error))
         return None
     return Match(path, entry, *found) if found else None
 

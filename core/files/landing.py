@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from core.files.content import CHUNK, Content, Gap, ReadAt, digest, transfer
 from core.files.lacking import lacks
 from core.files.metadata import compare, give, keep, keep_named
+from core.files.reasons import meaning
 from core.files.resume import Identity, Known, identity
 from core.files.samples import LARGE, Sample, Sampler
 from core.files.sharing import Sharing
 from core.files.target import Target
 from core.i18n import _
-from core.text import grouped, safe
+from core.text import grouped
 
 Tick = Callable[[int], None]
 
@@ -234,11 +235,7 @@ def told(gaps: list[Gap], size: int) -> str:
     """What could not be read of a file of `size` bytes, as a sentence or two."""
     missing = sum(gap.end - gap.start for gap in gaps)
     first = gaps[0]
-    why = (
-        safe(os.strerror(first.code))
-        if first.code
-        else _("the file ends before the size that its inode says")
-    )
+    why = meaning(first.code) if first.code else _("the file ends before the size that its inode says")
     return _(
         "{missing} of {size} bytes could not be read, the first at byte {start} ({reason}); "
         "zeros stand in their place."
@@ -247,5 +244,5 @@ def told(gaps: list[Gap], size: int) -> str:
 
 def told_nothing(gaps: list[Gap]) -> str:
     """That a file has no readable byte, as a sentence or two."""
-    why = safe(os.strerror(gaps[0].code)) if gaps[0].code else _("there is no data")
+    why = meaning(gaps[0].code) if gaps[0].code else _("there is no data")
     return _("Not one byte could be read ({reason}); no copy was made.").format(reason=why)

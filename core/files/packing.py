@@ -26,6 +26,7 @@ from core.files.naming import Names
 from core.files.outcome import Copied
 from core.files.prefetch import Prefetch
 from core.files.progress import Listener, Meter
+from core.files.reasons import reason
 from core.files.sidecar import NAME as SIDECAR
 from core.files.sidecar import Spool
 from core.files.sources import Road, roads_of
@@ -33,7 +34,7 @@ from core.files.tally import Tally, flags_told, not_made
 from core.files.tarring import TarWriter
 from core.files.trail import LIST
 from core.files.tree import OPEN_FILE, GuestTree
-from core.files.walk import Identity, Step, Walk, reason, walking
+from core.files.walk import Identity, Step, Walk, walking
 from core.files.zipping import ZipWriter
 from core.i18n import _
 from core.text import safe

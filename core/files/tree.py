@@ -9,12 +9,15 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from core.errors import SalvageError, WrongUsage
+from core.files.content import CHUNK, Content
 from core.files.entry import Entry, Kind, kind_of
+from core.files.reasons import meaning
 from core.files.trail import LIST, SEARCH, Trail
 from core.i18n import N_, _
 from core.text import safe
@@ -167,6 +170,18 @@ class GuestTree:
             raise
         return fd
 
+    @contextmanager
+    def content(self, path: bytes | str) -> Iterator[Content]:
+        """The regular file at `path`, where what cannot be read costs no more than itself.
+
+        Raises `SalvageError` where it cannot be opened.
+        """
+        fd = self.open_file(path)
+        try:
+            yield Content.of(fd, os.fstat(fd), memoryview(bytearray(CHUNK)))
+        finally:
+            os.close(fd)
+
     def read(self, path: bytes | str) -> Iterator[bytes]:
         """The bytes of the regular file at `path`, piece by piece. Raises `SalvageError`."""
         wanted = _as_bytes(path)
@@ -249,7 +264,7 @@ def _entry(directory: int, name: bytes) -> Entry:
         status = os.stat(name, dir_fd=directory, follow_symlinks=False)
         target = os.readlink(name, dir_fd=directory) if stat.S_ISLNK(status.st_mode) else None
     except OSError as error:
-        return Entry(name, "file", error=safe(os.strerror(error.errno or 0)))
+        return Entry(name, "file", error=meaning(error.errno))
     return Entry.of(name, status, target)
 
 
@@ -267,7 +282,5 @@ def _cannot(path: bytes, error: OSError) -> SalvageError:
     if error.errno == errno.ELOOP:
         return SalvageError(_("{path} leads through links that go round in a circle.").format(path=shown))
     return SalvageError(
-        _("Cannot read {path} on this volume: {reason}.").format(
-            path=shown, reason=safe(os.strerror(error.errno or 0))
-        )
+        _("Cannot read {path} on this volume: {reason}.").format(path=shown, reason=meaning(error.errno))
     )

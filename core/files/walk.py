@@ -8,10 +8,10 @@ from enum import Enum
 from itertools import islice
 
 from core.files.prefetch import Prefetch
+from core.files.reasons import reason
 from core.files.trail import LIST, Trail
 from core.files.tree import Place
 from core.i18n import _
-from core.text import safe
 
 Failed = Callable[[bytes, str], None]
 """Takes the path and a sentence about what could not be read."""
@@ -247,8 +247,3 @@ def _step(entry: "os.DirEntry[str]") -> Step:
         # A file system without kinds in its directories (DT_UNKNOWN) and an inode that cannot be
         # read: who looks at the entry again meets the same error and tells it.
         return Step.OTHER
-
-
-def reason(error: OSError) -> str:
-    """What the system says about an error, as a sentence."""
-    return _("The system says: {reason}.").format(reason=safe(os.strerror(error.errno or 0)))

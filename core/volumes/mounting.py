@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from core import namespace
+from core import namespace, tools
 from core.command import Command
 from core.disks.view import View
 from core.errors import Refused, SalvageError
@@ -43,6 +43,10 @@ class Tree:
     """Whether damage had to be passed over to mount it: what is read may be wrong, and nobody notices."""
 
 
+class Unmountable(SalvageError):
+    """The kernel's driver refused the file system."""
+
+
 def mount(
     stack: Stack,
     view: View,
@@ -63,8 +67,8 @@ def mount(
     What a daemon that serves it says goes to `log`. `writable`, and any `state` but the first, only where
     the view is an overlay; `prepare` gets the device before it is mounted; `more` are options that only this
     mount wants. With `private` nobody but this program sees the mount, unless a daemon serves it; with `tie`
-    such a daemon dies with this program. Raises SalvageError when there is nothing to mount, NeedsRoot for
-    an ordinary user.
+    such a daemon dies with this program; one that is here is tried too where the kernel refuses. Raises
+    SalvageError when there is nothing to mount, NeedsRoot for an ordinary user.
     """
     system = known(volume.content, volume.title, volume.lacking)
     twins.refuse_btrfs_twin(volume)
@@ -76,17 +80,23 @@ def mount(
     device = attached(stack, view, volume, way, log.parent, tie=tie)
     if prepare:
         prepare(device)
-    unchecked = False
+    on = (*device.on, str(point))
+    why = _("Mount it read-only through a program in user space: this kernel has no driver for it.")
     if who == "kernel":
-        unchecked = by_kernel(
-            stack, volume, device, point, private=private, writable=writable, state=state, more=more
-        )
-        if way == "loop":
-            release_with_mount(stack, device.path)
-    else:
-        on = (*device.on, str(point))
-        _by_daemon(stack, system, device.path, point, on, log, tie=tie, state=state)
-    return Tree(point, volume, device.path, writable, unchecked)
+        try:
+            unchecked = by_kernel(
+                stack, volume, device, point, private=private, writable=writable, state=state, more=more
+            )
+        except Unmountable:
+            if writable or system.flaw or not system.daemon or not tools.find(system.daemon[0]):
+                raise
+            why = _("Mount it read-only through a program in user space: the kernel's driver refused it.")
+        else:
+            if way == "loop":
+                release_with_mount(stack, device.path)
+            return Tree(point, volume, device.path, writable, unchecked)
+    _by_daemon(stack, system, device.path, point, on, log, tie=tie, state=state, why=why)
+    return Tree(point, volume, device.path, writable)
 
 
 def attached(stack: Stack, view: View, volume: Volume, way: Way, folder: Path, *, tie: bool) -> Device:
@@ -142,7 +152,7 @@ def by_kernel(
         if not stack.runner.planning:
             twins.refuse_other_btrfs(volume, device.path)
         return passes_over
-    raise SalvageError(
+    raise Unmountable(
         _("The volume could not be mounted as {type}: {message}").format(
             type=system.type, message=refused.what if refused else ""
         ),
@@ -199,11 +209,12 @@ def _by_daemon(
     *,
     tie: bool,
     state: State,
+    why: str,
 ) -> None:
     argv = (*system.daemon, "-o", f"ro,{_GUARDS}", device, str(point))
     command = Command(
         tied(argv, tie),
-        why=_("Mount it read-only through a program in user space: this kernel has no driver for it."),
+        why=why,
         effect=_("the volume's files appear in {path}").format(path=safe(point)),
         captures="READER",
         background=True,

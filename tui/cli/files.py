@@ -1,11 +1,16 @@
 """`ls`, `cat` and `copy`: reading in a volume."""
 
+import errno
 import os
 import stat
 import sys
+from typing import BinaryIO
 
-from core.errors import Cancelled, Exit, WrongUsage
+from core.errors import Cancelled, Exit, SalvageError, WrongUsage
+from core.files.content import CHUNK, Content
 from core.files.entry import Entry
+from core.files.landing import told
+from core.files.reasons import meaning
 from core.i18n import _, listed
 from core.session import Session
 from core.text import guest_date, safe
@@ -95,21 +100,49 @@ def cat(context: Context) -> int:
     with context.session() as session:
         open_volume(session, options)
         warn(context, session)
-        with session.guest() as tree:
+        with session.guest() as tree, tree.content(os.fsencode(options.path)) as file:
             try:
-                for block in tree.read(os.fsencode(options.path)):
-                    context.cancel.check()
-                    sys.stdout.buffer.write(block)
-                sys.stdout.buffer.flush()
+                _written(context, file, sys.stdout.buffer)
             except BrokenPipeError as error:
                 # Nobody reads any more; the interpreter would complain once more at its own flush
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 raise Cancelled(_("The reader of the output is gone.")) from error
-    return Exit.DONE
+    if not file.gaps:
+        return Exit.DONE
+    if file.nothing_readable:
+        raise SalvageError(
+            _("Cannot read {path} on this volume: {reason}.").format(
+                path=safe(options.path), reason=meaning(file.gaps[0].code or errno.EIO)
+            )
+        )
+    what = told(file.gaps, file.size)
+    context.say(_("not read: {path}: {what}").format(path=safe(options.path), what=what))
+    return Exit.IN_PART
+
+
+def _written(context: Context, file: Content, output: BinaryIO) -> None:
+    """Write the file, zeros where it has holes and where it cannot be read; nothing where nothing can be."""
+    owed = 0
+    for piece in file.pieces():
+        context.cancel.check()
+        if isinstance(piece, int):
+            owed += piece
+            continue
+        _zeros(output, owed)
+        owed = 0
+        output.write(piece)
+    if not file.nothing_readable:
+        _zeros(output, owed)
+    output.flush()
+
+
+def _zeros(output: BinaryIO, count: int) -> None:
+    for start in range(0, count, CHUNK):
+        output.write(bytes(min(CHUNK, count - start)))
 
 
 def warn(context: Context, session: Session) -> str:
     """Say what must be known of the files before they are read; the sentence that makes them doubtful."""
-    for told in filter(None, (session.caution, session.remark)):
-        context.say("virt-salvage: " + told)
+    for sentence in filter(None, (session.caution, session.remark)):
+        context.say("virt-salvage: " + sentence)
     return session.caution
