@@ -31,7 +31,7 @@ if [ "$(option talk)" = keep ]; then
     # The host saves this machine here, and others go on from it: see kept.py.
     modprobe -a loop fuse dm_mod
     share_modules
-    PRELOAD="core tui" /checkout/tests/vm/salvage --version >/dev/null
+    /checkout/tests/vm/salvage --version >/dev/null
     umount /checkout /site || exit
     stty -F /dev/ttyS1 raw -echo
     exec 3<>/dev/ttyS1

@@ -1,6 +1,6 @@
 """Keeps the program in memory in the test machine, where starting Python is what takes time.
 
-    python3 -m tests.vm.warm FOLDER PACKAGE...
+    python3 -m tests.vm.warm FOLDER
 
 `salvage` beside this file is what calls it: it writes its process number, the module whose `main` is wanted
 and the arguments to FOLDER/door, each ended by a zero byte and all by one more, and reads the exit status
@@ -12,8 +12,10 @@ import ctypes
 import gc
 import os
 import pkgutil
+import select
 import signal
 import sys
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -21,10 +23,13 @@ _PIDFD_GETFD = 438
 """The number of that system call, see the kernel's arch/x86/entry/syscalls/syscall_64.tbl."""
 
 
-def preload(packages: list[str]) -> None:
-    """Import what may be wanted; what is there then need not be copied for the garbage collector."""
+def preload() -> None:
+    """Import what any verb may import; what is there then need not be copied for the garbage collector.
+
+    Not the wizard: each call forks, which takes the longer the more is in memory.
+    """
     import_module("tui.main")
-    for package in packages:
+    for package in ("core", "tui.cli"):
         path = import_module(package).__path__
         for module in pkgutil.walk_packages(path, f"{package}."):
             if not module.name.startswith("core.lab"):
@@ -63,37 +68,55 @@ def work(caller: int, module: str, arguments: list[str]) -> int:
     return status
 
 
-def answer(folder: Path, message: bytes) -> None:
-    """Do what one message asks for, and tell how it ended."""
+def begun(message: bytes, door: int) -> tuple[int, int]:
+    """Begin what one message asks for: the number of the process that does it, and of its caller."""
     number, module, *arguments = map(os.fsdecode, message.split(b"\0"))
     caller = int(number)
     worker = os.fork()
     if not worker:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.close(door)
         os.setsid()
         os._exit(work(caller, module, arguments))
-    status = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
-    with (folder / str(caller)).open("w") as reply:
-        print(status if status >= 0 else 128 - status, file=reply)
+    return worker, caller
 
 
-def serve(folder: Path, packages: list[str]) -> None:
+def tell(folder: Path, callers: dict[int, int]) -> None:
+    """Tell the callers of all that has ended how it did; one that is gone itself misses nothing."""
+    while callers:
+        worker, ended = os.waitpid(-1, os.WNOHANG)
+        if not worker:
+            return
+        status = os.waitstatus_to_exitcode(ended)
+        with suppress(OSError):
+            reply = os.open(folder / str(callers.pop(worker)), os.O_WRONLY | os.O_NONBLOCK)
+            os.write(reply, b"%d\n" % (status if status >= 0 else 128 - status))
+            os.close(reply)
+
+
+def serve(folder: Path) -> None:
     """Answer messages until the machine ends."""
-    preload(packages)
+    preload()
     os.chdir("/")
     os.mkfifo(folder / "new")
     (folder / "new").rename(folder / "door")
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    door, pending = os.open(folder / "door", os.O_RDWR), b""
+    door, pending, callers = os.open(folder / "door", os.O_RDWR), b"", dict[int, int]()
+    ended, woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    signal.set_wakeup_fd(woken)
     while True:
-        pending += os.read(door, 1 << 16)
+        ready, _, _ = select.select([door, ended], [], [])
+        if ended in ready:
+            os.read(ended, 1 << 10)
+            tell(folder, callers)
+        if door in ready:
+            pending += os.read(door, 1 << 16)
         while b"\0\0" in pending:
             message, _end, pending = pending.partition(b"\0\0")
-            if not os.fork():
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                os.close(door)
-                answer(folder, message)
-                os._exit(0)
+            worker, caller = begun(message, door)
+            callers[worker] = caller
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]), sys.argv[2:])
+    serve(Path(sys.argv[1]))
