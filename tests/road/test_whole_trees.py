@@ -14,6 +14,7 @@ import pytest
 from tests.compare_trees import differences
 from tests.conftest import Guard, Program, needs_root
 from tests.hostile_tree import build
+from tests.making import make_btrfs
 
 pytestmark = [needs_root, pytest.mark.long(60)]
 
@@ -26,7 +27,6 @@ PAIRS = [
 MAKERS = {
     "ext4": ("mkfs.ext4", "-q", "-F"),
     "xfs": ("mkfs.xfs", "-q", "-f"),
-    "btrfs": ("mkfs.btrfs", "-q", "-f"),
 }
 # XFS and btrfs want that much; a whole number of cylinders, which VHD rounds to, comes by the slack
 SIZE = 512 * MIB
@@ -66,7 +66,8 @@ def mounted(disk: Path, point: Path, *options: str) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def disk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A raw disk with one partition that holds the tree."""
-    folder = tmp_path_factory.mktemp(request.param, numbered=False)
+    folder = tmp_path_factory.mktemp("disks") / request.param
+    folder.mkdir()
     path = folder / "disk.raw"
     with open(path, "wb") as file:
         file.truncate(OFFSET + SIZE + 2 * MIB)
@@ -75,7 +76,10 @@ def disk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     system = folder / "fs"
     with open(system, "wb") as file:
         file.truncate(SIZE)
-    subprocess.run([*MAKERS[request.param], system], check=True, stderr=subprocess.DEVNULL)
+    if request.param == "btrfs":
+        make_btrfs(system)
+    else:
+        subprocess.run([*MAKERS[request.param], system], check=True, stderr=subprocess.DEVNULL)
     subprocess.run(
         ["dd", f"if={system}", f"of={path}", "bs=1M", f"seek={OFFSET // MIB}", "conv=notrunc,sparse"],
         check=True,

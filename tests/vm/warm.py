@@ -22,6 +22,9 @@ from pathlib import Path
 _PIDFD_GETFD = 438
 """The number of that system call, see the kernel's arch/x86/entry/syscalls/syscall_64.tbl."""
 
+_INPUT = 8
+"""Where `salvage` has its standard input: a shell that waits for the answer has that in its place."""
+
 
 def preload() -> None:
     """Import what any verb may import; what is there then need not be copied for the garbage collector.
@@ -41,8 +44,8 @@ def preload() -> None:
 def become(caller: int) -> None:
     """Take over the streams, the folder and the environment of another process."""
     descriptor = os.pidfd_open(caller)
-    for stream in (0, 1, 2):
-        taken = ctypes.CDLL(None, use_errno=True).syscall(_PIDFD_GETFD, descriptor, stream, 0)
+    for stream, theirs in enumerate((_INPUT, 1, 2)):
+        taken = ctypes.CDLL(None, use_errno=True).syscall(_PIDFD_GETFD, descriptor, theirs, 0)
         if taken < 0:
             raise OSError(ctypes.get_errno(), "pidfd_getfd")
         os.dup2(taken, stream)

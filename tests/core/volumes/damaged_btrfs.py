@@ -4,13 +4,14 @@ import re
 import subprocess
 from pathlib import Path
 
+from tests.making import make_btrfs
+
 
 def damaged_btrfs(disk: Path, tree: Path) -> Path:
     """A raw disk with the files of `tree`, of which the first leaf of the tree of checksums is spoilt."""
     with disk.open("wb") as file:
         file.truncate(128 << 20)
-    make: list[str | Path] = ["mkfs.btrfs", "-q", "-m", "single", "-d", "single", "--rootdir", tree, disk]
-    subprocess.run(make, check=True, capture_output=True)
+    make_btrfs("-m", "single", "-d", "single", "--rootdir", tree, disk)
     leaf = _number(r"(?m)^leaf (\d+) ", "btrfs", "inspect-internal", "dump-tree", "-t", "csum", str(disk))
     place = _number(r"physical (\d+)", "btrfs-map-logical", "-l", str(leaf), str(disk))
     with disk.open("r+b") as file:

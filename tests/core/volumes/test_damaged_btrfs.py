@@ -1,6 +1,5 @@
 """A btrfs of which a tree is damaged is still read, by the options that pass over that, and it is told."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from core.host import kernel_reads
 from tests.conftest import Guard, Program, needs_root
 from tests.core.volumes.damaged_btrfs import damaged_btrfs
+from tests.making import make_btrfs
 
 pytestmark = [
     needs_root,
@@ -42,7 +42,7 @@ def test_a_whole_one_is_read_with_its_checksums(tmp_path: Path, program: Program
     disk = tmp_path / "whole"
     with open(disk, "wb") as file:
         file.truncate(128 << 20)
-    subprocess.run(["mkfs.btrfs", "-q", str(disk)], check=True, stdout=subprocess.DEVNULL)
+    make_btrfs(disk)
     called = program("ls", "--format", "raw", "--explain", disk, "disk", "/")
     assert called.status == 0, called
     assert "rescue=nologreplay" in called.err + called.out and "rescue=all" not in called.err + called.out
