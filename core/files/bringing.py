@@ -78,7 +78,7 @@ class Bringing:
                 text = os.readlink(name, dir_fd=parent)
         except OSError as error:
             self._tally.failed(path, reason(error))
-            self._meter.end()
+            self._meter.end(file=False)
             return
         mode = status.st_mode
         if stat.S_ISREG(mode):
@@ -99,7 +99,7 @@ class Bringing:
             )  # fmt: skip
         else:
             self._lose_other(status, source, path, onto, [not_made(status)])
-        self._meter.end()
+        self._meter.end(file=False)
 
     def _wanted_device(self, mode: int) -> bool:
         return self._choices.devices and (stat.S_ISCHR(mode) or stat.S_ISBLK(mode))

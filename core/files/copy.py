@@ -73,7 +73,7 @@ def copy(
         require_room(roads, dest, expected, cancel)
         root = open_target(dest)
         stack.callback(os.close, root)
-        meter = Meter(progress, expected.names, expected.apparent)
+        meter = Meter(progress, expected.files, expected.apparent, expected.bare)
         try:
             target = Target(root)
             stack.callback(target.close)

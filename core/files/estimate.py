@@ -32,13 +32,13 @@ class Estimate:
     unreadable: tuple[Unreadable, ...] = ()
 
     @property
-    def names(self) -> int:
-        """Entries other than directories: what `core.files.progress` counts as files."""
-        return self.files + self.symlinks + self.others
+    def bare(self) -> int:
+        """Entries that have a name only: neither content nor entries of their own."""
+        return self.symlinks + self.others
 
     @property
     def entries(self) -> int:
-        return self.names + self.directories
+        return self.files + self.bare + self.directories
 
 
 class _Count:

@@ -75,7 +75,7 @@ def pack(
         able = archive_abilities(out.shape)
         if sentence := able.sentence(out.path):
             choices.tell(sentence)
-        meter = Meter(progress, expected.names, expected.apparent)
+        meter = Meter(progress, expected.files, expected.apparent, expected.bare)
         spool = Spool()
         stack.callback(spool.close)
         tally = Tally(out.path, meter, spool)
@@ -221,7 +221,7 @@ class _Packing:
         finally:
             if fd is not None:
                 os.close(fd)
-            self._meter.end()
+            self._meter.end(file=fd is not None)
 
     def _file(self, fd: int, status: os.stat_result, path: bytes, there: bytes) -> None:
         mode, attributes, lost = self._rights(fd, status)

@@ -17,7 +17,7 @@ bring hardly a byte, and would promise days for what follows."""
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One report. Sizes in bytes; folders do not count as files, every other entry does."""
+    """One report. Sizes in bytes; only regular files count as files, each name of theirs."""
 
     files_done: int
     files_total: int | None
@@ -40,18 +40,22 @@ Listener = Callable[[Progress], None]
 class Meter:
     """Counts, and reports at most ten times a second."""
 
-    def __init__(self, listener: Listener, files: int | None = None, size: int | None = None) -> None:
+    def __init__(
+        self, listener: Listener, files: int | None = None, size: int | None = None, others: int = 0
+    ) -> None:
+        """`others` are the links, pipes and the like, of which only the time left takes notice."""
         self._listener = listener
         self._files_total = files
+        self._entries_total = (files or 0) + others
         self._bytes_total = size
-        self._files = 0
+        self._files = self._ended = 0
         self._bytes = 0
         self._current = b""
         self._current_done = 0
         self._current_size = 0
         self._rate = 0.0
         self._pace = 0.0
-        """Smoothed as the rate, with the files counted in: what the time left is reckoned from."""
+        """Smoothed as the rate, with the entries counted in: what the time left is reckoned from."""
         self._last = time.monotonic()
         self._last_bytes = 0
         self._begun = 0
@@ -72,9 +76,10 @@ class Meter:
         if time.monotonic() - self._last >= _INTERVAL:
             self.report()
 
-    def end(self) -> None:
-        """The current entry is done."""
-        self._files += 1
+    def end(self, *, file: bool = True) -> None:
+        """The current entry is done; `file` tells whether it was a regular file."""
+        self._files += file
+        self._ended += 1
         if time.monotonic() - self._last >= _INTERVAL:
             self.report()
 
@@ -85,8 +90,8 @@ class Meter:
         total = self._bytes_total
         left: float | None = None
         if total is not None and self._pace > 0:
-            files = max(0, (self._files_total or 0) - max(self._begun, self._files))
-            left = (max(0, total - self._bytes) + files * _A_FILE) / self._pace
+            entries = max(0, self._entries_total - max(self._begun, self._ended))
+            left = (max(0, total - self._bytes) + entries * _A_FILE) / self._pace
         self._listener(
             Progress(
                 files_done=_capped(self._files, self._files_total),
@@ -107,7 +112,7 @@ class Meter:
         if passed <= 0:
             return
         grown = self._bytes - self._last_bytes
-        begun = max(self._begun, self._files)
+        begun = max(self._begun, self._ended)
         work = grown + (begun - self._last_begun) * _A_FILE
         self._rate = _smoothed(self._rate, grown / passed, passed)
         self._pace = _smoothed(self._pace, work / passed, passed)

@@ -58,6 +58,17 @@ def test_small_files_first_do_not_promise_days_for_the_large_ones(clock: Clock) 
     assert seen[-1].seconds_left == 0
 
 
+def test_links_count_for_the_time_left(clock: Clock) -> None:
+    seen: list[Progress] = []
+    meter = Meter(seen.append, 1, 5, 99)
+    for _link in range(50):
+        meter.begin(b"link", 0)
+        clock.now += 0.1
+        meter.end(file=False)
+    assert seen[-1].files_done == 0
+    assert seen[-1].seconds_left == pytest.approx(5, rel=0.2)
+
+
 def test_the_rate_is_of_bytes_alone(clock: Clock) -> None:
     seen: list[Progress] = []
     meter = Meter(seen.append, 100, 1000)

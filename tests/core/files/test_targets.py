@@ -21,6 +21,7 @@ from core.files.content import ReadAt, read_at
 from core.files.destination import Destination, destination
 from core.files.outcome import Copied
 from core.files.packing import pack
+from core.files.progress import Progress
 from core.files.sending import send
 from core.files.tarring import acl_text
 from core.files.tree import GuestTree
@@ -28,7 +29,7 @@ from core.runner import SystemRunner
 from tests import hostile_tree
 from tests.compare_trees import differences
 from tests.conftest import needs_root
-from tests.core.files.copying import ALL, check_sums, quiet
+from tests.core.files.copying import ALL, check_sums, quiet, run
 
 MINE = [b"SHA256SUMS", b"salvage-metadata.jsonl"]
 
@@ -278,3 +279,22 @@ def test_an_acl_is_written_as_text() -> None:
     value = bytes.fromhex("02000000" + "01000600ffffffff" + "02000600d2040000" + "04000400ffffffff")
     assert acl_text(value) == "user::rw-,user:1234:rw-,group::r--"
     assert acl_text(b"nonsense") == ""
+
+
+@pytest.mark.parametrize("name", ["out", "out.tar"])
+def test_links_and_pipes_are_no_files(name: str, tmp_path: Path) -> None:
+    root = tmp_path / "guest"
+    root.mkdir()
+    for number in range(3):
+        (root / f"file{number}").write_text("x")
+        (root / f"link{number}").symlink_to(f"file{number}")
+    os.mkfifo(root / "pipe")
+    (root / "again").hardlink_to(root / "file0")
+    seen: list[Progress] = []
+    if name == "out":
+        copied = run(root, tmp_path / name, progress=seen.append)
+    else:
+        with GuestTree(root) as tree:
+            archive = ArchiveFile(tmp_path / name, "tar", packed=False, replace=False)
+            copied = pack(tree, [b"/"], archive, CancelToken(), seen.append)
+    assert (seen[-1].files_done, seen[-1].files_total) == (copied.files, 4) == (4, 4)
