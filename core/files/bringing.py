@@ -13,11 +13,11 @@ from core.files.landing import Landed, Landing, NothingReadable, Taken, told, to
 from core.files.late import Late
 from core.files.means import Means
 from core.files.metadata import beside
-from core.files.reasons import reason
 from core.files.resume import Known, identity
 from core.files.samples import Sample
 from core.files.tally import flags_told, not_made
 from core.files.tree import OPEN_FILE
+from core.files.unread import reason
 from core.files.walk import Identity, Step
 from core.i18n import _
 from core.text import grouped, safe

@@ -18,9 +18,9 @@ from core.cancel import CancelToken
 from core.errors import SalvageError
 from core.files.entry import named
 from core.files.metadata import beside
-from core.files.reasons import reason
 from core.files.trail import LIST
 from core.files.tree import GuestTree
+from core.files.unread import reason
 from core.files.walk import Step, Walk
 from core.i18n import _, listed
 from core.text import safe

@@ -13,9 +13,9 @@ from core.files.landing import told
 from core.files.manifest import LONGEST, line
 from core.files.outcome import Unreadable
 from core.files.progress import Listener, Meter
-from core.files.reasons import reason
 from core.files.sources import Road
 from core.files.tree import OPEN_FILE, GuestTree
+from core.files.unread import reason
 from core.files.walk import Step, walking
 
 

@@ -27,7 +27,6 @@ from core.files.naming import Names
 from core.files.outcome import Copied
 from core.files.prefetch import Prefetch
 from core.files.progress import Listener, Meter
-from core.files.reasons import reason
 from core.files.resume import Resume
 from core.files.sharing import Sharing
 from core.files.sidecar import Sidecar
@@ -37,6 +36,7 @@ from core.files.tally import Tally, flags_told
 from core.files.target import Target, open_target
 from core.files.trail import SEARCH, descend
 from core.files.tree import OPEN_FILE, GuestTree
+from core.files.unread import reason
 from core.files.verify import Pace, Verified, read_back
 from core.files.walk import Step, Walk, walking
 from core.files.writeout import WriteOut

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from core.cancel import CancelToken
 from core.files.outcome import Unreadable
-from core.files.reasons import reason
 from core.files.tree import GuestTree, Place
+from core.files.unread import reason
 from core.files.walk import Identity, Step, walking
 
 _SECTOR = 512  # the unit of st_blocks, see inode(7)

@@ -13,9 +13,9 @@ from core.cancel import CancelToken
 from core.errors import WrongUsage
 from core.files.entry import Entry, named
 from core.files.owners import guest_numbers
-from core.files.reasons import reason
 from core.files.trail import LIST
 from core.files.tree import OPEN_FILE, GuestTree
+from core.files.unread import reason
 from core.files.walk import Step, Walk
 from core.i18n import _
 from core.text import safe

@@ -45,6 +45,7 @@ _LABELS = {
 }
 _STATES = {
     "left": N_("as it lies on the disk"),
+    "overlay": N_("over an overlay, where nothing had to be replayed"),
     "replayed": N_("with its journal replayed in an overlay"),
     "repaired": N_("repaired in an overlay"),
 }

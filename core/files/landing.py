@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from core.files.content import CHUNK, Content, Gap, ReadAt, digest, transfer
 from core.files.lacking import lacks
 from core.files.metadata import compare, give, keep, keep_named
-from core.files.reasons import meaning
 from core.files.resume import Identity, Known, identity
 from core.files.samples import LARGE, Sample, Sampler
 from core.files.sharing import Sharing
 from core.files.target import Target
-from core.i18n import _
+from core.files.unread import hint, why
+from core.i18n import _, sentences
 from core.text import grouped
 
 Tick = Callable[[int], None]
@@ -235,14 +235,21 @@ def told(gaps: list[Gap], size: int) -> str:
     """What could not be read of a file of `size` bytes, as a sentence or two."""
     missing = sum(gap.end - gap.start for gap in gaps)
     first = gaps[0]
-    why = meaning(first.code) if first.code else _("the file ends before the size that its inode says")
-    return _(
+    ends = _("the file ends before the size that its inode says")
+    told = _(
         "{missing} of {size} bytes could not be read, the first at byte {start} ({reason}); "
         "zeros stand in their place."
-    ).format(missing=grouped(missing), size=grouped(size), start=grouped(first.start), reason=why)
+    ).format(
+        missing=grouped(missing),
+        size=grouped(size),
+        start=grouped(first.start),
+        reason=why(first.code) if first.code else ends,
+    )
+    return sentences((told, hint(first.code)))
 
 
 def told_nothing(gaps: list[Gap]) -> str:
     """That a file has no readable byte, as a sentence or two."""
-    why = meaning(gaps[0].code) if gaps[0].code else _("there is no data")
-    return _("Not one byte could be read ({reason}); no copy was made.").format(reason=why)
+    code = gaps[0].code
+    told = _("Not one byte could be read ({reason}); no copy was made.")
+    return sentences((told.format(reason=why(code) if code else _("there is no data")), hint(code)))

@@ -11,6 +11,7 @@ import stat
 from types import TracebackType
 
 from core.files.entry import iso_time
+from core.files.unread import why
 from core.i18n import _
 from core.text import safe
 
@@ -147,9 +148,7 @@ def _attributes(source: Handle, target: Handle, fresh: bool, privileges: bool, l
         names = []
         if error.errno not in _NO_ATTRIBUTES:
             lost.append(
-                _("Its extended attributes could not be read: {reason}.").format(
-                    reason=safe(os.strerror(error.errno or 0))
-                )
+                _("Its extended attributes could not be read: {reason}.").format(reason=why(error.errno or 0))
             )
     if CAPABILITIES in names and not privileges:
         names.remove(CAPABILITIES)
@@ -165,7 +164,7 @@ def _attribute(source: Handle, target: Handle, name: str, lost: list[str]) -> No
         value = os.getxattr(source, name, follow_symlinks=isinstance(source, int))
     except OSError as error:
         sentence = _("The attribute {name} could not be read: {reason}.")
-        lost.append(sentence.format(name=safe(name), reason=safe(os.strerror(error.errno or 0))))
+        lost.append(sentence.format(name=safe(name), reason=why(error.errno or 0)))
         return
     try:
         os.setxattr(target, name, value, follow_symlinks=isinstance(target, int))

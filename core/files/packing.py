@@ -26,7 +26,6 @@ from core.files.naming import Names
 from core.files.outcome import Copied
 from core.files.prefetch import Prefetch
 from core.files.progress import Listener, Meter
-from core.files.reasons import reason
 from core.files.sidecar import NAME as SIDECAR
 from core.files.sidecar import Spool
 from core.files.sources import Road, roads_of
@@ -34,6 +33,7 @@ from core.files.tally import Tally, flags_told, not_made
 from core.files.tarring import TarWriter
 from core.files.trail import LIST
 from core.files.tree import OPEN_FILE, GuestTree
+from core.files.unread import reason, why
 from core.files.walk import Identity, Step, Walk, walking
 from core.files.zipping import ZipWriter
 from core.i18n import _
@@ -314,8 +314,8 @@ class _Packing:
                 found[os.fsencode(name)] = os.getxattr(source, name, follow_symlinks=follow)
         except OSError as error:
             if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS):
-                why = safe(os.strerror(error.errno or 0))
-                lost.append(_("Its extended attributes could not be read: {reason}.").format(reason=why))
+                told = _("Its extended attributes could not be read: {reason}.")
+                lost.append(told.format(reason=why(error.errno or 0)))
         return found
 
     def _note(

@@ -9,16 +9,14 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from core.errors import SalvageError, WrongUsage
-from core.files.content import CHUNK, Content
 from core.files.entry import Entry, Kind, kind_of
-from core.files.reasons import meaning
 from core.files.trail import LIST, SEARCH, Trail
+from core.files.unread import hint, why
 from core.i18n import N_, _
 from core.text import safe
 
@@ -115,7 +113,7 @@ class GuestTree:
             with Trail(os.open(b".", SEARCH, dir_fd=self._fd)) as trail:
                 return _resolved(trail, wanted, follow_last)
         except OSError as error:
-            raise _cannot(wanted, error) from error
+            raise cannot(wanted, error) from error
 
     def entries(self, path: bytes | str, hear: Hear | None = None) -> list[Entry]:
         """What is in the directory at `path`, sorted by name; a file is its own only entry.
@@ -134,7 +132,7 @@ class GuestTree:
                 finally:
                     os.close(fd)
             except OSError as error:
-                raise _cannot(wanted, error) from error
+                raise cannot(wanted, error) from error
 
     def names(self, path: bytes | str) -> set[bytes]:
         """The names in the directory at `path`; none for anything else. Raises `SalvageError`."""
@@ -149,7 +147,7 @@ class GuestTree:
                 finally:
                     os.close(fd)
             except OSError as error:
-                raise _cannot(wanted, error) from error
+                raise cannot(wanted, error) from error
 
     def open_file(self, path: bytes | str) -> int:
         """A descriptor of the regular file at `path`, for reading.
@@ -162,25 +160,13 @@ class GuestTree:
             try:
                 fd = place.open(OPEN_FILE)
             except OSError as error:
-                raise _cannot(wanted, error) from error
+                raise cannot(wanted, error) from error
         try:
             _must_be_file(kind_of(os.fstat(fd).st_mode), wanted)
         except BaseException:
             os.close(fd)
             raise
         return fd
-
-    @contextmanager
-    def content(self, path: bytes | str) -> Iterator[Content]:
-        """The regular file at `path`, where what cannot be read costs no more than itself.
-
-        Raises `SalvageError` where it cannot be opened.
-        """
-        fd = self.open_file(path)
-        try:
-            yield Content.of(fd, os.fstat(fd), memoryview(bytearray(CHUNK)))
-        finally:
-            os.close(fd)
 
     def read(self, path: bytes | str) -> Iterator[bytes]:
         """The bytes of the regular file at `path`, piece by piece. Raises `SalvageError`."""
@@ -190,7 +176,7 @@ class GuestTree:
             while piece := os.read(fd, _CHUNK):
                 yield piece
         except OSError as error:
-            raise _cannot(wanted, error) from error
+            raise cannot(wanted, error) from error
         finally:
             os.close(fd)
 
@@ -264,7 +250,7 @@ def _entry(directory: int, name: bytes) -> Entry:
         status = os.stat(name, dir_fd=directory, follow_symlinks=False)
         target = os.readlink(name, dir_fd=directory) if stat.S_ISLNK(status.st_mode) else None
     except OSError as error:
-        return Entry(name, "file", error=meaning(error.errno))
+        return Entry(name, "file", error=why(error.errno or 0))
     return Entry.of(name, status, target)
 
 
@@ -273,7 +259,8 @@ def _must_be_file(kind: Kind, path: bytes) -> None:
         raise SalvageError(_(_NOT_READ[kind]).format(path=safe(path)))
 
 
-def _cannot(path: bytes, error: OSError) -> SalvageError:
+def cannot(path: bytes, error: OSError) -> SalvageError:
+    """The error for an entry of the guest that the system does not give."""
     shown = safe(path)
     if error.errno == errno.ENOENT:
         return SalvageError(_("There is no {path} on this volume.").format(path=shown))
@@ -281,6 +268,10 @@ def _cannot(path: bytes, error: OSError) -> SalvageError:
         return SalvageError(_("{path} leads through something that is not a directory.").format(path=shown))
     if error.errno == errno.ELOOP:
         return SalvageError(_("{path} leads through links that go round in a circle.").format(path=shown))
+    code = error.errno or 0
+    what_next = hint(code)
     return SalvageError(
-        _("Cannot read {path} on this volume: {reason}.").format(path=shown, reason=meaning(error.errno))
+        _("Cannot read {path} on this volume: {reason}.").format(path=shown, reason=why(code)),
+        _("What lies elsewhere on the volume may be whole.") if what_next else "",
+        what_next,
     )

@@ -8,9 +8,9 @@ from enum import Enum
 from itertools import islice
 
 from core.files.prefetch import Prefetch
-from core.files.reasons import reason
 from core.files.trail import LIST, Trail
 from core.files.tree import Place
+from core.files.unread import reason
 from core.i18n import _
 
 Failed = Callable[[bytes, str], None]

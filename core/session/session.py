@@ -23,7 +23,7 @@ from core.undo.health import ExportEnded
 from core.volumes import subvolumes
 from core.volumes.bad import bad_places
 from core.volumes.model import journal_left
-from core.volumes.state import State
+from core.volumes.state import Seen, State, how_seen
 from core.volumes.subvolumes import Subvolume
 from core.volumes.windows import hibernation
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from core.disks.existing import Candidate, Verdict
     from core.disks.outlook import Outlook
     from core.files.estimate import Estimate
+    from core.files.pouring import Poured, Write
 from core.session.opening import Opening
 
 
@@ -70,12 +71,17 @@ class Session(Opening):
             return sentences((other, _("What was copied is from the one that was attached.")))
         if self._tree is None or self.planning:
             return ""
-        if self._tree.volume.content == "ntfs":
-            return hibernation(self._tree.root)
+        volume = self._tree.volume
         as_left = self._lies is State.LEFT and not self._writable
-        return (
-            journal_left(self._tree.volume.content) if self._tree.volume.pending and as_left else self._cost
-        )
+        asleep = hibernation(self._tree.root) if volume.content == "ntfs" else ""
+        left = journal_left(volume.content) if volume.pending and as_left else self._cost
+        return sentences((self._tree.remark, asleep, left))
+
+    @property
+    def files_seen(self) -> Seen:
+        """How the files of the open volume are seen: as it lies on the disk, or otherwise."""
+        pending = self._tree is not None and self._tree.volume.pending
+        return how_seen(self._lies, pending=pending, writable=self._writable)
 
     def subvolumes(self) -> list[Subvolume]:
         """The subvolumes of the open volume, a btrfs."""
@@ -99,6 +105,13 @@ class Session(Opening):
             raise SalvageError(_("No volume is open."), remedy=_("Choose a volume first."))
         with self._watch.work(), GuestTree(self._tree.root) as tree:
             yield tree
+
+    def pour(self, path: bytes, write: "Write") -> "Poured":
+        """A file of the open volume as a stream; see `core.files.pouring`."""
+        from core.files.pouring import pour
+
+        with self.guest() as tree:
+            return pour(tree, path, write, self._watch.read_at, self.runner.cancel)
 
     def require_room(self, sources: Sequence[bytes], place: Destination, expected: "Estimate") -> None:
         """Raise `NoSpace` where these sources of the open volume cannot fit at `place`."""
@@ -180,7 +193,7 @@ class Session(Opening):
             "disk": self._chosen().to_json(),
             "volume": self.volume.to_json() if self.volume else None,
             **({"subvolume": self.subvolume} if self.subvolume else {}),
-            "state": self._lies.value,
+            "state": self.files_seen.value,
             **({"caution": self.caution} if self.caution else {}),
             **({"remark": self.remark} if self.remark else {}),
         }

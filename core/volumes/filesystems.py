@@ -37,6 +37,11 @@ class FileSystem:
     flaw: str = ""
     """What its daemon shows otherwise than it is on the disk."""
 
+    @property
+    def spare(self) -> str:
+        """The program that is tried where the kernel refuses it; empty where there is none as good."""
+        return self.daemon[0] if self.daemon and not self.flaw else ""
+
     def by_copy(self, superblock: int | None) -> "FileSystem":
         """The same, pointed to the superblock at that byte of the volume, which the kernel counts in KiB.
 

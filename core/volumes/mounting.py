@@ -11,8 +11,8 @@ from typing import Literal
 from core import namespace, tools
 from core.command import Command
 from core.disks.view import View
-from core.errors import Refused, SalvageError
-from core.i18n import _
+from core.errors import Refused, SalvageError, ToolMissing
+from core.i18n import _, sentences
 from core.runner import CommandFailed
 from core.text import safe
 from core.undo.daemons import CouldNotStart, serve, tied
@@ -41,10 +41,25 @@ class Tree:
     writable: bool
     unchecked: bool = False
     """Whether damage had to be passed over to mount it: what is read may be wrong, and nobody notices."""
+    instead: str = ""
+    """The program that reads it because the kernel's driver refused to; empty for most."""
+
+    @property
+    def remark(self) -> str:
+        """What is worth knowing of who reads it, as sentences; empty for most."""
+        if not self.instead:
+            return ""
+        return _(
+            "The kernel's own driver refused this {content}, so {program} reads it instead. It may be"
+            " damaged: look through what was copied."
+        ).format(content=self.volume.content, program=self.instead)
 
 
-class Unmountable(SalvageError):
-    """The kernel's driver refused the file system."""
+class NotMounted(SalvageError):
+    """The kernel refused the file system, whatever it was told."""
+
+    said = ""
+    """Its words, for the middle of a sentence."""
 
 
 def mount(
@@ -67,8 +82,8 @@ def mount(
     What a daemon that serves it says goes to `log`. `writable`, and any `state` but the first, only where
     the view is an overlay; `prepare` gets the device before it is mounted; `more` are options that only this
     mount wants. With `private` nobody but this program sees the mount, unless a daemon serves it; with `tie`
-    such a daemon dies with this program; one that is here is tried too where the kernel refuses. Raises
-    SalvageError when there is nothing to mount, NeedsRoot for an ordinary user.
+    such a daemon dies with this program. Raises SalvageError when there is nothing to mount, NeedsRoot for
+    an ordinary user.
     """
     system = known(volume.content, volume.title, volume.lacking)
     twins.refuse_btrfs_twin(volume)
@@ -80,23 +95,25 @@ def mount(
     device = attached(stack, view, volume, way, log.parent, tie=tie)
     if prepare:
         prepare(device)
-    on = (*device.on, str(point))
-    why = _("Mount it read-only through a program in user space: this kernel has no driver for it.")
-    if who == "kernel":
-        try:
-            unchecked = by_kernel(
-                stack, volume, device, point, private=private, writable=writable, state=state, more=more
-            )
-        except Unmountable:
-            if writable or system.flaw or not system.daemon or not tools.find(system.daemon[0]):
-                raise
-            why = _("Mount it read-only through a program in user space: the kernel's driver refused it.")
-        else:
-            if way == "loop":
-                release_with_mount(stack, device.path)
-            return Tree(point, volume, device.path, writable, unchecked)
-    _by_daemon(stack, system, device.path, point, on, log, tie=tie, state=state, why=why)
-    return Tree(point, volume, device.path, writable)
+    serve_it = partial(_by_daemon, stack, system, device, point, log, tie=tie, state=state)
+    if who == "daemon":
+        serve_it()
+        return Tree(point, volume, device.path, writable)
+    try:
+        unchecked = by_kernel(
+            stack, volume, device, point, private=private, writable=writable, state=state, more=more
+        )
+    except NotMounted as refusal:
+        if not system.spare:
+            raise
+        _require_spare(system.spare, refusal)
+        # no daemon may live in the private namespace: see `core.namespace`
+        namespace.leave()
+        serve_it(refusal)
+        return Tree(point, volume, device.path, writable, instead=system.spare)
+    if way == "loop":
+        release_with_mount(stack, device.path)
+    return Tree(point, volume, device.path, writable, unchecked)
 
 
 def attached(stack: Stack, view: View, volume: Volume, way: Way, folder: Path, *, tie: bool) -> Device:
@@ -121,7 +138,7 @@ def by_kernel(
     state: State,
     more: str = "",
 ) -> bool:
-    """Let the kernel mount the device of the volume at `point`, a folder; raises SalvageError.
+    """Let the kernel mount the device of the volume at `point`, a folder; raises NotMounted, and Refused.
 
     True when that took the options that pass over damage.
     """
@@ -152,15 +169,16 @@ def by_kernel(
         if not stack.runner.planning:
             twins.refuse_other_btrfs(volume, device.path)
         return passes_over
-    raise Unmountable(
-        _("The volume could not be mounted as {type}: {message}").format(
-            type=system.type, message=refused.what if refused else ""
-        ),
+    said = refused.what if refused else ""
+    error = NotMounted(
+        _("The volume could not be mounted as {type}: {message}").format(type=system.type, message=said),
         _("There may be no such subvolume. The disk was only read.")
         if more
         else _("Its file system may be damaged or incomplete. The disk was only read."),
         _("`virt-salvage subvolumes` lists the subvolumes that there are.") if more else _way_out(state),
-    ) from refused
+    )
+    error.said = said.rstrip(".")
+    raise error from refused
 
 
 def make_point(stack: Stack, point: Path) -> None:
@@ -195,23 +213,38 @@ def _why(system: FileSystem, writable: bool, state: State, pending: bool) -> str
             return _("Mount it over the overlay: every write lands there.")
         return _("Mount it over the overlay: what its journal holds is replayed; every write lands there.")
     if state is not State.LEFT and system.replayed is not None:
-        return _("Mount it read-only; its journal is replayed first, and that lands in the overlay.")
+        if pending:
+            return _("Mount it read-only; its journal is replayed first, and that lands in the overlay.")
+        return _("Mount it read-only; should its journal hold anything, that is replayed in the overlay.")
     return _("Mount it read-only; {reason}.").format(reason=_(system.why))
+
+
+def _require_spare(program: str, refusal: NotMounted) -> None:
+    """Raise the kernel's refusal, with how to get the program, where that is not installed."""
+    try:
+        tools.require(program)
+    except ToolMissing as missing:
+        told = _("{program} may read it all the same.").format(program=program)
+        refusal.remedy = sentences((told, f"{missing.remedy}.", refusal.remedy))
+        raise refusal from missing
 
 
 def _by_daemon(
     stack: Stack,
     system: FileSystem,
-    device: str,
+    device: Device,
     point: Path,
-    on: tuple[str, ...],
     log: Path,
+    refusal: NotMounted | None = None,
     *,
     tie: bool,
     state: State,
-    why: str,
 ) -> None:
-    argv = (*system.daemon, "-o", f"ro,{_GUARDS}", device, str(point))
+    """Let a program in user space serve it; `refusal` is the kernel's, where that was asked before."""
+    argv = (*system.daemon, "-o", f"ro,{_GUARDS}", device.path, str(point))
+    why = _("Mount it read-only through a program in user space: this kernel has no driver for it.")
+    if refusal:
+        why = _("Mount it read-only through a program in user space: the kernel's driver refused it.")
     command = Command(
         tied(argv, tie),
         why=why,
@@ -221,9 +254,13 @@ def _by_daemon(
         limits=None,
     )
     try:
+        on = (*device.on, str(point))
         serve(stack, "mount", command, point, log, argument=str(point), on=on, ends_with="umount")
     except CouldNotStart as failure:
         failure.remedy = _way_out(state)
+        if refusal:
+            told = _("The kernel refused it as {type} ({message}), and so did another program. {second}")
+            failure.what = told.format(type=system.type, message=refusal.said, second=failure.what)
         raise
 
 

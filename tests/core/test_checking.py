@@ -134,6 +134,20 @@ def test_what_is_only_in_the_journal_is_copied_when_it_is_carried_out(
     assert json.loads((tmp_path / "replayed/salvage-report.json").read_text())["state"] == "replayed"
 
 
+def test_a_clean_volume_over_an_overlay_is_not_told_as_replayed(
+    healthy: Path, program: Program, tmp_path: Path, guard: Guard
+) -> None:
+    """An overlay may be wanted for what lies below, as the cache of a logical volume."""
+    guard.watch(healthy)
+    told = program("copy", "--replay", "--format", "raw", healthy, "disk", "/", tmp_path / "out")
+    assert told.status == 0, told
+    assert json.loads((tmp_path / "out/salvage-report.json").read_text())["state"] == "overlay"
+    assert "where nothing had to be replayed" in (tmp_path / "out/salvage-report.md").read_text()
+    told = program("check", "--replay", "--format", "raw", healthy, "disk")
+    assert "Over an overlay: " in told.out, told
+    assert "journal replayed" not in told.out
+
+
 def test_a_mount_with_the_journal_carried_out_is_read_only_and_goes(
     crashed: Path, program: Program, tmp_path: Path, guard: Guard
 ) -> None:

@@ -6,11 +6,18 @@ import os
 import struct
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from core import host, tools
+from core.runner import SystemRunner
+from core.session import Session
+from core.undo.state import StateFolder
+from core.volumes.filesystems import FILE_SYSTEMS
 from tests.conftest import Guard, needs_root
 from tests.core.tables.table_disks import get, put, sparse
 from tests.hostile.asking import ask
@@ -113,6 +120,77 @@ def windows(disk: Path) -> Iterator[Path]:
         yield point
     finally:
         subprocess.run(["umount", point], check=True)
+
+
+@pytest.fixture
+def kernel_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel that has ntfs3, but does not mount this volume: where it has not, mount(8) fails as well."""
+    monkeypatch.setattr(host, "kernel_reads", lambda _name: True)
+    monkeypatch.setitem(
+        FILE_SYSTEMS,
+        "ntfs",
+        replace(FILE_SYSTEMS["ntfs"], type="ntfs3-none", unreplayed=("", "iocharset=utf8")),
+    )
+
+
+@pytest.mark.usefixtures("kernel_refuses")
+def test_what_the_kernel_refuses_is_read_by_a_program(ntfs: Path, tmp_path: Path, guard: Guard) -> None:
+    with windows(ntfs) as point:
+        (point / "letter").write_text("rescued\n")
+    guard.watch(ntfs)
+    state = tmp_path / "state"
+    told = ask(state, "cat", "--explain", "--format", "raw", ntfs, "disk", "/letter")
+    assert (told.status, told.out) == (0, "rescued\n"), told
+    assert "refused this ntfs, so ntfs-3g reads it instead" in told.err
+    assert "the kernel's driver refused it" in told.err and "ro,nosuid,nodev,noexec" in told.err
+    told = ask(state, "copy", "--format", "raw", ntfs, "disk", "/letter", tmp_path / "out")
+    assert told.status == 0, told
+    assert "ntfs-3g reads it instead" in (tmp_path / "out/salvage-report.md").read_text()
+    assert not list((state / "sessions").iterdir())
+
+
+@pytest.mark.usefixtures("kernel_refuses")
+def test_that_program_lives_where_the_host_does(ntfs: Path, tmp_path: Path, guard: Guard) -> None:
+    """In the private mount namespace, in which the kernel was asked, it would never end."""
+    guard.watch(ntfs)
+
+    def opened() -> None:
+        with Session(StateFolder(tmp_path / "state"), SystemRunner()) as session:
+            session.select(str(ntfs), "raw")
+            session.open("disk")
+            [pid] = [entry.identity["pid"] for entry in session.stack.standing if "pid" in entry.identity]
+            assert os.readlink(f"/proc/{pid}/ns/mnt") == os.readlink("/proc/self/ns/mnt")
+            with session.guest() as tree:
+                tree.entries(b"/")
+            assert "ntfs-3g reads it instead" in session.remark
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(opened).result()
+    assert guard.left_behind() == []
+
+
+@pytest.mark.usefixtures("kernel_refuses")
+def test_what_neither_kernel_nor_program_reads_says_both(ntfs: Path, tmp_path: Path, guard: Guard) -> None:
+    mirror = int.from_bytes(get(ntfs, 56, 8), "little") * get(ntfs, 13, 1)[0] * 512
+    put(ntfs, mirror, bytes(4096))
+    guard.watch(ntfs)
+    told = ask(tmp_path / "state", "ls", "--format", "raw", ntfs, "disk")
+    assert told.status == 1, told
+    assert "The kernel refused it as ntfs3-none (" in told.err
+    assert "ntfs-3g could not start" in told.err and "with --repair" in told.err
+
+
+@pytest.mark.usefixtures("kernel_refuses")
+def test_without_that_program_it_is_told_how_to_get_it(
+    ntfs: Path, tmp_path: Path, guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guard.watch(ntfs)
+    found = tools.find
+    monkeypatch.setattr(tools, "find", lambda name: None if name == "ntfs-3g" else found(name))
+    told = ask(tmp_path / "state", "ls", "--format", "raw", ntfs, "disk")
+    assert told.status == 1, told
+    assert "could not be mounted as ntfs3-none" in told.err
+    assert "ntfs-3g may read it all the same. Install it with: apt-get install ntfs-3g." in told.err
 
 
 @pytest.mark.hostile(44)

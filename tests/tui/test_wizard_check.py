@@ -1,13 +1,11 @@
 """The wizard after a crash: told, checked, the journal replayed, browsed; subvolumes chosen."""
 
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from textual.widgets import Input
 
-from core.volumes.model import Volume
 from core.volumes.state import State
 from tests.conftest import Guard, needs_root
 from tests.core.tables.table_disks import sparse
@@ -21,7 +19,6 @@ from tui.screens.help import HelpScreen
 from tui.screens.partitions import PartitionsScreen
 from tui.screens.protect import ProtectScreen
 from tui.screens.shown import ShownScreen
-from tui.screens.step import altered
 from tui.screens.subvolumes import SubvolumesScreen
 from tui.screens.volume import VolumeScreen
 
@@ -64,15 +61,6 @@ async def test_a_crash_is_told_checked_and_its_journal_browsed(
         await on(pilot, FilesScreen)
         await until(pilot, lambda: "file19" in shown(pilot))
         assert "was not unmounted" not in shown(pilot)
-        assert "journal replayed" in shown(pilot)
-
-
-def test_of_one_that_needed_no_journal_none_is_said_to_be_replayed() -> None:
-    """Over an overlay for the sake of a cache."""
-    clean = Volume("disk", "disk", 0, 8 * MIB, "ext4", None, None)
-    assert altered(State.REPLAYED, clean) == "overlay"
-    assert altered(State.REPLAYED, replace(clean, pending=True)) == "journal replayed"
-    assert altered(State.LEFT, clean) == ""
 
 
 async def test_over_an_overlay_the_usual_way_is_the_one_that_replays(
@@ -86,6 +74,22 @@ async def test_over_an_overlay_the_usual_way_is_the_one_that_replays(
         await choose(pilot, "loop")
         await on(pilot, FilesScreen)
         await until(pilot, lambda: "file19" in shown(pilot))
+        assert "journal replayed" in shown(pilot)
+
+
+async def test_a_clean_volume_over_an_overlay_is_not_told_as_replayed(tmp_path: Path, guard: Guard) -> None:
+    """As a volume whose cache is written to when it is put together."""
+    disk = filled(tmp_path / "disk.raw")
+    guard.watch(disk)
+    async with wizard(tmp_path / "state", disk) as pilot:
+        await to_volume(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, VolumeScreen)
+        screen._open("loop", State.REPLAYED)
+        await on(pilot, FilesScreen)
+        await until(pilot, lambda: "letter" in shown(pilot))
+        assert "over an overlay" in shown(pilot)
+        assert "replayed" not in shown(pilot)
 
 
 async def test_without_its_journal_that_is_said_above_the_files(

@@ -570,6 +570,8 @@ async def test_a_row_that_is_refused_when_the_disk_was_taken_down_meanwhile_is_n
         flow_of(pilot).inspection = None
         table.post_message(VolumeTable.Refused(table, refused_row))
         await pilot.pause()
+        await pilot.press("down", "up")
+        await pilot.pause()
         assert pilot.app.screen is screen
 
 

@@ -1,21 +1,20 @@
 """`ls`, `cat` and `copy`: reading in a volume."""
 
-import errno
 import os
 import stat
 import sys
-from typing import BinaryIO
 
-from core.errors import Cancelled, Exit, SalvageError, WrongUsage
-from core.files.content import CHUNK, Content
+from core.errors import Cancelled, Exit, WrongUsage
+from core.files import landing
 from core.files.entry import Entry
-from core.files.landing import told
-from core.files.reasons import meaning
-from core.i18n import _, listed
+from core.i18n import _, listed, sentences
 from core.session import Session
 from core.text import guest_date, safe
 from core.volumes.subvolumes import Subvolume
 from tui.cli.common import Context, open_volume, table
+
+_MOST = 100
+"""Lost ranges of one file that are told one by one."""
 
 
 def ls(context: Context) -> int:
@@ -30,13 +29,13 @@ def ls(context: Context) -> int:
             entries = list(tree.entries(os.fsencode(options.path)))
     if options.json:
         context.json({"entries": [entry.to_json() for entry in entries]})
-        return Exit.DONE
-    if not entries:
-        return Exit.DONE
-    rows = [_row(entry) for entry in entries]
-    for line in table(rows, frozenset({1, 2, 3})):
-        context.out(line)
-    return Exit.DONE
+    elif entries:
+        for line in table([_row(entry) for entry in entries], frozenset({1, 2, 3})):
+            context.out(line)
+    unread = [entry for entry in entries if entry.error]
+    for entry in unread:
+        context.say(_("not read: {path}: {what}").format(path=safe(entry.name), what=entry.error))
+    return Exit.IN_PART if unread else Exit.DONE
 
 
 def subvolumes(context: Context) -> int:
@@ -86,6 +85,8 @@ _TYPE = {
 
 def _row(entry: Entry) -> tuple[str, ...]:
     name = safe(entry.name)
+    if entry.error:
+        return "?", "?", "?", "?", "?", name
     if entry.target is not None:
         name += " -> " + safe(entry.target)
     mode = stat.filemode(_TYPE[entry.kind] | entry.mode)
@@ -100,49 +101,26 @@ def cat(context: Context) -> int:
     with context.session() as session:
         open_volume(session, options)
         warn(context, session)
-        with session.guest() as tree, tree.content(os.fsencode(options.path)) as file:
-            try:
-                _written(context, file, sys.stdout.buffer)
-            except BrokenPipeError as error:
-                # Nobody reads any more; the interpreter would complain once more at its own flush
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-                raise Cancelled(_("The reader of the output is gone.")) from error
-    if not file.gaps:
+        try:
+            poured = session.pour(os.fsencode(options.path), sys.stdout.buffer.write)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError as error:
+            # Nobody reads any more; the interpreter would complain once more at its own flush
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise Cancelled(_("The reader of the output is gone.")) from error
+    if not poured.gaps:
         return Exit.DONE
-    if file.nothing_readable:
-        raise SalvageError(
-            _("Cannot read {path} on this volume: {reason}.").format(
-                path=safe(options.path), reason=meaning(file.gaps[0].code or errno.EIO)
-            )
-        )
-    what = told(file.gaps, file.size)
-    context.say(_("not read: {path}: {what}").format(path=safe(options.path), what=what))
+    lost = poured.ranges()
+    context.say("virt-salvage: " + sentences((landing.told(poured.gaps, poured.size), _("What was lost:"))))
+    for line in lost[:_MOST]:
+        context.say("  " + line)
+    if len(lost) > _MOST:
+        context.say("  " + _("and {count} more").format(count=len(lost) - _MOST))
     return Exit.IN_PART
-
-
-def _written(context: Context, file: Content, output: BinaryIO) -> None:
-    """Write the file, zeros where it has holes and where it cannot be read; nothing where nothing can be."""
-    owed = 0
-    for piece in file.pieces():
-        context.cancel.check()
-        if isinstance(piece, int):
-            owed += piece
-            continue
-        _zeros(output, owed)
-        owed = 0
-        output.write(piece)
-    if not file.nothing_readable:
-        _zeros(output, owed)
-    output.flush()
-
-
-def _zeros(output: BinaryIO, count: int) -> None:
-    for start in range(0, count, CHUNK):
-        output.write(bytes(min(CHUNK, count - start)))
 
 
 def warn(context: Context, session: Session) -> str:
     """Say what must be known of the files before they are read; the sentence that makes them doubtful."""
-    for sentence in filter(None, (session.caution, session.remark)):
-        context.say("virt-salvage: " + sentence)
+    for told in filter(None, (session.caution, session.remark)):
+        context.say("virt-salvage: " + told)
     return session.caution

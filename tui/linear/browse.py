@@ -181,7 +181,9 @@ class Browser:
 
 
 def _row(path: bytes, entry: Entry, name: str) -> Row:
-    if entry.kind == "file":
+    if entry.error:
+        parts = [entry.error]
+    elif entry.kind == "file":
         parts = [_("file"), size(entry.size), guest_date(entry.mtime_ns / 1e9)]
     else:
         parts = [kind_told(entry)]

@@ -12,7 +12,7 @@ from textual.widgets import Static
 from core.errors import SalvageError
 from core.files.entry import Entry
 from core.files.preview import Preview, preview
-from core.files.tree import GuestTree
+from core.files.tree import GuestTree, cannot
 from core.i18n import N_, _
 from core.text import grouped
 from tui.plain import plain
@@ -214,6 +214,8 @@ class FilesScreen(BasketScreen):
         fd = tree.open_file(path)
         try:
             return preview(fd, length, path)
+        except OSError as error:
+            raise cannot(path, error) from error
         finally:
             os.close(fd)
 

@@ -117,6 +117,8 @@ class PartitionsScreen(Frame):
 
     def _show_problems(self) -> None:
         """What is wrong, with the volume under the cursor first: there may be room for little else."""
+        if self.flow.inspection is None:  # taken down while the cursor moved
+            return
         row = self.query_one(VolumeTable).current
         problems = problems_told(self.inspection, row.volume if row else None)
         self.query_one("#findings", SignedText).show([("!", problem) for problem in problems])

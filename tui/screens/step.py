@@ -18,7 +18,7 @@ from core.operator import Operator
 from core.session import Session
 from core.text import safe
 from core.volumes.model import Volume
-from core.volumes.state import State
+from core.volumes.state import Seen, how_seen
 from tui import coaching
 from tui.chosen import Protection
 from tui.flow import Flow
@@ -43,6 +43,12 @@ WIDE = 140
 """Columns of the screen from which on panels stand beside the step."""
 LOW = 18
 """Lines of the screen below which only what is needed to choose stands there."""
+_SEEN = {
+    Seen.OVERLAY: N_("over an overlay"),
+    Seen.REPLAYED: N_("journal replayed"),
+    Seen.REPAIRED: N_("repaired"),
+}
+"""What is said of a file system that is not as it lies on the disk."""
 GAP = 2
 """Columns between two keys of the last line; none behind the last one."""
 SIDE = 50
@@ -96,13 +102,6 @@ class KeyLine(Static):
                 room -= _width(key)
                 shown.append(key)
         return [*shown, always] if always else shown
-
-
-def altered(state: State, volume: Volume) -> str:
-    """What is said of a file system that is not as it lies on the disk."""
-    if state is State.REPLAYED:
-        return _("journal replayed") if volume.pending else _("overlay")
-    return _("repaired") if state is State.REPAIRED else ""
 
 
 def _width(key: Key) -> int:
@@ -262,7 +261,11 @@ class Frame(Screen[None]):
             chosen[1] = _("overlay") if flow.protection is Protection.OVERLAY else _("read only")
         if flow.volume and self.step > 3:
             _way, state, subvolume = flow.opened
-            words = (content(flow.volume), safe(subvolume), altered(state, flow.volume))
+            over = flow.protection is Protection.OVERLAY
+            files = how_seen(state, pending=flow.volume.pending, writable=over)
+            # that there is an overlay stands at the step before, where it was chosen there
+            altered = _(_SEEN[files]) if files in _SEEN and not (over and files is Seen.OVERLAY) else ""
+            words = (content(flow.volume), safe(subvolume), altered)
             chosen[2] = noted(flow.volume.title, listed(words))
         elif self.step == 3 and (volume := self.about()):
             chosen[2] = noted(volume.title, content(volume))

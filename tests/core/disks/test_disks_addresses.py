@@ -300,7 +300,7 @@ def test_an_export_of_a_dying_disk_costs_its_bad_blocks_alone(
     """qemu-nbd hangs up at each error, and kernels of today read several blocks of a file as one."""
     tree, made, out, rules = (tmp_path / name for name in ("tree", "disk.raw", "out", "rules"))
     tree.mkdir()
-    data = bytearray(os.urandom(15 << 19).hex().encode())
+    data = bytearray(os.urandom(15 << 20))
     (tree / "large").write_bytes(data)
     with open(made, "wb") as file:
         file.truncate(32 << 20)
@@ -314,15 +314,11 @@ def test_an_export_of_a_dying_disk_costs_its_bad_blocks_alone(
     socket = tmp_path / "socket"
     with served(tmp_path, Path(f"blkdebug:{rules}:{made}"), "raw", f"--socket={socket}", "--shared=4"):
         copied = program("copy", f"nbd+unix:///?socket={socket}", "disk", "/large", out)
-        shown = program("cat", f"nbd+unix:///?socket={socket}", "disk", "/large")
     assert copied.status == 4, copied.err
-    assert shown.status == 4, shown.err
     for block in lost:
         data[block * 4096 : (block + 1) * 4096] = bytes(4096)
     got = (out / "large").read_bytes()
     assert [
         at // 4096 for at in range(0, len(data), 4096) if got[at : at + 4096] != data[at : at + 4096]
     ] == []
-    assert shown.out.encode() == data, "zeros in their place"
-    for said in (copied.err, shown.err):
-        assert "8\u202f192 of 15\u202f728\u202f640 bytes" in said
+    assert "8\u202f192 of 15\u202f728\u202f640 bytes" in copied.err
