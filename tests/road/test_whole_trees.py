@@ -5,6 +5,7 @@ Compared by programs that have nothing to do with ours: see tests/compare_trees.
 
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.compare_trees import differences
-from tests.conftest import Guard, Program, needs_root
+from tests.conftest import PATIENCE, Guard, Program, needs_root
 from tests.hostile_tree import build
 from tests.making import make_btrfs
 
@@ -61,6 +62,11 @@ def mounted(disk: Path, point: Path, *options: str) -> Iterator[Path]:
         # who looks at the device meanwhile would put off what its last close writes
         subprocess.run(["blockdev", "--flushbufs", loop], check=True)
         subprocess.run(["losetup", "--detach", loop], check=True)
+        # a mount namespace that another test made meanwhile keeps the mount, and so the device, until it ends
+        end = time.monotonic() + PATIENCE
+        while subprocess.run(["losetup", "--associated", disk], capture_output=True, check=True).stdout:
+            assert time.monotonic() < end, f"{loop} is kept"
+            time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")
