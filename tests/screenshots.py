@@ -92,7 +92,7 @@ CHANGED = 1709208000
 USUAL, SMALL, LARGE = (100, 30), (80, 24), (160, 50)
 ROOM = os.statvfs_result((4096, 4096, 1 << 24, 10_934_000, 10_934_000, 1 << 22, 1 << 21, 1 << 21, 4096, 255))
 """A file system with 41.7 GiB free."""
-PATIENCE = 30.0
+PATIENCE = 120.0
 """Seconds after which a step that does not come is a failure."""
 QUIET = 0.3
 """Seconds of rest before a picture is taken."""
