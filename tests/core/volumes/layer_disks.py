@@ -144,7 +144,7 @@ def luks_disk(path: Path, passphrase: str) -> Path:
     made = path.with_name("luks.container")
     secret = ["--object", f"secret,id=key,file={key}"]
     create = ["qemu-img", "create", "-q", *secret, "-f", "luks", "-o", "key-secret=key,iter-time=50"]
-    for _try in range(10):  # on a busy host it cannot always tell how fast the processor is
+    for _try in range(40):  # on a busy host it cannot always tell how fast the processor is
         if subprocess.run([*create, made, str(8 * MIB)], capture_output=True).returncode == 0:
             break
     target = f"driver=luks,key-secret=key,file.filename={made}"
