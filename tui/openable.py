@@ -1,5 +1,7 @@
 """Which volumes of a disk can be opened, and what stands in the way of the others."""
 
+from pathlib import Path
+
 from core.errors import SalvageError
 from core.i18n import _, sentences
 from core.text import safe
@@ -69,3 +71,10 @@ def _has_below(volume: Volume, inspection: Inspection) -> bool:
 def _part_of(volume: Volume, inspection: Inspection) -> Volume | None:
     """The first volume that has bytes in this one; such a volume stands below the first of its parts."""
     return next((one for one in inspection.volumes if volume.id in one.across), None)
+
+
+def no_other_disk(path: Path) -> str:
+    """What keeps a path from being named as another disk; empty where nothing does."""
+    if "," in str(path):
+        return _("A name with a comma cannot be given beside another disk: make a link to it without one.")
+    return "" if path.is_file() or path.is_block_device() else _("There is no such image or device.")

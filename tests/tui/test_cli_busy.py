@@ -166,13 +166,17 @@ def test_a_program_is_killed_after_another_question(point: Path, state_dir: Path
         assert one.wait(5) == -signal.SIGKILL
 
 
-def test_at_a_terminal_what_was_written_is_thrown_away_only_when_that_is_wanted(
-    tmp_path: Path, state_dir: Path, program: Program, guard: Guard
-) -> None:
-    disk = tmp_path / "disk.raw"
+def _ext4(disk: Path) -> Path:
     with open(disk, "wb") as file:
         file.truncate(32 << 20)
     subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", disk], check=True)
+    return disk
+
+
+def test_at_a_terminal_what_was_written_is_thrown_away_only_when_that_is_wanted(
+    tmp_path: Path, state_dir: Path, program: Program, guard: Guard
+) -> None:
+    disk = _ext4(tmp_path / "disk.raw")
     guard.watch(disk)
     mount = ("mount", disk, "disk", tmp_path / "m", "--format", "raw", "--writable")
     assert program(*mount).status == 0
@@ -191,10 +195,7 @@ def test_at_a_terminal_what_was_written_is_thrown_away_only_when_that_is_wanted(
 def test_ctrl_c_at_that_question_leaves_up_what_comes_after_it_too(
     tmp_path: Path, state_dir: Path, program: Program, guard: Guard
 ) -> None:
-    disk = tmp_path / "disk.raw"
-    with open(disk, "wb") as file:
-        file.truncate(32 << 20)
-    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", disk], check=True)
+    disk = _ext4(tmp_path / "disk.raw")
     guard.watch(disk)
     for name, more in (("first", ()), ("last", ("--writable",))):  # the last one is taken down first
         assert program("mount", disk, "disk", tmp_path / name, "--format", "raw", *more).status == 0

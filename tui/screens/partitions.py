@@ -22,7 +22,7 @@ from core.text import duration, safe
 from core.volumes.model import Encrypted, Inspection, Volume
 from core.volumes.searched import Searched
 from tui import plans
-from tui.openable import hindrance, in_short, openable
+from tui.openable import hindrance, in_short, no_other_disk, openable
 from tui.plain import plain
 from tui.screens.ask import AskPath
 from tui.screens.confirm import ConfirmScreen
@@ -286,7 +286,7 @@ class PartitionsScreen(Frame):
 
         title = _("Which disk has the other parts of {volume}?").format(volume=lacking.title)
         line = _("An image or a device. Several disks at once are opened for reading only.")
-        self.app.push_screen(AskPath(title, line, disk.path.parent, _no_other_disk), answered)
+        self.app.push_screen(AskPath(title, line, disk.path.parent, no_other_disk), answered)
 
     def _added(self, here: str) -> None:
         """The cursor stays on the volume of that id."""
@@ -393,10 +393,3 @@ class PartitionsScreen(Frame):
 
     def back(self) -> None:
         self.work(_("Letting go of the disk."), self.flow.do_close_view, lambda _none: self.leave())
-
-
-def _no_other_disk(path: Path) -> str:
-    """What keeps a path from being named as another disk; empty where nothing does."""
-    if "," in str(path):
-        return _("A name with a comma cannot be given beside another disk: make a link to it without one.")
-    return "" if path.is_file() or path.is_block_device() else _("There is no such image or device.")
