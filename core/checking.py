@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from core.errors import Cancelled, SalvageError
+from core.errors import Cancelled, SalvageError, WantsOverlay
 from core.files.changes import Change, Tally, census, compare, settle
-from core.i18n import _
+from core.i18n import _, sentences
 from core.session import Session
-from core.volumes.checkers import Checked
+from core.volumes.checkers import Checked, Verdict
 from core.volumes.mounting import Tree
 from core.volumes.state import State
 
@@ -83,6 +83,12 @@ class Examined:
         """The check that counts."""
         return self.after or self.lies
 
+    @property
+    def pending(self) -> bool:
+        """Whether a journal held anything that was still to be done."""
+        volume = self.lies.volume or self.checked.volume
+        return volume is not None and volume.pending
+
     def to_json(self) -> dict[str, Any]:
         return {
             **self.lies.to_json(),
@@ -95,9 +101,15 @@ def examine(session: Session, checked: Checker, opened: Opener, state: State) ->
     """Check a volume as it lies on the disk; in another `state` too, with the files that differ then.
 
     Where it cannot be read in that state either, the verdicts stand without a comparison. Raises
-    SalvageError where it cannot be brought into the state, and Cancelled.
+    SalvageError where it cannot be brought into the state, WantsOverlay where it can only be looked at
+    in another than the one it lies in, and Cancelled.
     """
-    lies = checked(State.LEFT)
+    try:
+        lies = checked(State.LEFT)
+    except WantsOverlay as error:
+        if state is State.LEFT:
+            raise
+        lies = Checked(Verdict.UNKNOWN, sentences((_("It is not looked at as it lies."), error.what)))
     if state is State.LEFT:
         return Examined(lies)
     try:

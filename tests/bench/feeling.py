@@ -144,14 +144,17 @@ def _keys(one: Terminal, count: int) -> Iterator[float]:
 
 
 class Stage(App[None]):
-    """One part of the wizard, alone."""
+    """One part of the wizard, alone, or the place for one of its dialogs."""
 
-    def __init__(self, part: Widget) -> None:
+    something_up = False
+
+    def __init__(self, part: Widget | None = None) -> None:
         super().__init__()
         self.part = part
 
     def compose(self) -> ComposeResult:
-        yield self.part
+        if self.part:
+            yield self.part
 
 
 async def moved(pilot: Pilot[None], keys: Sequence[str]) -> tuple[float, ...]:
@@ -203,8 +206,9 @@ async def huge_folder(folder: Path, count: int) -> AsyncIterator[Answer]:
         shown = time.monotonic()
         table.show(entries)
         await pilot.pause()
-        yield Answer(f"the first page of a folder of {count} entries", (first[1],))
-        yield Answer("  a move in it while the rest is read", tuple(meanwhile))
+        yield Answer(f"the first page of a folder of {count} entries", (first[1] if first else whole,))
+        if meanwhile:
+            yield Answer("  a move in it while the rest is read", tuple(meanwhile))
         yield Answer("  all of them, sorted", (whole,))
         yield Answer("  shown", (time.monotonic() - shown,))
         yield Answer("  a move among all of them", await moved(pilot, MOVES))
@@ -247,7 +251,7 @@ async def long_log(count: int) -> AsyncIterator[Answer]:
         f"a log of {count} lines looked through, on the operator's thread", (time.monotonic() - began,)
     )
     screen = PreviewScreen(b"/var/log/syslog", pages, len(data), len(data))
-    app: App[None] = App()
+    app = Stage()
     app.animation_level = "none"
     async with app.run_test(size=(100, 30)) as pilot:
         began = time.monotonic()

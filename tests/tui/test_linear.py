@@ -17,9 +17,12 @@ from core.files.progress import Progress
 from core.lab import catalogue, labs
 from core.runner import SystemRunner
 from core.undo.state import StateFolder
-from tests.conftest import Guard, needs_root
+from tests.conftest import Guard, Program, needs_root
 from tests.core.volumes.layer_disks import two_disks
+from tests.hostile.test_filesystems import dirty
 from tests.tui.terminal import Terminal
+from tui import ending
+from tui.chosen import Wish
 from tui.flow import Flow
 from tui.linear import walk
 from tui.linear.browse import Browser
@@ -226,6 +229,30 @@ def test_no_answer_is_a_mistake_of_the_program(state_dir: Path) -> None:
 def test_numbers_that_are_typed() -> None:
     assert [numbered(word, 12) for word in ("1", "12", "012")] == [1, 12, 12]
     assert not any(numbered(word, 12) for word in ("0", "13", "-1", "", "²", "1 2", "9" * 5000))
+
+
+@needs_root
+@pytest.mark.usefixtures("cached")
+def test_what_cannot_be_looked_at_as_it_lies_is_done_over_an_overlay(
+    tmp_path: Path, state_dir: Path, program: Program, guard: Guard
+) -> None:
+    disk, point = dirty("ext4", tmp_path), tmp_path / "seen"
+    guard.watch(disk)
+    # read only; the volume; check it, over an overlay; back; mount it at a folder, over an overlay
+    answers = ["1", "1", "5", "1", "4", "3", str(point), "1", str(point)]
+    lines = io.StringIO()
+    flow = Flow(StateFolder(state_dir))
+    talk = Talk(io.StringIO("\n".join(answers)), lines)
+    try:
+        assert walk.Walk(flow, talk, Wish(str(disk), "raw")).run() == Exit.DONE
+        assert (point / "file19").exists()
+    finally:
+        ending.end(flow)
+        assert program("undo", "--all", "--wait=20").status == 0
+    said = lines.getvalue()
+    assert said.count("1: Open it over an overlay") == 2
+    assert "e2fsck found nothing wrong." in said
+    assert "Give --replay" not in said, "that is the command line's"
 
 
 def test_a_signal_between_two_questions_ends_the_walk(

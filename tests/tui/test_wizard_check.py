@@ -20,6 +20,7 @@ from tui.screens.partitions import PartitionsScreen
 from tui.screens.protect import ProtectScreen
 from tui.screens.shown import ShownScreen
 from tui.screens.subvolumes import SubvolumesScreen
+from tui.screens.trouble import TroubleScreen
 from tui.screens.volume import VolumeScreen
 
 pytestmark = needs_root
@@ -166,3 +167,33 @@ async def test_a_subvolume_is_chosen(tmp_path: Path, guard: Guard) -> None:
         await pilot.press("down", "down", "enter")
         await on(pilot, FilesScreen)
         await until(pilot, lambda: "letter" in shown(pilot))
+
+
+@pytest.mark.usefixtures("cached")
+async def test_what_cannot_be_looked_at_as_it_lies_is_checked_and_shown_over_an_overlay(
+    crashed: Path, tmp_path: Path, guard: Guard
+) -> None:
+    guard.watch(crashed)
+    async with wizard(tmp_path / "state", crashed) as pilot:
+        await to_volume(pilot)
+        await choose(pilot, "check")
+        await until(pilot, lambda: isinstance(pilot.app.screen, TroubleScreen))
+        assert "Open it over an overlay" in shown(pilot)
+        assert "--replay" not in shown(pilot), "that is the command line's"
+        await choose(pilot, "0")
+        await on(pilot, CheckScreen)
+        await until(pilot, lambda: "With its journal replayed: e2fsck found nothing wrong." in shown(pilot))
+        assert "The files were not compared" in shown(pilot)
+        await choose(pilot, "back")
+        await on(pilot, VolumeScreen)
+        point = tmp_path / "seen"
+        await choose(pilot, "sight")
+        await on(pilot, AskPath)
+        pilot.app.screen.query_one(Input).value = str(point)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, TroubleScreen))
+        await choose(pilot, "0")
+        await on(pilot, ShownScreen)
+        assert (point / "file19").exists()
+        await choose(pilot, "down")
+        await on(pilot, VolumeScreen)

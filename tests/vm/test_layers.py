@@ -126,8 +126,8 @@ VOLUMES = (
     *("origin", "thin", "outside"),
 )
 CHANGED = ("snap", "thinsnap", "raidsnap", "given", "through")
-LATE = ("back", "one", "late")
-"""Their cache has what they have not: a pool, a single volume, and one for writes only."""
+LATE = {"back": "--replay", "one": "", "late": "--repair"}
+"""Their cache has what they have not: a pool, a single volume, and one for writes only; how to check them."""
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +155,12 @@ def test_what_only_a_cache_has_is_read_over_an_overlay(machine: Machine, name: s
     told = cat(machine, "", f"many/{name}", disk="lvm.img")
     assert told.endswith("[3]") and "--replay" in told
     assert cat(machine, "--replay", f"many/{name}", disk="lvm.img") == "changed [0]"
+    line = f"cd /tmp; PYTHONPATH=/checkout {PROGRAM} --format raw check lvm.img many/{name} {LATE[name]}"
+    checked = machine.run(f"{line} 2>&1", 3000)
+    assert checked.status == (0 if LATE[name] else 3), checked.output
+    sound = ("It is not looked at as it lies.", "e2fsck found nothing wrong.", "not compared")
+    for said in sound if LATE[name] else ("give --replay",):
+        assert said in checked.output, checked.output
     left = machine.run("cd /tmp; md5sum --quiet -c late.sum; dmsetup ls; ls /tmp/state/sessions").output
     assert left == "No devices found\n"
 

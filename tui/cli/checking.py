@@ -60,8 +60,7 @@ def _tell(context: Context, examined: Examined, state: State) -> None:
         for line in examined.lies.said if context.options.explain else ():
             context.say("  " + line)
         return
-    lies = examined.lies.volume
-    replayed = _("Its journal replayed in an overlay:") if lies and lies.pending else _("Over an overlay:")
+    replayed = _("Its journal replayed in an overlay:") if examined.pending else _("Over an overlay:")
     done = _("Repaired in an overlay:") if state is State.REPAIRED else replayed
     if state is State.REPAIRED and examined.after.verdict is not Verdict.SOUND:
         done = _("After the repair in an overlay:")

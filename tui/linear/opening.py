@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 
 from core.checking import Examined
-from core.i18n import _
+from core.errors import WantsOverlay
+from core.i18n import _, sentences
 from core.text import safe
 from core.volumes.checkers import CHECKERS
 from core.volumes.filesystems import FILE_SYSTEMS, only_read
@@ -36,12 +37,27 @@ class Opening:
             return None
         if chosen == "subvolume":
             return self._subvolume()
+        try:
+            return self._do(chosen, State.REPLAYED if chosen == "replay" else State.LEFT)
+        except WantsOverlay as error:
+            return self._over(error) and self._do(chosen, State.REPLAYED)
+
+    def _do(self, chosen: str, state: State) -> bool:
+        """Do what was chosen, in a state; whether the files are open then."""
         if chosen == "check":
-            return self._checked(State.LEFT)
+            return self._checked(state)
         if chosen in ("show", "write"):
-            self._show(State.LEFT, writable=chosen == "write")
+            self._show(state, writable=chosen == "write")
             return False
-        return self._browse(State.REPLAYED if chosen == "replay" else State.LEFT)
+        return self._browse(state)
+
+    def _over(self, error: WantsOverlay) -> bool:
+        """Tell why the volume wants an overlay; whether it shall have one."""
+        talk = self.ground.talk
+        talk.say(sentences((error.what, error.meaning)))
+        over = _("Open it over an overlay")
+        choices = [("over", over), ("back", _("Back to {volume}").format(volume=self.volume.title))]
+        return talk.choose(_("What next?"), choices, self.ground.asides("volume")) == "over"
 
     def _choices(self) -> list[tuple[str, str]]:
         write = _("Mount it for other tools; what is written goes to an overlay")
@@ -119,12 +135,12 @@ class Opening:
             ),
             *(
                 [("replay", _("Carry out its journal in an overlay, and see which files differ"))]
-                if self._may_replay()
+                if state is not State.REPLAYED and self._may_replay()
                 else []
             ),
             *(
                 [("repair", _("Repair it in an overlay, and see which files differ"))]
-                if checker and checker.repair
+                if state is not State.REPAIRED and checker and checker.repair
                 else []
             ),
             ("back", _("Back to {volume}").format(volume=self.volume.title)),

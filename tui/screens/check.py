@@ -12,7 +12,7 @@ from core.checking import Examined
 from core.errors import SalvageError
 from core.i18n import N_, _
 from core.session import Session
-from core.volumes.checkers import CHECKERS, Checked, Verdict
+from core.volumes.checkers import CHECKERS, Verdict
 from core.volumes.filesystems import FILE_SYSTEMS
 from core.volumes.model import Volume
 from core.volumes.state import State
@@ -34,11 +34,11 @@ class CheckScreen(SightFrame):
         Binding("space", "read_on", N_("read on"), show=False),
     ]
 
-    def __init__(self, volume: Volume) -> None:
+    def __init__(self, volume: Volume, state: State = State.LEFT) -> None:
         super().__init__()
         self.volume = volume
         self._examined: Examined | None = None
-        self._state = State.LEFT
+        self._state = state
 
     def body(self) -> ComposeResult:
         told = _("Is {volume} ({content}) sound?")
@@ -60,7 +60,7 @@ class CheckScreen(SightFrame):
     def on_mount(self) -> None:
         super().on_mount()
         self.query_one(Menu).focus()
-        self._check(State.LEFT)
+        self._check(self._state)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         if event.option.id == "browse":
@@ -102,7 +102,7 @@ class CheckScreen(SightFrame):
     def _failed(self, error: SalvageError) -> None:
         if self._examined is None:
             self.leave()
-        self.app.trouble(error)
+        self.trouble(error, lambda: self.app.push_screen(CheckScreen(self.volume, State.REPLAYED)))
 
     def _show(self) -> None:
         examined = self._examined
@@ -110,7 +110,7 @@ class CheckScreen(SightFrame):
             return
         checked = examined.checked
         style = "" if checked.verdict is Verdict.SOUND else "$text-warning"
-        lines = [Content.styled(plain(_done(self._state, checked)).plain, style)]
+        lines = [Content.styled(plain(_done(self._state, examined)).plain, style)]
         if examined.differences:
             lines += [plain(""), *map(plain, examined.differences.lines())]
         elif checked.verdict is not Verdict.SOUND:
@@ -167,13 +167,16 @@ class CheckScreen(SightFrame):
         self.app.push_screen(FilesScreen())
 
 
-def _done(state: State, checked: Checked) -> str:
+def _done(state: State, examined: Examined) -> str:
+    checked = examined.checked
     repaired = _("Repaired: {sentence}")
     if checked.verdict is not Verdict.SOUND:
         repaired = _("After the repair: {sentence}")
     told = {
         State.LEFT: "{sentence}",
-        State.REPLAYED: _("With its journal replayed: {sentence}"),
+        State.REPLAYED: _("With its journal replayed: {sentence}")
+        if examined.pending
+        else _("Over an overlay: {sentence}"),
         State.REPAIRED: repaired,
     }
     return told[state].format(sentence=checked.sentence)

@@ -1,7 +1,9 @@
 """Mounting a volume in everybody's sight: asks where, mounts it there, and shows it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+from core.errors import SalvageError, WantsOverlay
 from core.i18n import _
 from core.text import safe
 from core.volumes.model import Volume
@@ -10,6 +12,7 @@ from tui.chosen import InSight
 from tui.screens.ask import AskPath
 from tui.screens.shown import ShownScreen
 from tui.screens.step import Frame
+from tui.screens.trouble import Remedy, TroubleScreen
 
 USUAL = Path("/mnt/salvage")
 """Where a volume is mounted if the operator names no other place."""
@@ -27,16 +30,28 @@ class SightFrame(Frame):
         def answered(point: Path | None) -> None:
             if point:
                 self.point = point
-                self.work(
-                    _("Mounting at {path}.").format(path=safe(point)),
-                    lambda: self.flow.do_show(volume, point, writable, state),
-                    self._mounted,
-                    operator=self.flow.outside,
-                )
+                show(point, state)
+
+        def show(point: Path, state: State) -> None:
+            self.work(
+                _("Mounting at {path}.").format(path=safe(point)),
+                lambda: self.flow.do_show(volume, point, writable, state),
+                self._mounted,
+                lambda error: self.trouble(error, lambda: show(point, State.REPLAYED)),
+                operator=self.flow.outside,
+            )
 
         self.app.push_screen(
             AskPath(_("Where shall it be mounted?"), line, self.point, folders_only=True), answered
         )
+
+    def trouble(self, error: SalvageError, over: Callable[[], object]) -> None:
+        """Tell an error; `over` does the same over an overlay, for a volume that wants one."""
+        if isinstance(error, WantsOverlay):
+            line = _("A throw-away layer takes what is written; the disk stays as it is.")
+            self.app.push_screen(TroubleScreen(error, [Remedy(_("Open it over an overlay"), over, line)]))
+        else:
+            self.app.trouble(error)
 
     def _mounted(self, shown: InSight) -> None:
         self.app.push_screen(ShownScreen(shown))

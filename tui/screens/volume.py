@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.widgets import OptionList, Static
 
-from core.errors import Refused, SalvageError, WantsOverlay
+from core.errors import Refused, SalvageError
 from core.i18n import _, sentences
 from core.session import Session
 from core.text import size
@@ -223,18 +223,11 @@ class VolumeScreen(SightFrame):
 
     def _not_opened(self, error: SalvageError) -> None:
         overlay = self.flow.protection is Protection.OVERLAY
-        if isinstance(error, WantsOverlay) and not overlay:
-            over = Remedy(
-                _("Open it over an overlay"),
-                lambda: self._open("loop", State.REPLAYED),
-                _("A throw-away layer takes what is written; the disk stays as it is."),
-            )
-            self.app.push_screen(TroubleScreen(error, [over]))
-        elif isinstance(error, Refused) and overlay:
+        if isinstance(error, Refused) and overlay:
             again = Remedy(_("Open the disk read only instead"), self._read_only)
             self.app.push_screen(TroubleScreen(error, [again]))
         else:
-            self.app.trouble(error)
+            self.trouble(error, lambda: self._open("loop", State.REPLAYED))
 
     def _read_only(self) -> None:
         self.work(
