@@ -1,6 +1,7 @@
 """One file of the guest as a stream: what can be read of it, with zeros where a byte is lost."""
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,7 +23,13 @@ class Poured:
     """What came of it. `size` is in bytes."""
 
     size: int
+    """Of the whole file."""
     gaps: list[Gap]
+
+    @property
+    def lost(self) -> int:
+        """Bytes that zeros stand for."""
+        return sum(gap.end - gap.start for gap in self.gaps)
 
     def ranges(self) -> list[str]:
         """Where zeros stand for what was lost, a line each."""
@@ -33,23 +40,34 @@ class Poured:
         ]
 
 
-def pour(tree: GuestTree, path: bytes, write: Write, read: ReadAt, cancel: CancelToken) -> Poured:
-    """Give the bytes of the regular file at `path` to `write`, in order.
+def pour(
+    tree: GuestTree,
+    path: bytes,
+    write: Write,
+    read: ReadAt,
+    cancel: CancelToken,
+    most: int = sys.maxsize,
+) -> Poured:
+    """Give the bytes of the regular file at `path` to `write`, in order; not much more than `most` of them.
 
     Nothing is written of a file that has no readable byte: raises `SalvageError` then, and `Cancelled`.
     """
     fd = tree.open_file(path)
     try:
         content = Content.of(fd, os.fstat(fd), memoryview(bytearray(CHUNK)), read)
-        held = 0  # zeros at the beginning: whether any byte comes behind them is seen later
+        done = held = 0  # zeros at the beginning: whether any byte comes behind them is seen later
         for piece in content.pieces():
             cancel.check()
+            if done >= most:
+                break
             if isinstance(piece, int):
+                done += piece
                 if content.got:
                     write(_ZEROS[:piece])
                 else:
                     held += piece
                 continue
+            done += len(piece)
             held = _filled(held, write, cancel)
             write(piece)
         if content.nothing_readable:

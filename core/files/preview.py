@@ -38,6 +38,14 @@ class Preview:
     """What is inside, safe to show, where the bytes themselves tell a person nothing: an archive's list."""
 
 
+def text_or_not(data: bytes) -> Preview:
+    """Whether that is text, and in which encoding; told by the bytes alone."""
+    encoding = _encoding(data[:LONGEST])
+    if not encoding:
+        return Preview(_("no text"))
+    return Preview("" if encoding == "utf-8" else encoding.upper(), encoding)
+
+
 def preview(fd: int, length: int, path: bytes = b"") -> Preview:
     """What an open regular file of that many bytes at a `path` of the volume looks like. Raises OSError."""
     if image := _disk_image(fd, path):
@@ -54,10 +62,7 @@ def preview(fd: int, length: int, path: bytes = b"") -> Preview:
             text = inside.decode(encoding, "replace").removeprefix("\ufeff")
             lines = [safe(line.rstrip("\r")) for line in text.split("\n")]
             return Preview(_("packed by gzip, its beginning"), lines=lines)
-    encoding = _encoding(head)
-    if not encoding:
-        return Preview(_("no text"))
-    return Preview("" if encoding == "utf-8" else encoding.upper(), encoding)
+    return text_or_not(head)
 
 
 def _disk_image(fd: int, path: bytes) -> Preview | None:

@@ -1,6 +1,7 @@
 """What is done with a disk and with its files once they are open."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -106,12 +107,12 @@ class Session(Opening):
         with self._watch.work(), GuestTree(self._tree.root) as tree:
             yield tree
 
-    def pour(self, path: bytes, write: "Write") -> "Poured":
+    def pour(self, path: bytes, write: "Write", most: int = sys.maxsize) -> "Poured":
         """A file of the open volume as a stream; see `core.files.pouring`."""
         from core.files.pouring import pour
 
         with self.guest() as tree:
-            return pour(tree, path, write, self._watch.read_at, self.runner.cancel)
+            return pour(tree, path, write, self._watch.read_at, self.runner.cancel, most)
 
     def require_room(self, sources: Sequence[bytes], place: Destination, expected: "Estimate") -> None:
         """Raise `NoSpace` where these sources of the open volume cannot fit at `place`."""

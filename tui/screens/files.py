@@ -11,10 +11,10 @@ from textual.widgets import Static
 
 from core.errors import SalvageError
 from core.files.entry import Entry
-from core.files.preview import Preview, preview
-from core.files.tree import GuestTree, cannot
-from core.i18n import N_, _
-from core.text import grouped
+from core.files.preview import LONGEST, Preview, preview, text_or_not
+from core.files.tree import GuestTree
+from core.i18n import N_, _, listed
+from core.text import grouped, size
 from tui.plain import plain
 from tui.screens.basket import BasketScreen
 from tui.screens.finding import FindScreen, MattersScreen
@@ -189,18 +189,20 @@ class FilesScreen(BasketScreen):
         self._stop_counting()
 
         def job() -> tuple[Pages, int, str]:
-            parts: list[bytes] = []
-            come = 0
-            with self.flow.road().guest() as tree:
+            road = self.flow.road()
+            with road.guest() as tree:
                 shown = self._looked_at(tree, path, entry.size)
-                for piece in () if shown.lines else tree.read(path):
-                    self.flow.operator.cancel.check()
-                    parts.append(piece)
-                    come += len(piece)
-                    if come >= PREVIEW:
-                        break
-            data = b"".join(parts)[:PREVIEW]
-            return pages_of(data, shown), entry.size if shown.lines else len(data), shown.what
+            if shown and shown.lines:
+                return pages_of(b"", shown), entry.size, shown.what
+            data = bytearray()
+            poured = road.pour(path, data.extend, PREVIEW)
+            del data[PREVIEW:]
+            if poured.gaps or shown is None:
+                # what lies around the zeros tells what it is
+                shown = text_or_not(bytes(data[: 2 * LONGEST]).replace(bytes(4096), b""))
+            told = _("{size} cannot be read, zeros stand there").format(size=size(poured.lost))
+            what = listed((shown.what, told if poured.gaps else ""))
+            return pages_of(bytes(data), shown), len(data), what
 
         def read(found: tuple[Pages, int, str]) -> None:
             self._count_soon()
@@ -210,12 +212,13 @@ class FilesScreen(BasketScreen):
         self.work(_("Reading the file."), job, read)
 
     @staticmethod
-    def _looked_at(tree: GuestTree, path: bytes, length: int) -> Preview:
+    def _looked_at(tree: GuestTree, path: bytes, length: int) -> Preview | None:
+        """What it is; None where what would tell cannot be read."""
         fd = tree.open_file(path)
         try:
             return preview(fd, length, path)
-        except OSError as error:
-            raise cannot(path, error) from error
+        except OSError:
+            return None
         finally:
             os.close(fd)
 

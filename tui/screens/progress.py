@@ -10,7 +10,7 @@ from textual.widgets import Static
 from core.errors import Cancelled, SalvageError
 from core.files.progress import Progress
 from core.i18n import _
-from core.operator import Operator
+from core.operator import Operator, giving_way
 from core.text import duration
 from tui.plain import plain
 from tui.screens.step import Frame, Key
@@ -63,9 +63,12 @@ class ProgressScreen(Frame, Generic[R]):
         super().on_mount()
         self.set_interval(INTERVAL, self._show)
         self.set_interval(GRAPH, self._draw)
-        self.work(
-            _("Working."), lambda: self._job(self._hear), self._done, self._failed, operator=self._operator
-        )
+        self.work(_("Working."), self._run, self._done, self._failed, operator=self._operator)
+
+    def _run(self) -> R:
+        """On the operator's thread."""
+        with giving_way():
+            return self._job(self._hear)
 
     def _hear(self, progress: Progress) -> None:
         """Called on the operator's thread: only keeps the newest report, and its rate."""

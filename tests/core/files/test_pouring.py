@@ -57,6 +57,18 @@ def test_what_is_lost_is_zeros_and_told(tmp_path: Path) -> None:
     assert "bytes 0 to 4\u202f095" in first and os.strerror(errno.EIO) in first
 
 
+def test_no_more_is_read_than_is_asked_for(tmp_path: Path) -> None:
+    data = random.Random(2).randbytes(3 * CHUNK)
+    (tmp_path / "file").write_bytes(data)
+    with open(tmp_path / "empty", "wb") as file:
+        file.truncate(1 << 40)
+    for name, beginning in ((b"/file", data[:CHUNK]), (b"/empty", bytes(CHUNK))):
+        got = bytearray()
+        with GuestTree(tmp_path) as tree:
+            pour(tree, name, got.extend, read_at, CancelToken(), 1000)
+        assert got == beginning
+
+
 def test_of_a_file_without_a_readable_byte_nothing_is_written(tmp_path: Path) -> None:
     (tmp_path / "bad").write_bytes(b"x" * 9000)
     got = bytearray()
