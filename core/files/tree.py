@@ -10,11 +10,13 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from pathlib import Path
 from types import TracebackType
 
 from core.errors import SalvageError, WrongUsage
 from core.files.entry import Entry, Kind, kind_of
+from core.files.ordering import ordered
 from core.files.trail import LIST, SEARCH, Trail
 from core.files.unread import hint, why
 from core.i18n import N_, _
@@ -231,12 +233,11 @@ def _listed(directory: int, hear: Hear | None) -> list[Entry]:
         for one in found:
             names.append(os.fsencode(one.name))
             if hear and len(names) % _LOOK == 0 and time.monotonic() > due:
-                page = page or [_entry(directory, name) for name in sorted(names)[:_PAGE]]
+                page = page or [_entry(directory, name) for name in nsmallest(_PAGE, names)]
                 hear(page, len(names))
                 due = time.monotonic() + _INTERVAL
-    names.sort()
     entries: list[Entry] = []
-    for name in names:
+    for name in ordered(names):
         entries.append(_entry(directory, name))
         if hear and len(entries) % _LOOK == 0 and time.monotonic() > due:
             page = page or entries[:_PAGE]

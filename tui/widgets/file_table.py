@@ -10,6 +10,7 @@ from textual.message import Message
 from textual.timer import Timer
 
 from core.files.entry import Entry, iso_time
+from core.files.ordering import is_ordered
 from core.i18n import N_, _
 from core.text import safe, size
 from tui.widgets.filtered import FilteredRows
@@ -187,7 +188,9 @@ class Arranged(list[Entry]):
 
 def arranged(entries: Iterable[Entry]) -> Arranged:
     """Folders first, each group by name, byte by byte."""
-    by_name = sorted(entries, key=attrgetter("name"))
+    by_name = list(entries)
+    if not is_ordered(entry.name for entry in by_name):
+        by_name.sort(key=attrgetter("name"))
     whole = Arranged(entry for entry in by_name if entry.kind == "dir")
     whole += [entry for entry in by_name if entry.kind != "dir"]
     return whole
