@@ -19,11 +19,9 @@ from core.volumes.md.arrays import arrays
 from core.volumes.md.contents import contents as array_bytes
 from core.volumes.md.model import Array
 from core.volumes.model import Pieces, Problems, Volume
-from core.volumes.space import Space
+from core.volumes.space import MOST, Space
 
 _DEEPEST = 5
-MOST = 500
-"""Volumes above partitions that are listed."""
 
 
 def with_above(space: Space, volumes: Sequence[Volume]) -> tuple[Volume, ...]:

@@ -11,6 +11,8 @@ from core.runner import Runner
 from core.tables.content import Content, probe
 from core.volumes.readable import Readable, Window
 
+MOST = 500
+"""Volumes above partitions that are listed."""
 _HEAD, _TAIL = 4 << 20, 1 << 20
 """Bytes at both ends of a volume that libblkid gets to see where it cannot see all: there signatures lie."""
 _PIECE = 1 << 20

@@ -13,7 +13,7 @@ from core.volumes.lvm.model import Group, Logical
 from core.volumes.lvm.runs import MIRRORS, Contents, NotPlain, Places, missing
 from core.volumes.model import Pieces, Problems, Volume, of_bytes, of_layer
 from core.volumes.raid import PARITY
-from core.volumes.space import Space
+from core.volumes.space import MOST, Space
 
 _NAME = re.compile(r"[A-Za-z0-9_.+][A-Za-z0-9_.+\-]*\Z")
 _NOT_OPENED = frozenset({"thin-pool", "cache-pool", "vdo-pool", "snapshot"})
@@ -24,7 +24,8 @@ def logical_volumes(
 ) -> list[Volume]:
     """The volumes of all groups that `members`, runs of the space, belong to; nothing is attached.
 
-    In `bare` nothing was recognised: those that have lost their label are looked for there.
+    In `bare` nothing was recognised: those that have lost their label are looked for there. Not many more
+    than are listed are looked at. Raises `Cancelled`.
     """
     places, unknown = ([(one.offset, one.size) for one in some] for some in (members, bare))
     groups, labels = read_groups(space.source, places, unknown)
@@ -42,7 +43,8 @@ def logical_volumes(
         names.add(name)
         bytes_of, beds = Places(group, space.source), Beds(group)
         for one in group.logical.values():
-            if _opens(one, group):
+            space.runner.cancel.check()
+            if len(found) < MOST and _opens(one, group):
                 below = [group.physical[bed] for bed in sorted(beds.of(one.name))]
                 there = sorted(bed.offset for bed in below if bed.offset is not None)
                 across = tuple(at[offset] for offset in there if offset in at) or (own[0],)

@@ -2,13 +2,19 @@
 
 import time
 import tracemalloc
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from core.cancel import CancelToken
 from core.disks.view import View
+from core.errors import Cancelled
 from core.runner import PlanRunner
+from core.tables.content import Content
 from core.undo.stack import Stack
 from core.volumes.lvm.groups import read_groups
 from core.volumes.lvm.label import Texts
@@ -17,6 +23,9 @@ from core.volumes.lvm.model import Group, Logical, Part, Segment
 from core.volumes.lvm.runs import NotPlain, Places, Run
 from core.volumes.lvm.text import BadText, parse
 from core.volumes.lvm.unlabelled import read_unlabelled
+from core.volumes.lvm.volumes import logical_volumes
+from core.volumes.model import of_bytes
+from core.volumes.space import MOST
 from core.volumes.tables import Shown
 from tests.conftest import Program
 from tests.core.volumes import layer_disks
@@ -174,3 +183,22 @@ def test_a_copy_of_a_member_is_told_on_the_command_line(tmp_path: Path, program:
     told = program("--format", "raw", "inspect", disk).out
     assert "1: Another LVM physical volume here has the same UUID" in told
     assert "2: Another LVM physical volume here has the same UUID" in told
+
+
+def test_no_more_volumes_are_looked_at_than_are_listed_and_it_can_be_stopped() -> None:
+    volumes = "".join(_volume(f"v{number}", _segment(0, 1, "striped", ("pv0", 0))) for number in range(900))
+    text = metadata({}, [24]).decode().replace("logical_volumes {\n", "logical_volumes {\n" + volumes)
+    looked, token = [], CancelToken()
+
+    def probe(offset: int, _size: int) -> Content:
+        looked.append(offset)
+        return Content(None)
+
+    space: Any = SimpleNamespace(
+        source=_Bytes(_member(text.encode())), probe=probe, under="", runner=SimpleNamespace(cancel=token)
+    )
+    member = of_bytes("1", "partition", 0, _SIZE, Content("LVM2_member"), "", "")
+    assert len(logical_volumes(space, [member], [], defaultdict(list))) == len(looked) == MOST
+    token.cancel()
+    with pytest.raises(Cancelled):
+        logical_volumes(space, [member], [], defaultdict(list))
