@@ -115,7 +115,7 @@ def alone(disk: Disk, session: str, state: StateFolder, runner: Runner) -> tuple
             told = _("Session {name} has an overlay over the same disk, which would be worth nothing.")
             raise refused(
                 told.format(name=safe(account.session)),
-                _("Take that down first: virt-salvage undo {name}").format(name=safe(account.session)),
+                _("Take that down first: {command}").format(command=state.command("undo", account.session)),
             )
     if children := _children(disk, runner):
         raise refused(

@@ -46,7 +46,11 @@ def end_now(flow: Flow, before: Attributes | None) -> None:
     except SalvageError as error:
         told.append(error.paragraph())
     except TimeoutError:
-        told.append(_("Not everything could be taken down yet. Later: virt-salvage undo --all"))
+        told.append(
+            _("Not everything could be taken down yet. Later: {command}").format(
+                command=flow.state.command("undo", "--all")
+            )
+        )
     finally:  # nobody hears this thread, and a program without a terminal must end
         lines = "".join(f"{line}\r\n" for line in told + left_up(flow))
         # A terminal that takes nothing must not keep the program: after two seconds it ends anyway.
@@ -65,8 +69,11 @@ def _give_back(before: Attributes | None, lines: str) -> None:
 
 def left_up(flow: Flow) -> list[str]:
     """What stays mounted because it was asked for, and how it is taken down."""
-    told = _("{path} stays mounted. Take it down with: virt-salvage undo {session}")
-    return [told.format(path=safe(shown.point), session=shown.session) for shown in flow.in_sight]
+    told = _("{path} stays mounted. Take it down with: {command}")
+    return [
+        told.format(path=safe(shown.point), command=flow.state.command("undo", shown.session))
+        for shown in flow.in_sight
+    ]
 
 
 def end(flow: Flow) -> list[str]:

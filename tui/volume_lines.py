@@ -31,7 +31,10 @@ def about(row: VolumeRow, inspection: Inspection) -> Content:
     if reason:
         below = any(row.volume and one.inside == row.volume.id for one in inspection.volumes)
         if row.volume and row.volume.unknown and not below:
-            reason = _("Nothing known is on it: empty, encrypted or damaged. LUKS, its header in a file: h.")
+            reason = _(
+                "Nothing known is on it: empty, encrypted or damaged. Is it LUKS with its header in a file"
+                " of its own? Press h."
+            )
         return Content.assemble(("× ", "$warning"), plain(reason))
     volume = row.volume
     if volume is None:

@@ -28,7 +28,7 @@ from core.disks.naming import (
     put_beside,
     sync_folder,
 )
-from core.disks.outlook import require_outside, require_room
+from core.disks.outlook import lacking, require_outside, require_room
 from core.disks.rescue import Rescue
 from core.disks.unfinished import LEAST, Map, Unfinished, exists, map_of, trusted
 from core.errors import Cancelled, SalvageError
@@ -250,7 +250,7 @@ def backup(
         paths=place.places,
         reflinked=all(copy.cloned for copy in copies),
         resumed=sum(copy.resumed for copy in copies),
-        notes=tuple(_notes(place, copies, again=not still)),
+        notes=(*lacking(disk), *_notes(place, copies, again=not still)),
     )
 
 

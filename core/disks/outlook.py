@@ -99,6 +99,7 @@ def outlook(disk: Disk, dest: Path, *, frozen: bool = False) -> Outlook:
         there = 0  # it is of another moment: the copy begins anew
     if there:
         warnings.append(_("An unfinished copy is there; the backup goes on with it if it is of this disk."))
+    warnings += lacking(disk)
     if same:
         warnings.append(
             _(
@@ -120,6 +121,12 @@ def outlook(disk: Disk, dest: Path, *, frozen: bool = False) -> Outlook:
             ).format(command=by_snapshot(name))
         )
     return Outlook(place.places, needed, room, there, shares, same, refusal, tuple(warnings))
+
+
+def lacking(disk: Disk) -> list[str]:
+    """What of the disk is not on this host, and so in no backup of it, as sentences."""
+    told = _("{path} is missing: what lies only in it is not in the backup, as it is not in the disk.")
+    return [told.format(path=safe(link.path)) for link in disk.chain if not link.exists]
 
 
 def require(disk: Disk, dest: Path) -> None:

@@ -36,17 +36,23 @@ class Destination:
         return self.path.name.endswith("zst")
 
 
+def is_remote(place: str) -> bool:
+    """Whether rsync or rclone takes it for a place elsewhere: a colon comes before any slash (rsync(1))."""
+    return ":" in place.split("/")[0]
+
+
 def destination(word: str) -> Destination:
     """What DEST of a copy means: ``-``, ``rsync:…``, ``rclone:…``, a name that ends as archives do, a folder.
 
-    A folder that is there is a folder, whatever its name ends in. Raises `WrongUsage`.
+    A folder that is there is a folder, whatever its name ends in. A word without a colon is a path of this
+    host to both programs, so it is taken only where it says in full which one. Raises `WrongUsage`.
     """
     if word == "-":
         return Destination("stream")
     for shape in _REMOTE:
         if word.startswith(f"{shape}:"):
             remote = word.removeprefix(f"{shape}:")
-            if not remote or remote.startswith("-"):
+            if remote.startswith("-") or not (is_remote(remote) or remote.startswith("/")):
                 raise WrongUsage(
                     _("{word} names no place for {program}.").format(word=word, program=shape),
                     _("Nothing was copied."),

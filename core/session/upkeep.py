@@ -164,7 +164,7 @@ class Upkeep:
             raise SalvageError(
                 sentences(stuck),
                 _("The disk is untouched."),
-                _("End what holds it, then: virt-salvage undo {session}").format(session=self.id),
+                _("End what holds it, then: {command}").format(command=self._state.command("undo", self.id)),
             )
         return releases
 

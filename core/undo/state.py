@@ -13,7 +13,7 @@ from core import host, mounts
 from core.errors import SalvageError, WrongUsage
 from core.i18n import _
 from core.runner import Runner
-from core.text import safe
+from core.text import quoted, safe
 from core.undo import journal as journals
 from core.undo.account import Account, Entry
 from core.undo.health import is_gone, remarks
@@ -91,6 +91,11 @@ class StateFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = Path(os.path.abspath(path))
+
+    def command(self, *words: str) -> str:
+        """A call of this program that works on these sessions, as one types it."""
+        own = () if self.path == default_folder() else ("--state-dir", str(self.path))
+        return " ".join(map(quoted, ("virt-salvage", *own, *words)))
 
     @property
     def sessions(self) -> Path:

@@ -160,3 +160,13 @@ async def test_keys_that_come_together_mark_and_copy(disk: Path, tmp_path: Path,
             pilot.app.post_message(key)
         await on(pilot, DoneScreen)
         assert any((tmp_path / "out/home").iterdir())
+
+
+@pytest.mark.parametrize("word", ["root@backup", "/srv/rescued"])
+async def test_another_machine_is_none_without_its_name(word: str, disk: Path, tmp_path: Path) -> None:
+    async with wizard(tmp_path / "state", disk) as pilot:
+        await to_files(pilot)
+        await pilot.press("t")
+        await type_target(pilot, word, "rsync")
+        await until(pilot, lambda: "like" in reads(pilot, "#wrong"), "what is wrong with it")
+        assert flow_of(pilot).target != Destination("rsync", remote=word)

@@ -57,7 +57,7 @@ def mount(context: Context) -> int:
                 " `commit {id}` writes it to the disk."
             ).format(id=session.id)
         )
-    context.out(_("Take it down with: virt-salvage undo {id}").format(id=session.id))
+    context.out(_("Take it down with: {command}").format(command=context.state.command("undo", session.id)))
     return Exit.DONE
 
 

@@ -88,8 +88,8 @@ def advise(context: Context, releases: Sequence[Release]) -> None:
         context.say(_("This program was started in there: type `cd /` in that terminal first."))
     ours = _loops_of_sessions(context)
     for session in dict.fromkeys(ours[one.thing] for one in held.holders if one.thing in ours):
-        first = _("Another session stands on it: first `virt-salvage undo {session}`.")
-        context.say(first.format(session=safe(session)))
+        first = _("Another session stands on it: first `{command}`.")
+        context.say(first.format(command=context.state.command("undo", session)))
     others = [one for one in held.holders if one.thing not in ours]
     for command in dict.fromkeys(filter(None, (one.by_hand() for one in others))):
         context.say(_("By hand: {command}").format(command=command))

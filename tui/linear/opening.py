@@ -94,8 +94,8 @@ class Opening:
         show = lambda: ground.flow.do_show(self.volume, absolute(place), writable, state)  # noqa: E731
         shown = ground.on(ground.flow.outside, _("Mounting it."), show)
         ground.talk.say(_("Mounted at {path}.").format(path=safe(shown.point)))
-        later = _("It stays when this program ends. To take it down later: virt-salvage undo {session}")
-        ground.talk.say(later.format(session=shown.session))
+        later = _("It stays when this program ends. To take it down later: {command}")
+        ground.talk.say(later.format(command=ground.flow.state.command("undo", shown.session)))
 
     def _subvolume(self) -> bool:
         ground = self.ground

@@ -113,6 +113,8 @@ class CheckScreen(SightFrame):
         lines = [Content.styled(plain(_done(self._state, examined)).plain, style)]
         if examined.differences:
             lines += [plain(""), *map(plain, examined.differences.lines())]
+            if examined.differences.trouble and self._state is State.REPAIRED:
+                lines.append(plain(_("What the repair threw away is not known then: look at what is there.")))
         elif checked.verdict is not Verdict.SOUND:
             lines += [plain(""), *(plain("  " + line) for line in checked.said)]
         self.query_one("#told", Static).update(Content("\n").join(lines))
@@ -120,7 +122,10 @@ class CheckScreen(SightFrame):
         menu.offer(self._choices())
         if self._state is not State.LEFT:
             menu.highlighted = 0
-        elif checked.verdict is Verdict.SOUND and not self.volume.pending:
+        elif checked.verdict is Verdict.DAMAGED or (
+            checked.verdict is Verdict.SOUND and not self.volume.pending
+        ):
+            # what to do first with a damaged one is said above: copy what can be read
             menu.highlighted = menu.get_option_index("back")
 
     def _choices(self) -> list[Choice]:
@@ -129,6 +134,8 @@ class CheckScreen(SightFrame):
         no_journal = "" if system and system.replayed is not None else _("It has no journal.")
         if not no_journal and not self.volume.pending:
             no_journal = _("It was unmounted in order: its journal holds nothing more.")
+            if self._examined and self._examined.lies.verdict is Verdict.DAMAGED:
+                no_journal = _("Nothing in it says that its journal holds anything more.")
         choices = [
             Choice(
                 State.REPLAYED.value,
@@ -169,7 +176,7 @@ class CheckScreen(SightFrame):
 
 def _done(state: State, examined: Examined) -> str:
     checked = examined.checked
-    repaired = _("Repaired: {sentence}")
+    repaired = _("Repaired, and checked again: {sentence}")
     if checked.verdict is not Verdict.SOUND:
         repaired = _("After the repair: {sentence}")
     told = {

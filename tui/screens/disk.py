@@ -31,6 +31,7 @@ from tui.screens.passphrase import ask_passphrase
 from tui.screens.protect import ProtectScreen
 from tui.screens.step import Frame, Key
 from tui.screens.trouble import Remedy, TroubleScreen
+from tui.volume_lines import begun
 from tui.widgets.path_field import PathField
 from tui.widgets.rows import Rows
 
@@ -130,8 +131,10 @@ class DiskScreen(Frame):
 
     def _show_details(self) -> None:
         """The row under the cursor in full: its columns are cut where the screen is small."""
-        lines = details(self.query_one(DiskTable).current, self.room)
-        self.query_one("#disk-details", Static).update(Content("\n").join(map(plain, lines)))
+        path, more = map(plain, details(self.query_one(DiskTable).current, self.room))
+        shown = self.query_one("#disk-details", Static)
+        rest = begun(more, self.room, max(1, shown.size.height - 1), refused=False)
+        shown.update(Content("\n").join([path, rest]))
 
     def on_rows_chosen(self, _event: Rows.Chosen) -> None:
         row = self.query_one(DiskTable).current
@@ -180,6 +183,9 @@ class DiskScreen(Frame):
 
     def _not_selected(self, wish: Wish, error: SalvageError) -> None:
         remedies: list[Remedy] = []
+        field = self.query_one(PathField)
+        if not field.value and wish is self._wish:  # a slip in what was typed in the shell is mended here
+            field.value = wish.given
         if isinstance(error, NeedsPassphrase):
             ask_passphrase(self.app, error, lambda secret: self.select(wish, secret))
             return

@@ -245,11 +245,15 @@ class FilesScreen(BasketScreen):
             return
         super().action_back()
 
+    def say(self, text: str) -> None:
+        self._warned = ()  # the warning counts as long as it stands there
+        super().say(text)
+
     def back(self) -> None:
         marked = self._sources()
         if marked not in ((), self._brought, self._warned):
-            self._warned = marked
             self.say(_("Not copied yet: Esc again closes the volume and drops what is marked."))
+            self._warned = marked
             return
         self._stop_counting()
         self.work(_("Closing the volume."), self.flow.do_close_volume, lambda _none: self.leave())

@@ -16,6 +16,7 @@ from textual.widgets.option_list import Option
 
 from core.i18n import N_
 from core.text import safe
+from tui.screens.step import Frame
 from tui.widgets.lines import wrapped
 from tui.widgets.rows import MARKER
 
@@ -151,6 +152,13 @@ class Menu(OptionList):
         self.highlighted = next((at for at, one in enumerate(choices) if one.id == wanted), None)
         if self._cramped:
             self._draw_all()
+
+    def action_select(self) -> None:
+        """Choose; not while its step still works on what was chosen before."""
+        if isinstance(self.screen, Frame) and self.screen.busy:
+            self.app.bell()
+        else:
+            super().action_select()
 
     def action_pick(self, number: int) -> None:
         """A digit chooses at once; where there are more than nine choices, digits only lead to one."""

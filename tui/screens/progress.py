@@ -103,7 +103,10 @@ class ProgressScreen(Frame, Generic[R]):
     def _failed(self, error: SalvageError) -> None:
         self.leave()
         if isinstance(error, Cancelled):
-            told = error.meaning or _("What was copied so far stays at the target; the disk is untouched.")
+            told = error.meaning or _(
+                "Files that were whole stay at the target; one that was half copied was taken away there. The"
+                " disk is untouched."
+            )
             self.app.push_screen(TroubleScreen(Cancelled(_("Stopped as asked."), told, error.remedy)))
         else:
             self.app.trouble(error)

@@ -52,6 +52,8 @@ class ProtectScreen(Frame):
         self._left = ""
         """What is to be said of sessions that died with something up; empty where there are none."""
         self._went_to_left = False
+        self._drawn: Disk | None = None
+        """The disk that the choices were last offered for."""
 
     def body(self) -> ComposeResult:
         with Facts(id="facts"):
@@ -106,7 +108,13 @@ class ProtectScreen(Frame):
         if disk and self.query(Menu):
             told = _facts(disk, self.flow.others, self.flow.backup, self.room - 1)
             self.query_one("#disk-facts", Static).update(told)
-            self.query_one(Menu).offer(self._choices())
+            menu = self.query_one(Menu)
+            menu.offer(self._choices())
+            if disk is not self._drawn:  # another one, or another state of it: what is usual comes first
+                self._drawn = disk
+                read = next((at for at, one in enumerate(menu.options) if one.id == "read"), 0)
+                if not menu.get_option_at_index(read).disabled:
+                    menu.highlighted = read
 
     def _choices(self) -> list[Choice]:
         disk = self.flow.disk
@@ -296,7 +304,7 @@ def _facts(disk: Disk, others: Sequence[Disk], backup: Path | None, width: int) 
 
 def _held(disk: Disk) -> str:
     modes = {"read": _("reads"), "write": _("writes")}
-    return "; ".join(listed((_holder(holder), modes[holder.mode])) for holder in disk.held_by)
+    return _("; ").join(listed((_holder(holder), modes[holder.mode])) for holder in disk.held_by)
 
 
 def _short(path: Path, home: Path) -> str:

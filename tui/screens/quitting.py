@@ -9,7 +9,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import OptionList, Static
 
-from core.i18n import N_, _, enumerated, sentences
+from core.i18n import N_, _, sentences, titled
 from core.text import safe
 from tui.screens.menu import Choice, Menu
 from tui.screens.reading import Reading
@@ -63,12 +63,12 @@ class QuitScreen(Reading[str]):
 
     def _choices(self) -> list[Choice]:
         flow = self.app.flow
-        names = enumerated(shown.session for shown in flow.in_sight)
+        sessions = [shown.session for shown in flow.in_sight]
         leave = Choice(
             LEAVE,
             _("Leave the mount, take down the rest, and quit"),
-            _("Take it down later with: virt-salvage undo {session}").format(session=names),
-            "" if names else _("What is up belongs to this program alone: it cannot outlive it."),
+            titled(_("Take it down later with"), flow.state.command("undo", *sessions)),
+            "" if sessions else _("What is up belongs to this program alone: it cannot outlive it."),
         )
         return [
             Choice(

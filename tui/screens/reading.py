@@ -14,6 +14,8 @@ A = TypeVar("A")
 
 _FRAME = 7
 """Lines of a dialog that are neither text nor menu: border, title, keys, and the lines between."""
+_BOTH = 60
+"""Columns from which on the keys of both directions are named."""
 _LEAST = 4
 """Lines of text that are shown however long the menu is."""
 
@@ -82,7 +84,9 @@ class Reading(Dialog[A]):
     def _name_keys(self) -> None:
         keys = self.keys()
         if self.query_one(VerticalScroll).max_scroll_y:
-            keys.insert(2, ("Space, b", _("scroll")))
+            both = self.app.size.width >= _BOTH
+            at = next((at for at, (name, _does) in enumerate(keys) if name == "Esc"), len(keys))
+            keys.insert(at, ("Space, b", _("scroll")) if both else ("Space", _("more")))
         self.query_one(KeyLine).show(keys)
 
     def action_scroll(self, pages: int) -> None:

@@ -11,6 +11,7 @@ from core.text import safe
 from core.undo.stack import Release
 from tui.chosen import InSight
 from tui.plain import plain
+from tui.screens.busy import BusyScreen, undoing
 from tui.screens.commit import CommitScreen
 from tui.screens.menu import Choice, Menu
 from tui.screens.step import Frame, Key
@@ -37,7 +38,7 @@ class ShownScreen(Frame):
             classes="said",
         )
         later = Content(_("It stays when this program ends. To take it down later:"))
-        by_hand = plain(f"  virt-salvage undo {shown.session}")
+        by_hand = plain("  " + self.flow.state.command("undo", shown.session))
         yield Static(Content("\n").join([later, by_hand]), classes="said")
         end = _("End first what uses it: shells, editors, viewers.")
         lost = _("What was written there is thrown away.") if shown.writable else ""
@@ -74,8 +75,13 @@ class ShownScreen(Frame):
         )
 
     def _undone(self, releases: list[Release]) -> None:
-        stuck = [release.note for release in releases if not release.released]
-        if stuck:
-            self.say(sentences(stuck))
-        else:
+        if all(release.released for release in releases):
             self.leave()
+            return
+
+        def settled(releases: list[Release] | None) -> None:
+            if releases is not None and all(release.released for release in releases):
+                self.leave()
+
+        again = undoing(self.flow, [self.shown.session])
+        self.app.push_screen(BusyScreen(releases, again, self.flow.outside), settled)

@@ -77,9 +77,11 @@ class StackScreen(Dialog[None]):
         self.call_after_refresh(self.name_keys)
 
     def name_keys(self) -> None:
-        most = max((entry.number for one in self._standing for entry in one.entries), default=0)
-        numbers = f"1-{most}" if most > 1 else "1"
-        undo = [("l", _("undo last")), ("a", _("all")), (numbers, _("that one and above"))]
+        road = [entry.number for one in self._standing if one.ours for entry in one.entries]
+        undo = [("l", _("undo last")), ("a", _("all"))]
+        if road:
+            numbers = f"{min(road)}-{max(road)}" if len(road) > 1 else f"{road[0]}"
+            undo.append((numbers, _("that one and above")))
         self.query_one(KeyLine).show(
             [*(undo if self._standing else []), *self.scroll_keys(), ("Esc", _("back"))]
         )
@@ -114,6 +116,10 @@ class StackScreen(Dialog[None]):
         above = [entry for entry in road.entries if entry.number >= number] if road else []
         if road and any(entry.number == number for entry in above):
             self._undo(road, above, partial(self.app.flow.do_undo_to, number))
+        elif any(entry.number == number for one in self._standing for entry in one.entries):
+            self._show(_("What is mounted in sight comes down as a whole: press a."))
+        else:
+            self._show(_("Nothing that is up has the number {number}.").format(number=number))
 
     def action_all(self) -> None:
         lost = self.app.flow.at_stake

@@ -10,7 +10,7 @@ from textual.widgets import Input, OptionList, Static
 
 from core import tools
 from core.errors import WrongUsage
-from core.files.destination import Destination, destination
+from core.files.destination import Destination, destination, is_remote
 from core.i18n import N_, _
 from tui.plain import plain
 from tui.screens.ask import host_path_field
@@ -143,6 +143,11 @@ class AskTarget(Dialog[Destination]):
             # The kind was chosen: neither an ending nor a "-" makes something else of it
             return Destination("folder", Path(word).expanduser().absolute())
         place = destination(word)
+        if place.remote and not is_remote(place.remote):
+            raise WrongUsage(
+                _("{path} is a folder of this host: no other machine is named.").format(path=place.remote),
+                remedy=_("Write it like backup:/srv/rescued."),
+            )
         if place.shape != self._kind:
             endings = ".zip" if self._kind == "zip" else ".tar, .tar.zst"
             raise WrongUsage(

@@ -42,6 +42,17 @@ def test_the_same_medium_is_a_warning_and_no_refusal(sparse: Path, tmp_path: Pat
         assert not outlook(opened(sparse), Path("/dev/shm/copy")).same_medium
 
 
+def test_what_is_missing_of_the_disk_is_missing_in_its_backup(tmp_path: Path) -> None:
+    base, disk = content(tmp_path / "base.raw"), tmp_path / "disk.qcow2"
+    make = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "raw", disk]
+    subprocess.run(make, check=True)
+    base.unlink()
+    told = f"{base} is missing: what lies only in it is not in the backup"
+    assert told in outlook(opened(disk), tmp_path / "copy").sentence()
+    made = backup(opened(disk), tmp_path / "copy", CancelToken(), lambda _progress: None)
+    assert told in made.notes[0]
+
+
 def test_what_an_earlier_run_left_need_not_fit_again(sparse: Path, tmp_path: Path) -> None:
     (tmp_path / ".copy.virt-salvage-part").write_bytes(bytes(range(256)) * 4096)
     seen = outlook(opened(sparse), tmp_path / "copy")

@@ -269,8 +269,14 @@ def test_what_a_destination_means(tmp_path: Path) -> None:
     assert destination(f"{tmp_path}/new.tar") == Destination("tar", tmp_path / "new.tar")
     assert destination(f"{tmp_path}/new.tar.zst").compressed
     assert destination(f"{tmp_path}/new.zip").shape == "zip"
-    assert destination("rsync:backup:/srv/x").remote == "backup:/srv/x"
-    for wrong in ("rsync:", "rsync:-e sh", "rclone:"):
+    places = ("root@backup:x", "[fe80::1]:/x", "rsync://backup/module", "backup::module", "/srv/nfs/x")
+    for place in places:
+        assert destination(f"rsync:{place}").remote == place
+    for place in ("remote:", "remote:x/y", ":local:/x"):
+        assert destination(f"rclone:{place}").remote == place
+    here = ("rsync:root@backup", "rsync:srv/x:y", "rclone:remote")
+    """Without a host both programs take it for a path of this one, below the root folder."""
+    for wrong in ("rsync:", "rsync:-e sh", "rclone:", *here):
         with pytest.raises(WrongUsage):
             destination(wrong)
 

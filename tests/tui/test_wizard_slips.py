@@ -1,0 +1,214 @@
+"""What somebody under stress does by mistake, and what the screen says so that it costs nothing."""
+
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core import mounts
+from core.errors import SalvageError
+from core.files.progress import Progress
+from core.undo.state import StateFolder, default_folder
+from tests.conftest import Guard, needs_root
+from tests.tui.test_wizard_busy import holder
+from tests.tui.wizard import Wizard, choose, on, reads, shown, until, wizard
+from tui.flow import Flow
+from tui.screens.ask import AskPath
+from tui.screens.busy import BusyScreen
+from tui.screens.disk import DiskScreen
+from tui.screens.files import FilesScreen
+from tui.screens.menu import Menu
+from tui.screens.partitions import PartitionsScreen
+from tui.screens.progress import ProgressScreen
+from tui.screens.protect import ProtectScreen
+from tui.screens.shown import ShownScreen
+from tui.screens.snapshot import SnapshotScreen
+from tui.screens.stack import StackScreen
+from tui.screens.trouble import TroubleScreen
+from tui.screens.volume import VolumeScreen
+from tui.widgets.path_field import PathField
+
+pytestmark = needs_root
+
+
+@pytest.fixture
+def disk(tmp_path: Path, guard: Guard) -> Path:
+    """A file system with a folder and a file."""
+    tree, image = tmp_path / "tree", tmp_path / "disk.raw"
+    (tree / "folder").mkdir(parents=True)
+    (tree / "folder/letter").write_text("x\n")
+    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-d", tree, image, "16M"], check=True)
+    guard.watch(image)
+    return image
+
+
+async def to_volume(pilot: Wizard, protection: str = "read") -> None:
+    await on(pilot, ProtectScreen)
+    await choose(pilot, protection)
+    await on(pilot, PartitionsScreen)
+    await pilot.press("enter")
+    await on(pilot, VolumeScreen)
+
+
+async def mounted(pilot: Wizard, point: Path, how: str = "sight") -> None:
+    await choose(pilot, how)
+    await on(pilot, AskPath)
+    pilot.app.screen.query_one(PathField).value = str(point)
+    await pilot.press("enter")
+    await on(pilot, ShownScreen)
+
+
+async def test_who_holds_a_mount_is_told_where_it_is_taken_down(disk: Path, tmp_path: Path) -> None:
+    point = tmp_path / "seen"
+    async with wizard(tmp_path / "state", disk) as pilot:
+        await to_volume(pilot)
+        await mounted(pilot, point)
+        with holder(point) as one:
+            await choose(pilot, "down")
+            await on(pilot, BusyScreen)
+            await until(pilot, lambda: f"sleep (pid {one.pid}, root) works in" in shown(pilot))
+            await choose(pilot, "leave")
+            await on(pilot, ShownScreen)
+            assert mounts.at(point)
+            await choose(pilot, "down")
+            await on(pilot, BusyScreen)
+            await until(pilot, lambda: "Try again now" in shown(pilot))
+            one.kill()
+            one.wait()
+            await choose(pilot, "again")
+            await on(pilot, VolumeScreen)
+    assert not mounts.at(point)
+
+
+async def test_what_is_to_be_typed_later_finds_the_session(disk: Path, tmp_path: Path) -> None:
+    state = tmp_path / "a state"
+    async with wizard(state, disk, size=(160, 50)) as pilot:
+        await to_volume(pilot)
+        await mounted(pilot, tmp_path / "seen")
+        session = pilot.app.flow.in_sight[0].session
+        typed = f"virt-salvage --state-dir '{state}' undo {session}"
+        assert typed.replace(" ", "") in "".join(shown(pilot).split())
+        await choose(pilot, "down")
+        await on(pilot, VolumeScreen)
+
+
+def test_the_usual_state_folder_is_not_named() -> None:
+    assert StateFolder(default_folder()).command("undo", "--all") == "virt-salvage undo --all"
+
+
+async def test_marks_are_warned_of_again_when_the_warning_is_gone(disk: Path, tmp_path: Path) -> None:
+    async with wizard(tmp_path / "state", disk) as pilot:
+        await to_volume(pilot)
+        await choose(pilot, "loop")
+        await on(pilot, FilesScreen)
+        files = pilot.app.screen
+        assert isinstance(files, FilesScreen)
+        await until(pilot, lambda: "folder/" in shown(pilot))
+        await pilot.press("down", "space", "escape")
+        await until(pilot, lambda: "Esc again" in reads(pilot, "#status"), "the warning")
+        await pilot.press("g", "enter")
+        await until(pilot, lambda: files.here == b"/folder", "the folder")
+        await until(pilot, lambda: "Esc again" not in reads(pilot, "#status"))
+        await pilot.press("escape")
+        await until(pilot, lambda: "Esc again" in reads(pilot, "#status"), "the warning, once more")
+        assert pilot.app.screen is files
+
+
+async def test_numbers_of_the_stack_are_those_that_do_something(disk: Path, tmp_path: Path) -> None:
+    async with wizard(tmp_path / "state", disk) as pilot:
+        await to_volume(pilot, "overlay")
+        await mounted(pilot, tmp_path / "seen", "writable")
+        await pilot.press("u")
+        await on(pilot, StackScreen)
+        await until(pilot, lambda: "undo last" in shown(pilot))
+        road = [entry.number for entry in pilot.app.flow.standing]
+        wanted = f"{min(road)}-{max(road)} that one" if len(road) > 1 else f"{road[0]} that one"
+        assert wanted in shown(pilot)
+        seen = max(entry.number for entry in pilot.app.flow.in_sight[0].entries)
+        assert seen not in road
+        await pilot.press(str(seen))
+        await until(pilot, lambda: "comes down as a whole: press a" in reads(pilot, "#note"))
+        await pilot.press("9")
+        await until(pilot, lambda: "Nothing that is up has the number 9." in reads(pilot, "#note"))
+        await pilot.press("escape")
+        await choose(pilot, "down")
+        await on(pilot, VolumeScreen)
+
+
+async def test_nothing_else_is_chosen_while_the_disk_is_attached(
+    disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another step would be torn away under somebody's hands when the disk is there."""
+    go, inspect = threading.Event(), Flow.do_inspect
+
+    def slow(self: Flow, *args: Any) -> Any:
+        go.wait(30)
+        return inspect(self, *args)
+
+    monkeypatch.setattr(Flow, "do_inspect", slow)
+    async with wizard(tmp_path / "state", disk) as pilot:
+        await on(pilot, ProtectScreen)
+        await pilot.press("1")
+        await until(pilot, lambda: "Esc stops it" in reads(pilot, "#status"))
+        await pilot.press("3", "j", "j", "enter")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, ProtectScreen)
+        go.set()
+        await on(pilot, PartitionsScreen)
+
+
+async def test_enter_goes_on_after_a_snapshot_was_looked_at(tmp_path: Path) -> None:
+    disk = tmp_path / "disk.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "16M"], check=True)
+    subprocess.run(["qemu-img", "snapshot", "-c", "before", disk], check=True)
+    async with wizard(tmp_path / "state", disk) as pilot:
+        await on(pilot, ProtectScreen)
+        menu = pilot.app.screen.query_one(Menu)
+
+        def chosen() -> str | None:
+            return menu.highlighted_option.id if menu.highlighted_option else None
+
+        assert chosen() == "read"
+        await choose(pilot, "snapshot")
+        await on(pilot, SnapshotScreen)
+        await pilot.press("enter")
+        await on(pilot, ProtectScreen)
+        await until(pilot, lambda: chosen() == "read")
+
+
+async def test_a_slip_in_the_path_from_the_shell_is_mended_in_the_line(tmp_path: Path) -> None:
+    missing = tmp_path / "dsik.raw"
+    async with wizard(tmp_path / "state", missing) as pilot:
+        await on(pilot, TroubleScreen)
+        await pilot.press("escape")
+        await on(pilot, DiskScreen)
+        assert pilot.app.screen.query_one(PathField).value == str(missing)
+
+
+async def test_on_the_smallest_screen_the_key_to_read_on_is_named(tmp_path: Path) -> None:
+    async with wizard(tmp_path / "state", size=(40, 12)) as pilot:
+        pilot.app.push_screen(TroubleScreen(SalvageError("It is so. " * 9, "It means a lot. " * 9)))
+        await on(pilot, TroubleScreen)
+        await until(pilot, lambda: "Space more" in shown(pilot))
+        assert "Esc back" in shown(pilot)
+
+
+async def test_who_stops_a_copy_is_told_that_the_half_file_is_gone(tmp_path: Path) -> None:
+    async with wizard(tmp_path / "state") as pilot:
+        begun = threading.Event()
+
+        def job(_hear: Any) -> Progress:
+            begun.set()
+            cancel = pilot.app.flow.operator.cancel
+            cancel.wait(30)
+            cancel.check()
+            raise AssertionError
+
+        screen: ProgressScreen[Progress] = ProgressScreen("Copying", job, lambda _done: None, step=5)
+        pilot.app.push_screen(screen)
+        await until(pilot, lambda: begun.is_set() and pilot.app.screen is screen)
+        await pilot.press("escape")
+        await on(pilot, TroubleScreen)
+        assert "half copied was taken away there" in " ".join(shown(pilot).replace("┃", " ").split())
