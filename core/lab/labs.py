@@ -177,9 +177,11 @@ def hints(lab: Lab, folder: Path) -> list[str]:
 
 
 def next_cost(lab: Lab, folder: Path) -> int | None:
-    """What the next hint costs; None when there is none."""
+    """What the next hint costs, nothing where no points can be earned any more; None when there is none."""
     record = begun(lab, folder)[1]
-    return lab.hints[record.hints].cost if record.hints < len(lab.hints) else None
+    if record.hints >= len(lab.hints):
+        return None
+    return 0 if record.given_up else lab.hints[record.hints].cost
 
 
 def hint(lab: Lab, folder: Path) -> str:

@@ -198,10 +198,11 @@ class TicketScreen(Frame):
         except SalvageError:  # it was taken away from another terminal: only to build it anew is left
             return [Choice("new", _("Build a new disk"))]
         none = _("All hints are told.") if cost is None else ""
+        hint = _("A hint (costs {cost} points)").format(cost=cost) if cost else _("A hint")
         asked = [Choice("answer", _("Answer the question of the ticket"))] if self.lab.goal.question else []
         return [
             *chosen,
-            Choice("hint", _("A hint (costs {cost} points)").format(cost=cost or 0), reason=none),
+            Choice("hint", hint, reason=none),
             *asked,
             Choice("stop", _("Hand the ticket back"), _("Where it would be wrong to go on.")),
             Choice("check", _("Check whether the task is solved")),

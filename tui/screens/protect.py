@@ -281,7 +281,10 @@ def _holder(holder: Holder) -> str:
 
 
 def _facts(disk: Disk, others: Sequence[Disk], backup: Path | None, width: int) -> Content:
-    rows = [(_("Disk"), disk.title), (_("Format"), disk.format), (_("Size"), _size(disk))]
+    rows = [(_("Disk"), disk.title)]
+    if disk.snapshot:
+        rows.append((_("Shown is"), described(disk.snapshot)))
+    rows += [(_("Format"), disk.format), (_("Size"), _size(disk))]
     home = disk.path.parent
     if len(disk.chain) > 1:
         below = " ← ".join(noted(_short(link.path, home), link.format) for link in disk.chain[1:])

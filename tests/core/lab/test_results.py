@@ -84,6 +84,7 @@ def test_points_hints_and_giving_up(tmp_path: Path) -> None:
     labs.give_up(LAB, folder)
     after = records.read(home)
     assert after and after.given_up
+    assert not labs.next_cost(LAB, folder), "there is nothing left that it could cost"
 
 
 def test_the_command_line_goes_all_the_way(program: Program, tmp_path: Path) -> None:
