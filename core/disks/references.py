@@ -311,5 +311,6 @@ def _stranger(image: Path, place: Path) -> str:
 def _bring(place: Path) -> str:
     return _(
         "Bring {path} back, from the host where the disk lay or from a backup, and try again. Where it has"
-        " another name or place now, `inspect --candidates` looks for it, and --backing names it."
+        " another name or place now, the wizard asks for it; on the command line `inspect --candidates`"
+        " looks for it, and --backing names it."
     ).format(path=safe(place))

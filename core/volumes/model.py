@@ -237,7 +237,8 @@ def journal_left(content: str | None) -> str:
     """A sentence on what it means that a file system was not unmounted."""
     return _(
         "This {content} was not unmounted, as after a crash: its last changes may be in its journal only,"
-        " which is not read. Opened with the journal replayed (`--replay`), in an overlay, it has them too."
+        " which is not read. With the journal replayed in an overlay it has them too (on the command line:"
+        " `--replay`)."
     ).format(content=content)
 
 
