@@ -106,7 +106,7 @@ async def test_a_key_file_and_a_header_elsewhere_are_asked_for_too(tmp_path: Pat
         await on(pilot, ProtectScreen)
         await choose(pilot, "read")
         await on(pilot, PartitionsScreen)
-        assert "LUKS, its header in a file: h." in reads(pilot, "#about")
+        assert "LUKS with its header in a file of its own? Press h." in reads(pilot, "#about")
         await pilot.press("h")
         await on(pilot, AskKey)
         await pilot.press(*str(header))
