@@ -50,6 +50,7 @@ from core.lab import record as records
 from core.runner import Runner
 from core.session import Session
 from core.tables.lost.search import Searching
+from core.undo import state as states
 from core.undo.state import StateFolder
 from core.volumes.model import Inspection
 from tests.conftest import unhurried
@@ -508,6 +509,7 @@ def stage(language: str = "en") -> Iterator[None]:
             patch.object(disk_step, "inventory", only_ours),
             patch.object(holders, "_blind", lambda _seen: iter(())),
             patch.object(os, "statvfs", lambda _place: ROOM),
+            patch.object(states, "default_folder", lambda: PLACE),
         ):
             yield
     finally:
