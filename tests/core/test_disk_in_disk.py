@@ -35,7 +35,7 @@ def test_its_files_are_copied_and_it_is_still_there(tmp_path: Path, guard: Guard
         first, second = json.loads(program("status", "--json").out)["sessions"]
         refused = program("undo", first["id"])
         assert refused.status == 1
-        assert f"virt-salvage undo {second['id']}" in refused.err, refused.err
+        assert f"undo {second['id']}`" in refused.err, refused.err
         assert "losetup --detach" not in refused.err
     finally:
         assert program("undo", "--all").status == 0
