@@ -115,7 +115,7 @@ class GuestTree:
             with Trail(os.open(b".", SEARCH, dir_fd=self._fd)) as trail:
                 return _resolved(trail, wanted, follow_last)
         except OSError as error:
-            raise cannot(wanted, error) from error
+            raise _cannot(wanted, error) from error
 
     def entries(self, path: bytes | str, hear: Hear | None = None) -> list[Entry]:
         """What is in the directory at `path`, sorted by name; a file is its own only entry.
@@ -134,7 +134,7 @@ class GuestTree:
                 finally:
                     os.close(fd)
             except OSError as error:
-                raise cannot(wanted, error) from error
+                raise _cannot(wanted, error) from error
 
     def names(self, path: bytes | str) -> set[bytes]:
         """The names in the directory at `path`; none for anything else. Raises `SalvageError`."""
@@ -149,7 +149,7 @@ class GuestTree:
                 finally:
                     os.close(fd)
             except OSError as error:
-                raise cannot(wanted, error) from error
+                raise _cannot(wanted, error) from error
 
     def open_file(self, path: bytes | str) -> int:
         """A descriptor of the regular file at `path`, for reading.
@@ -162,7 +162,7 @@ class GuestTree:
             try:
                 fd = place.open(OPEN_FILE)
             except OSError as error:
-                raise cannot(wanted, error) from error
+                raise _cannot(wanted, error) from error
         try:
             _must_be_file(kind_of(os.fstat(fd).st_mode), wanted)
         except BaseException:
@@ -178,7 +178,7 @@ class GuestTree:
             while piece := os.read(fd, _CHUNK):
                 yield piece
         except OSError as error:
-            raise cannot(wanted, error) from error
+            raise _cannot(wanted, error) from error
         finally:
             os.close(fd)
 
@@ -260,7 +260,7 @@ def _must_be_file(kind: Kind, path: bytes) -> None:
         raise SalvageError(_(_NOT_READ[kind]).format(path=safe(path)))
 
 
-def cannot(path: bytes, error: OSError) -> SalvageError:
+def _cannot(path: bytes, error: OSError) -> SalvageError:
     """The error for an entry of the guest that the system does not give."""
     shown = safe(path)
     if error.errno == errno.ENOENT:

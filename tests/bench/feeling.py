@@ -126,7 +126,7 @@ def while_copying(folder: Path, big: int) -> Iterator[Answer]:
         one.settled()
 
 
-def _scrolling(one: Terminal, count: int, ended: Callable[[], bool] = bool) -> Iterator[float]:
+def _scrolling(one: Terminal, count: int, ended: Callable[[], bool] = lambda: False) -> Iterator[float]:
     one.press("d")
     one.shows("words of the trade")
     one.settled()

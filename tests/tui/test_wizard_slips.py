@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.widgets import Static
 
 from core import mounts
 from core.errors import SalvageError
@@ -13,6 +14,7 @@ from core.files.progress import Progress
 from core.undo.state import StateFolder, default_folder
 from tests.conftest import Guard, needs_root
 from tests.tui.test_wizard_busy import holder
+from tests.tui.test_wizard_check import to_volume
 from tests.tui.wizard import Wizard, choose, on, reads, shown, until, wizard
 from tui.flow import Flow
 from tui.screens.ask import AskPath
@@ -42,14 +44,6 @@ def disk(tmp_path: Path, guard: Guard) -> Path:
     subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-d", tree, image, "16M"], check=True)
     guard.watch(image)
     return image
-
-
-async def to_volume(pilot: Wizard, protection: str = "read") -> None:
-    await on(pilot, ProtectScreen)
-    await choose(pilot, protection)
-    await on(pilot, PartitionsScreen)
-    await pilot.press("enter")
-    await on(pilot, VolumeScreen)
 
 
 async def mounted(pilot: Wizard, point: Path, how: str = "sight") -> None:
@@ -88,8 +82,8 @@ async def test_what_is_to_be_typed_later_finds_the_session(disk: Path, tmp_path:
         await to_volume(pilot)
         await mounted(pilot, tmp_path / "seen")
         session = pilot.app.flow.in_sight[0].session
-        typed = f"virt-salvage --state-dir '{state}' undo {session}"
-        assert typed.replace(" ", "") in "".join(shown(pilot).split())
+        told = [str(one.render()) for one in pilot.app.screen.query(Static).filter(".said")]
+        assert f"virt-salvage --state-dir '{state}' undo {session}" in " ".join(told)
         await choose(pilot, "down")
         await on(pilot, VolumeScreen)
 

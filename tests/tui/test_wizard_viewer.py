@@ -11,13 +11,11 @@ import pytest
 from core.watch import Watch
 from tests.conftest import Guard, needs_root
 from tests.core.files.test_copy_faults import BadBlocks
+from tests.tui.test_wizard_check import to_volume
 from tests.tui.wizard import choose, on, shown, until, wizard
 from tui.screens import files
 from tui.screens.files import FilesScreen
-from tui.screens.partitions import PartitionsScreen
 from tui.screens.preview import PreviewScreen
-from tui.screens.protect import ProtectScreen
-from tui.screens.volume import VolumeScreen
 
 pytestmark = needs_root
 
@@ -46,11 +44,7 @@ async def test_what_can_be_read_of_a_file_is_shown(
         monkeypatch.setattr(files, "preview", failing)
     guard.watch(disk)
     async with wizard(tmp_path / "state", disk) as pilot:
-        await on(pilot, ProtectScreen)
-        await choose(pilot, "read")
-        await on(pilot, PartitionsScreen)
-        await pilot.press("enter")
-        await on(pilot, VolumeScreen)
+        await to_volume(pilot)
         await choose(pilot, "loop")
         await on(pilot, FilesScreen)
         await until(pilot, lambda: "bad" in shown(pilot))
