@@ -11,12 +11,26 @@ import time
 import unicodedata
 from collections.abc import Callable
 
-from core.i18n import _
+from core.ascii import has_likeness
+from core.i18n import _, use_language
 
 # Cc control, Cf format (bidi overrides, zero width), Cs lone surrogates, Co private use,
 # Cn unassigned, Zl/Zp line and paragraph separators: https://www.unicode.org/reports/tr44/
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\"}
+_ascii_only = False
+
+
+def keep_to_ascii(only: bool = True) -> None:
+    """Speak English from now on, and let `safe` and `quoted` spell what ASCII has nothing like.
+
+    Our other languages could not be read there, and names of other scripts would all look alike:
+    ``???.txt``.
+    """
+    global _ascii_only
+    _ascii_only = only
+    if only:
+        use_language("en")
 
 
 def safe(value: str | bytes | os.PathLike[str]) -> str:
@@ -24,7 +38,7 @@ def safe(value: str | bytes | os.PathLike[str]) -> str:
 
     A byte that is no UTF-8 becomes ``\\xNN``, a control character ``\\xNN`` or ``\\n``, ``\\r``, ``\\t``,
     other invisible characters ``\\uNNNN``; a backslash is doubled only where the text needed
-    an escape, so ordinary names stay as they are.
+    an escape, so ordinary names stay as they are. See `keep_to_ascii` for what other scripts become.
     """
     text = _decoded(value)
     if text.isascii() and text.isprintable():
@@ -41,7 +55,7 @@ def _decoded(value: str | bytes | os.PathLike[str]) -> str:
 
 
 def _is_unsafe(char: str) -> bool:
-    return unicodedata.category(char) in _UNSAFE
+    return unicodedata.category(char) in _UNSAFE or (_ascii_only and not has_likeness(char))
 
 
 def _escaped(char: str) -> str:
@@ -62,7 +76,7 @@ def quoted(word: str) -> str:
 
     Those stand in ``$'…'``, byte by byte in octal: POSIX.1-2024, XCU 2.2.4; bash, zsh and busybox know it.
     """
-    if not any(_is_unsafe(char) for char in word):
+    if not any(_needs_octal(char) for char in word):
         return shlex.quote(word)
     return "$'" + "".join(_in_shell(char) for char in word) + "'"
 
@@ -70,11 +84,15 @@ def quoted(word: str) -> str:
 def _in_shell(char: str) -> str:
     if char in _SHORT or char == "'":
         return _SHORT.get(char, "\\'")
-    if not _is_unsafe(char):
+    if not _needs_octal(char):
         return char
     return "".join(
         f"\\{byte:03o}" for byte in char.encode("utf-8", "surrogateescape" if _is_byte(char) else "replace")
     )
+
+
+def _needs_octal(char: str) -> bool:
+    return _is_unsafe(char) or (_ascii_only and not char.isascii())  # what is only like it is another name
 
 
 def _is_byte(char: str) -> bool:

@@ -18,13 +18,14 @@ from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
 from textual.scrollbar import ScrollBar, ScrollBarRender
 
+from core.ascii import to_ascii
 from core.errors import Cancelled, Exit, NoSpace, SalvageError
 from core.i18n import _
+from core.text import keep_to_ascii
 from core.undo.health import ExportEnded
 from core.undo.stack import Release
 from core.undo.state import StateFolder
 from tui import ending
-from tui.ascii import to_ascii
 from tui.breaking import teach_textual
 from tui.chosen import Wish
 from tui.flow import Flow
@@ -373,9 +374,11 @@ def run(
     `format` and `allow` are the operator's word on that disk, as for `Session.select`.
     """
     wish = Wish(disk, format, tuple(allow)) if disk is not None else None
+    ascii_only = plain or wants_plain(as_started(os.environ))
+    if ascii_only:
+        keep_to_ascii()
     flow = Flow(state)
     sys.setswitchinterval(SWITCH)
-    ascii_only = plain or wants_plain(as_started(os.environ))
     app = SalvageApp(flow, wish, ascii_only=ascii_only, colour=not plain)
     app.terminal_before = ending.terminal()
     status: Any = Exit.FAILED

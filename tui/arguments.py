@@ -100,7 +100,7 @@ def common_options() -> Parser:
         action="store_true",
         help=_("answer what a script cannot be asked; never lets an unsafe act through"),
     )
-    group.add_argument("--plain", action="store_true", help=_("ASCII only, no colour"))
+    group.add_argument("--plain", action="store_true", help=_("ASCII only, so in English; no colour"))
     group.add_argument(
         "--linear",
         action="store_true",

@@ -11,11 +11,11 @@ from importlib import import_module
 from pathlib import Path
 
 from core import i18n
+from core.ascii import takes_all, to_ascii
 from core.errors import Exit, SalvageError, WrongUsage
 from core.i18n import _
-from core.text import safe
+from core.text import keep_to_ascii, safe
 from core.undo.state import StateFolder, default_folder
-from tui.ascii import to_ascii
 from tui.verbs import parse
 
 Verb = Callable[..., int]
@@ -82,9 +82,8 @@ def _complain(error: SalvageError, *, plain: bool, explain: bool = False) -> Non
         from tui.cli.holding import ways_told
 
         text = "\n".join((text, *ways_told(error)))
-    encoding = (sys.stderr.encoding or "ascii").lower().replace("-", "")
     try:
-        print(to_ascii(text) if plain or encoding != "utf8" else text, file=sys.stderr)
+        print(to_ascii(text) if plain or not takes_all(sys.stderr) else text, file=sys.stderr)
     except OSError:
         return  # the terminal is gone: there is nobody to tell
 
@@ -95,6 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     i18n.use_language(_language(given))
     plain = "--plain" in given
     _stand_in()
+    keep_to_ascii(plain or not all(map(takes_all, (sys.stdout, sys.stderr))))
     try:
         options = parse(given)
         return _run_verb(options) if options.verb else _run_wizard(options)

@@ -19,9 +19,9 @@ from textual.color import Color
 from textual.content import Content
 from textual.filter import LineFilter, NoColor
 
+from core.ascii import cuts_shown, to_ascii
 from core.i18n import _, sentences
 from core.text import safe
-from tui.ascii import cuts_shown, to_ascii
 
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 """C0, DEL and C1 (ECMA-48, 5.2 and 5.3), what reverses the direction (UAX #9, 2.7), and what has no width."""

@@ -1,8 +1,22 @@
 """Foreign bytes are made safe, numbers are easy to read."""
 
+import shlex
+import subprocess
+from collections.abc import Iterator
+
 import pytest
 
-from core.text import duration, grouped, safe, size
+from core.ascii import to_ascii
+from core.i18n import _, use_language
+from core.text import duration, grouped, keep_to_ascii, quoted, safe, size
+
+
+@pytest.fixture
+def in_ascii() -> Iterator[None]:
+    use_language("zh_CN")
+    keep_to_ascii()
+    yield
+    keep_to_ascii(False)
 
 
 @pytest.mark.hostile(46)
@@ -27,6 +41,29 @@ def test_safe(raw: bytes | str, shown: str) -> None:
     assert safe(raw) == shown
     assert safe(raw).isprintable()
     safe(raw).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("文档.txt", r"\u6587\u6863.txt"),
+        ("Журнал", r"\u0416\u0443\u0440\u043d\u0430\u043b"),
+        ("Grüße – 1\u202f000 → 2…", "Grü\\xdfe – 1\u202f000 → 2…"),
+        ("💾", r"\U0001f4be"),
+    ],
+)
+def test_in_ascii_what_nothing_looks_like_is_spelled(in_ascii: None, name: str, shown: str) -> None:
+    assert safe(name) == safe(safe(name)) == shown
+    assert to_ascii(shown).isascii() and "?" not in to_ascii(shown)
+    assert _("The disk") == "The disk", "no other language can be read there"
+
+
+@pytest.mark.parametrize("name", ["文档 $'1'.txt", "résumé", "plain name", "a\\b 文"])
+def test_in_ascii_a_word_of_the_shell_is_that_name(in_ascii: None, name: str) -> None:
+    assert quoted(name).isascii()
+    told = subprocess.run(["bash", "-c", f"printf %s {quoted(name)}"], capture_output=True, check=True)
+    assert told.stdout.decode() == name
+    assert quoted("plain name") == shlex.quote("plain name")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from core.lab import catalogue, labs
 from core.runner import SystemRunner
 from tests.conftest import Guard, needs_root
-from tests.tui.terminal import PROGRAM, Terminal, terminal
+from tests.tui.terminal import PROGRAM, XTERM, Terminal, terminal
 
 LEAVE_ALTERNATE = b"\x1b[?1049l"
 
@@ -110,6 +110,21 @@ def test_the_last_words_keep_to_ascii_too(tmp_path: Path) -> None:
         one.press("4")
         assert one.ended() == 0
     assert "naive . ??" in one.text() and one.seen.isascii()
+
+
+@pytest.mark.parametrize("environ", [{"LC_ALL": "zh_CN.GB18030"}, {"LC_ALL": "zh_CN.UTF-8", "TERM": "vt220"}])
+def test_what_cannot_show_chinese_is_spoken_to_in_english(tmp_path: Path, environ: dict[str, str]) -> None:
+    with terminal(tmp_path / "state", environ={**XTERM, **environ}) as one:
+        one.shows("What shall be done")
+        one.press("4")
+        assert one.ended() == 0
+    assert one.seen.isascii()
+
+
+def test_names_of_another_script_can_be_told_apart_in_ascii(tmp_path: Path) -> None:
+    with terminal(tmp_path / "state", "--plain", "/文档") as one:
+        one.shows(r"/\u6587\u6863")
+    assert one.seen.isascii()
 
 
 def test_garbage_is_collected_by_the_clock(tmp_path: Path) -> None:

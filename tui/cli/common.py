@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from core.ascii import takes_all, to_ascii
 from core.cancel import CancelToken
 from core.command import Command
 from core.documents import json_text
@@ -24,7 +25,6 @@ from core.undo.state import StateFolder
 from core.volumes.model import Inspection
 from core.volumes.mounting import Tree
 from core.volumes.state import State
-from tui.ascii import to_ascii
 from tui.cli.passphrases import Passphrases
 from tui.time_left import about
 
@@ -292,8 +292,7 @@ def _told(command: Command) -> dict[str, Any]:
 def _print(line: str, stream: TextIO, *, plain: bool, end: str = "\n") -> None:
     # The last line of defence: whoever made the line should have done so
     line = "\n".join(map(safe, line.split("\n")))
-    encoding = (stream.encoding or "ascii").lower().replace("-", "")
-    if plain or encoding != "utf8":
+    if plain or not takes_all(stream):
         line = to_ascii(line)
     try:
         stream.write(line + end)

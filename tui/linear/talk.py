@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
 
+from core.ascii import to_ascii
 from core.files.progress import Progress
 from core.i18n import _, listed, ngettext, sentences
-from core.text import safe, size
-from tui.ascii import to_ascii
+from core.text import keep_to_ascii, safe, size
 from tui.plain import as_started, wants_plain
 from tui.time_left import about
 
@@ -52,7 +52,10 @@ class Talk:
     @classmethod
     def here(cls, *, plain: bool) -> "Talk":
         """The conversation at this program's own terminal."""
-        return cls(sys.stdin, sys.stdout, plain or wants_plain(as_started(os.environ)))
+        in_ascii = plain or wants_plain(as_started(os.environ))
+        if in_ascii:
+            keep_to_ascii()
+        return cls(sys.stdin, sys.stdout, in_ascii)
 
     def say(self, text: str = "", end: str = "\n") -> None:
         """Text, made safe line by line; raises `Leave` where the terminal is gone."""

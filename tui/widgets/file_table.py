@@ -1,13 +1,15 @@
 """The files of one folder of a guest."""
 
+import asyncio
 import stat
 from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.timer import Timer
+from textual.worker import Worker
 
 from core.files.entry import Entry, iso_time
 from core.files.ordering import is_ordered
@@ -32,8 +34,9 @@ _SIZE, _OWNER = 10, 11
 _GAP = "  "
 _BOX = range(2, 5)
 """Columns of a row in which the box for the mark stands."""
-_VERY_MANY, _REST = 50_000, 0.2
-"""Entries from which on a filter waits until the keys rest, for so many seconds."""
+_VERY_MANY, _REST, _PIECE = 50_000, 0.2, 20_000
+"""Entries from which on a filter waits until the keys rest, for so many seconds; and how many it looks at
+before another key is answered."""
 _ROOMY = 94
 """Columns from which on the mode is spelled out and the time of day is shown."""
 
@@ -81,7 +84,7 @@ class FileTable(FilteredRows):
         self._marked: set[bytes] = set()
         self._needle = ""
         """What the rows were narrowed by; what is typed may be more already."""
-        self._soon: Timer | None = None
+        self._narrowing: Worker[None] | None = None
         self._more = False
         self._read = False
         """Whether a folder was shown yet: before that it is not known to be empty."""
@@ -104,6 +107,8 @@ class FileTable(FilteredRows):
         self._all = entries if isinstance(entries, Arranged) else arranged(entries)
         self._shown = self._all
         self._marked = set(marked)
+        if self._narrowing:
+            self._narrowing.cancel()
         self._needle = self.typed = ""
         self.type_filter(False)
         place = next((index for index, entry in enumerate(self._all) if entry.name == at), 0) if at else 0
@@ -162,22 +167,32 @@ class FileTable(FilteredRows):
             super().click_row(index, column)
 
     def look_for(self, needle: str) -> None:
-        """Narrow at once; among very many, once the keys rest, so that typing is not held up."""
-        if self._soon:
-            self._soon.stop()
-            self._soon = None
+        """Narrow at once; among very many once the keys rest, and piece by piece: no key waits for it."""
+        if self._narrowing:
+            self._narrowing.cancel()
+            self._narrowing = None
         if len(self._all) > _VERY_MANY and needle:
             self.typed = needle
             self.refresh_line(self.scroll_offset.y)
-            self._soon = self.set_timer(_REST, lambda: self._narrow(needle))
+            self._narrowing = self.run_worker(partial(self._narrow_slowly, needle))
         else:
-            self._narrow(needle)
+            self._narrowed(needle, matching(self._among(needle), needle))
 
-    def _narrow(self, needle: str) -> None:
+    async def _narrow_slowly(self, needle: str) -> None:
+        await asyncio.sleep(_REST)
+        among, found = self._among(needle), list[Entry]()
+        for begin in range(0, len(among), _PIECE):
+            found += matching(among[begin : begin + _PIECE], needle)
+            await asyncio.sleep(0)
+        self._narrowed(needle, found)
+
+    def _among(self, needle: str) -> Sequence[Entry]:
+        return self._shown if needle.startswith(self._needle) else self._all
+
+    def _narrowed(self, needle: str, found: Sequence[Entry]) -> None:
         here = self.current
-        longer = needle.startswith(self._needle)
         self._needle = self.typed = needle
-        self._shown = matching(self._shown if longer else self._all, needle)
+        self._shown = found
         self.renew(self._shown.index(here) if here in self._shown[:1000] and here else 0)
         self.refresh()
 

@@ -1,5 +1,6 @@
 """The widgets in a running program: keys, messages, very many rows, hostile names."""
 
+import asyncio
 import os
 import time
 
@@ -13,6 +14,7 @@ from core.text import safe
 from tests.tui.widgets.test_texts import HOSTILE, LOOP, inspection
 from tui.breaking import teach_textual
 from tui.plain import filters
+from tui.widgets import file_table
 from tui.widgets.command_list import CommandList
 from tui.widgets.disk_map import DiskMap
 from tui.widgets.file_table import FileTable
@@ -77,6 +79,37 @@ async def test_very_many_entries_open_and_scroll_at_once():
         assert time.monotonic() - began < 2
         assert any("> [ ] 0199999" in line for line in shown(table))
         assert "Name" in shown(table)[0], "the heading stays"
+
+
+async def test_a_filter_among_very_many_holds_up_no_other_key(monkeypatch):
+    """It looks at a piece at a time; what is typed meanwhile counts, not what was looked for before."""
+    looked = []
+
+    def slowly(entries, needle):
+        looked.append((needle, len(entries)))
+        return [entry for entry in entries if needle.encode() in entry.name]
+
+    monkeypatch.setattr(file_table, "matching", slowly)
+    monkeypatch.setattr(file_table, "_REST", 0)
+    entries = [Entry(b"%07d" % number, "file", size=number) for number in range(200_000)]
+    table = FileTable()
+    async with Stage(table).run_test(size=(80, 24)) as pilot:
+        table.focus()
+        table.show(entries)
+        table.look_for("1")
+        while not looked:
+            await asyncio.sleep(0)
+        table.look_for("12345")
+        assert len(table._all) == table.row_count(), "not narrowed yet"
+        while table.row_count() != 12:
+            await pilot.pause(0.01)
+        assert max(count for _needle, count in looked) <= 20_000
+        assert [needle for needle, _count in looked].count("12345") == 10
+        assert table.current.name == b"0012345"
+        table.look_for("12")
+        table.show(entries[:5])
+        await pilot.pause(0.1)
+        assert table.row_count() == 5, "another folder came meanwhile"
 
 
 async def test_a_folder_is_not_told_to_be_empty_before_it_was_read():

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from typing import TextIO
 
 _CUT = re.compile("[!-~]?…[!-~]|[!-~]{0,2}…")
 _KNOWN = str.maketrans(
@@ -32,6 +33,8 @@ _KNOWN = str.maketrans(
         "”": '"',
         "‘": "'",
         "’": "'",
+        "–": "-",
+        "—": "-",
     }
 )
 
@@ -51,14 +54,27 @@ def to_ascii(text: str) -> str:
     return "".join(_replaced(char) for char in cuts_shown(text).translate(_KNOWN))
 
 
+def takes_all(stream: TextIO) -> bool:
+    """Whether every character can be written there."""
+    return (stream.encoding or "ascii").lower().replace("-", "") == "utf8"
+
+
+def has_likeness(char: str) -> bool:
+    """Whether something in ASCII looks like it, so that a reader knows it again: not so of most scripts."""
+    return char == "…" or ord(char) in _KNOWN or bool(_like(char))
+
+
 def _replaced(char: str) -> str:
-    if char.isascii():
-        return char
     if unicodedata.combining(char):
         return ""
-    base = unicodedata.normalize("NFKD", char)[0]
-    if base.isascii() and base.isprintable() and unicodedata.east_asian_width(char) not in "WF":
-        return base
+    return _like(char) or ("??" if unicodedata.east_asian_width(char) in "WF" else "?")
+
+
+def _like(char: str) -> str:
+    if char.isascii():
+        return char
     if 0x2500 <= ord(char) <= 0x257F:
         return "+"
-    return "??" if unicodedata.east_asian_width(char) in "WF" else "?"
+    base = unicodedata.normalize("NFKD", char)[0]
+    known = base.isascii() and base.isprintable() and unicodedata.east_asian_width(char) not in "WF"
+    return base if known else ""
