@@ -141,7 +141,9 @@ def differences(session: Session, opened: Opener, state: State) -> Differences:
         except SalvageError as error:
             opened(session, state)
             told = _("The files were not compared, since they cannot be read as they lie on the disk: {why}")
-            return Differences(state, 0, 0, 0, 0, (), told.format(why=error.what))
+            unknown = _("What the repair threw away is not known then: look at what is there.")
+            why = (told.format(why=error.what), unknown if state is State.REPAIRED else "")
+            return Differences(state, 0, 0, 0, 0, (), sentences(why))
         root = opened(session, state).root
         with session.guest():
             doubts = compare(before, root, cancel, tally)

@@ -340,8 +340,10 @@ def _hidden(entry: Entry, cover: mounts.Mount) -> str:
 
 def _name(entry: Entry) -> str:
     target = safe(entry.target or entry.what)
-    # a loop device and the mappings of its partitions bear one name
-    return noted(target, _("its partitions")) if entry.what == "dm" and entry.target else target
+    # some bear one name: a loop device and the mappings of its partitions, a mount and its folder
+    if entry.what == "dm" and entry.target:
+        return noted(target, _("its partitions"))
+    return noted(target, entry.named) if entry.target and entry.identity.get("folder") else target
 
 
 def _as_lazy(entry: Entry, here: mounts.Mount) -> Entry:

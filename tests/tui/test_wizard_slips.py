@@ -25,6 +25,7 @@ from tui.screens.menu import Menu
 from tui.screens.partitions import PartitionsScreen
 from tui.screens.progress import ProgressScreen
 from tui.screens.protect import ProtectScreen
+from tui.screens.quitting import QuitScreen
 from tui.screens.shown import ShownScreen
 from tui.screens.snapshot import SnapshotScreen
 from tui.screens.stack import StackScreen
@@ -151,6 +152,37 @@ async def test_nothing_else_is_chosen_while_the_disk_is_attached(
         assert isinstance(pilot.app.screen, ProtectScreen)
         go.set()
         await on(pilot, PartitionsScreen)
+
+
+@pytest.mark.parametrize("answer", ["stay", "take-down"])
+async def test_no_step_tears_away_the_question_whether_to_leave(
+    answer: str, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, opened = threading.Event(), Flow.do_open
+
+    def slow(self: Flow, *args: Any, **named: Any) -> Any:
+        result = opened(self, *args, **named)
+        go.wait(30)
+        return result
+
+    monkeypatch.setattr(Flow, "do_open", slow)
+    async with wizard(tmp_path / "state", disk) as pilot:
+        await to_volume(pilot)
+        volume = pilot.app.screen
+        assert isinstance(volume, VolumeScreen)
+        await choose(pilot, "loop")
+        await until(pilot, lambda: pilot.app.something_up, "the mount")
+        await pilot.press("q")
+        await on(pilot, QuitScreen)
+        go.set()
+        await until(pilot, lambda: not volume.busy, "the end of the work")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, QuitScreen)
+        await choose(pilot, answer)
+        if answer == "stay":
+            await on(pilot, FilesScreen)
+        else:
+            await until(pilot, lambda: pilot.app.return_code == 0, "the end")
 
 
 async def test_enter_goes_on_after_a_snapshot_was_looked_at(tmp_path: Path) -> None:

@@ -184,6 +184,8 @@ def test_what_no_program_mounts_says_how_it_is_repaired(quick: Machine) -> None:
     told = quick.run(f"{PROGRAM} ls --format raw /tmp/disk disk 2>&1", 120)
     assert told.status == 1, told.output
     assert "ntfs-3g could not start" in told.output and "with --repair" in told.output
+    checked = quick.run(f"{PROGRAM} check --repair --format raw /tmp/disk disk 2>&1", 120)
+    assert "What the repair threw away is not known then" in checked.output
     repaired = quick.run(f"{PROGRAM} cat --repair --format raw /tmp/disk disk /letter 2>/dev/null", 120)
     assert (repaired.status, repaired.output) == (0, "rescued\n")
     assert quick.run(f"cd /tmp; md5sum -c --quiet sum; {LEFT}").output == NOTHING

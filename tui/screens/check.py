@@ -113,8 +113,6 @@ class CheckScreen(SightFrame):
         lines = [Content.styled(plain(_done(self._state, examined)).plain, style)]
         if examined.differences:
             lines += [plain(""), *map(plain, examined.differences.lines())]
-            if examined.differences.trouble and self._state is State.REPAIRED:
-                lines.append(plain(_("What the repair threw away is not known then: look at what is there.")))
         elif checked.verdict is not Verdict.SOUND:
             lines += [plain(""), *(plain("  " + line) for line in checked.said)]
         self.query_one("#told", Static).update(Content("\n").join(lines))

@@ -1,5 +1,6 @@
 """What all screens have in common that stand over a step: the keys that count everywhere."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual import events
@@ -74,6 +75,22 @@ class Dialog(ModalScreen[R]):
 
     _late: tuple[R | None] | tuple[()] = ()
     """The answer that was given while another screen stood over it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._afterwards: list[Callable[[], object]] = []
+
+    def afterwards(self, go_on: Callable[[], object]) -> None:
+        """Go on when it was answered: another step would tear the question away under somebody's hands."""
+        self._afterwards.append(go_on)
+
+    def go_on_no_more(self) -> None:
+        """Forget what would go on afterwards: it was answered that nothing shall."""
+        self._afterwards.clear()
+
+    def on_unmount(self) -> None:
+        for go_on in self._afterwards:
+            go_on()
 
     async def on_event(self, event: events.Event) -> None:
         if concerns(event, self):

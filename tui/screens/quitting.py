@@ -18,6 +18,7 @@ from tui.widgets.lines import left, middle_cut
 
 TAKE_DOWN = "take-down"
 LEAVE = "leave"
+STAY = "stay"
 _NAME = 15
 """Columns for what a thing is."""
 
@@ -77,14 +78,16 @@ class QuitScreen(Reading[str]):
                 sentences((flow.at_stake, _("The host is then as it was found."))),
             ),
             leave,
-            Choice("stay", _("Stay")),
+            Choice(STAY, _("Stay")),
         ]
 
     def keys(self) -> list[Key]:
         return [("↑↓", _("move")), ("Enter", _("choose")), ("Esc", _("stay"))]
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        if event.option.id != STAY:
+            self.go_on_no_more()
         self.dismiss(event.option.id)
 
     def action_close(self) -> None:
-        self.dismiss("stay")
+        self.dismiss(STAY)

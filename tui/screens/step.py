@@ -1,6 +1,7 @@
 """What all screens of the road have in common: the frame, the work on the host, the keys everywhere."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from rich.cells import cell_len
@@ -306,7 +307,11 @@ class Frame(Screen[None]):
             self.operator = None
             if self in self.app.screen_stack:
                 self.say("")
-            goes_on(value)
+            top = self.app.screen
+            if isinstance(top, Dialog) and not top.passing:
+                top.afterwards(partial(goes_on, value))
+            else:
+                goes_on(value)
 
         return ended
 
