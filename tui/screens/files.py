@@ -88,6 +88,7 @@ class FilesScreen(BasketScreen):
             self.app.bell()
             return
         self._stop_counting()
+        self.query_one(FileTable).await_folder()
         came: list[Arranged] = []
         early = False
         reading = _("Reading the folder.")
@@ -128,6 +129,7 @@ class FilesScreen(BasketScreen):
 
         def failed(error: SalvageError) -> None:
             looking.stop()
+            self.query_one(FileTable).stay()
             self._count_soon()
             self.app.trouble(error)
 

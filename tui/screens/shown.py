@@ -13,6 +13,7 @@ from tui.chosen import InSight
 from tui.plain import plain
 from tui.screens.busy import BusyScreen, undoing
 from tui.screens.commit import CommitScreen
+from tui.screens.confirm import ConfirmScreen
 from tui.screens.menu import Choice, Menu
 from tui.screens.step import Frame, Key
 
@@ -59,7 +60,9 @@ class ShownScreen(Frame):
         self.query_one(Menu).focus()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        if event.option.id == "down":
+        if event.option.id == "down" and self.shown.writable:
+            self._ask_twice()
+        elif event.option.id == "down":
             self._take_down()
         elif event.option.id == "commit":
             self.app.push_screen(
@@ -67,6 +70,13 @@ class ShownScreen(Frame):
             )
         else:
             self.leave()
+
+    def _ask_twice(self) -> None:
+        """What was written cannot be had again."""
+        lost = _("What was written to {path} is thrown away.").format(path=safe(self.shown.point))
+        down = Choice("down", _("Take it down all the same"))
+        asked = ConfirmScreen(_("What was written is thrown away"), [plain(lost)], [down], wary=True)
+        self.app.push_screen(asked, lambda answer: self._take_down() if answer else None)
 
     def _take_down(self) -> None:
         names = [self.shown.session]

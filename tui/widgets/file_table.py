@@ -102,17 +102,28 @@ class FileTable(FilteredRows):
         """Show a folder's entries; `marked` are the names with a mark, `at` the one under the cursor.
 
         Let another thread call `arranged` first where there may be very many. With `more`, others follow.
+        A filter that is typed since `await_folder` counts for them.
         """
+        self._stop_narrowing()
         self._more, self._read = more, True
         self._all = entries if isinstance(entries, Arranged) else arranged(entries)
         self._shown = self._all
         self._marked = set(marked)
-        if self._narrowing:
-            self._narrowing.cancel()
-        self._needle = self.typed = ""
-        self.type_filter(False)
+        self._needle = ""
         place = next((index for index, entry in enumerate(self._all) if entry.name == at), 0) if at else 0
         self.renew(place)
+        if self.filtering or self.typed:
+            self.look_for(self.typed)
+
+    def await_folder(self) -> None:
+        """Another folder is being read: a filter goes, and one that is typed from now on is for that."""
+        self._stop_narrowing()
+        self.typed = ""
+        self.type_filter(False)
+
+    def stay(self) -> None:
+        """The other folder could not be read: show all of this one again."""
+        self.look_for(self.typed)
 
     def show_marks(self, marked: Collection[bytes]) -> None:
         """Show other marks on the same entries."""
@@ -168,15 +179,18 @@ class FileTable(FilteredRows):
 
     def look_for(self, needle: str) -> None:
         """Narrow at once; among very many once the keys rest, and piece by piece: no key waits for it."""
-        if self._narrowing:
-            self._narrowing.cancel()
-            self._narrowing = None
+        self._stop_narrowing()
         if len(self._all) > _VERY_MANY and needle:
             self.typed = needle
             self.refresh_line(self.scroll_offset.y)
             self._narrowing = self.run_worker(partial(self._narrow_slowly, needle))
         else:
-            self._narrowed(needle, matching(self._among(needle), needle))
+            self._narrowed(needle, matching(self._among(needle), needle) if needle else self._all)
+
+    def _stop_narrowing(self) -> None:
+        if self._narrowing:
+            self._narrowing.cancel()
+            self._narrowing = None
 
     async def _narrow_slowly(self, needle: str) -> None:
         await asyncio.sleep(_REST)

@@ -88,7 +88,7 @@ class PathField(Vertical):
         classes: str | None = None,
     ) -> None:
         super().__init__(name=name, id=id, classes=classes)
-        self._first = value
+        self._first = self._offered = value
         self._placeholder = placeholder
         self._folders_only = folders_only
         self._outside = tuple(outside)
@@ -106,11 +106,14 @@ class PathField(Vertical):
 
     @value.setter
     def value(self, text: str) -> None:
-        self._first = text
+        self._first = self._offered = text
         if self.is_mounted:
-            line = self.query_one(_Line)
-            line.value = text
-            line.cursor_position = len(text)
+            self._put(text)
+
+    def _put(self, text: str) -> None:
+        line = self.query_one(_Line)
+        line.value = text
+        line.cursor_position = len(text)
 
     def focus(self, scroll_visible: bool = True) -> "PathField":
         """Put the cursor into the line."""
@@ -118,7 +121,15 @@ class PathField(Vertical):
         return self
 
     def on_input_changed(self, event: Input.Changed) -> None:
+        """What is begun as a whole path behind the one that is offered means that path alone."""
         event.stop()
+        offered, self._offered = self._offered, ""
+        now = self.value  # more may have been typed since
+        if now == offered:
+            self._offered = offered
+        elif offered and now.startswith((f"{offered}/", f"{offered}~")):
+            self._put(now[len(offered) :])
+            return
         self.post_message(self.Changed())
         if self._told_for not in (None, event.value):
             self._told_for = None
@@ -146,7 +157,7 @@ class PathField(Vertical):
         if self.value != text:  # somebody typed on meanwhile
             return
         found = completed(text, [name for name in names if name.folder or not self._folders_only])
-        self.value = found.text
+        self._put(found.text)
         self._told_for = found.text if found.text == text or len(found.names) > 1 else None
         self._tell(self._told(found))
 

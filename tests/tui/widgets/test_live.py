@@ -107,9 +107,54 @@ async def test_a_filter_among_very_many_holds_up_no_other_key(monkeypatch):
         assert [needle for needle, _count in looked].count("12345") == 10
         assert table.current.name == b"0012345"
         table.look_for("12")
+        table.await_folder()
         table.show(entries[:5])
         await pilot.pause(0.1)
         assert table.row_count() == 5, "another folder came meanwhile"
+
+
+@pytest.mark.parametrize(
+    ("offered", "keys", "told"),
+    [
+        ("/tmp/", "/srv/a", "/srv/a"),
+        ("/tmp/", "a/b", "/tmp/a/b"),
+        ("/tmp/disk-recovered", "/srv/a", "/srv/a"),
+        ("/tmp/disk-recovered", "2", "/tmp/disk-recovered2"),
+        ("/tmp/disk-recovered", "2/b", "/tmp/disk-recovered2/b"),
+        ("/tmp/", "~/a", "~/a"),
+        ("", "nbd://host/a", "nbd://host/a"),
+        ("", "//a", "//a"),
+    ],
+)
+async def test_a_whole_path_takes_the_place_of_the_one_that_is_offered(offered, keys, told):
+    field = PathField(offered)
+    async with Stage(field).run_test(size=(60, 4)) as pilot:
+        field.focus()
+        await pilot.pause()
+        for key in keys:
+            await pilot.press({"/": "slash", "~": "tilde", ":": "colon"}.get(key, key))
+        await pilot.pause()
+        assert field.value == told
+
+
+async def test_a_filter_that_is_typed_while_a_folder_is_read_is_for_that_folder():
+    """Its letters would be commands otherwise."""
+    table = FileTable()
+    async with Stage(table).run_test(size=(80, 24)) as pilot:
+        table.focus()
+        table.show([Entry(b"old", "file", size=1)])
+        await pilot.press("slash", "o", "enter")
+        table.await_folder()
+        await pilot.press("slash", "l")
+        table.show([Entry(b"letter", "file", size=1), Entry(b"other", "file", size=1)], more=True)
+        assert table.filtering and table.row_count() == 1
+        await pilot.press("e")
+        table.show([Entry(name, "file", size=1) for name in (b"legend", b"letter", b"lost", b"other")])
+        assert table.filtering and [table._shown[at].name for at in (0, 1)] == [b"legend", b"letter"]
+        await pilot.press("enter")
+        table.await_folder()
+        table.stay()
+        assert table.row_count() == 4, "it could not be read"
 
 
 async def test_a_folder_is_not_told_to_be_empty_before_it_was_read():
