@@ -489,6 +489,8 @@ async def test_writing_is_offered_with_an_overlay_only(
         await pilot.press("escape")
         await on(pilot, ShownScreen)
         await choose(pilot, "down")
+        await on(pilot, ConfirmScreen)
+        await choose(pilot, "down")
         await on(pilot, VolumeScreen)
     assert not point.exists()
     assert sessions(state) == []

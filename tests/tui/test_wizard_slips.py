@@ -13,12 +13,14 @@ from core.errors import SalvageError
 from core.files.progress import Progress
 from core.undo.state import StateFolder, default_folder
 from tests.conftest import Guard, needs_root
+from tests.tui.terminal import terminal
 from tests.tui.test_wizard_busy import holder
 from tests.tui.test_wizard_check import to_volume
 from tests.tui.wizard import Wizard, choose, on, reads, shown, until, wizard
 from tui.flow import Flow
 from tui.screens.ask import AskPath
 from tui.screens.busy import BusyScreen
+from tui.screens.confirm import ConfirmScreen
 from tui.screens.disk import DiskScreen
 from tui.screens.files import FilesScreen
 from tui.screens.menu import Menu
@@ -129,6 +131,13 @@ async def test_numbers_of_the_stack_are_those_that_do_something(disk: Path, tmp_
         await until(pilot, lambda: "Nothing that is up has the number 9." in reads(pilot, "#note"))
         await pilot.press("escape")
         await choose(pilot, "down")
+        await on(pilot, ConfirmScreen)
+        assert "What was written to" in shown(pilot)
+        await pilot.press("enter")  # the cursor begins at going back
+        await on(pilot, ShownScreen)
+        await choose(pilot, "down")
+        await on(pilot, ConfirmScreen)
+        await choose(pilot, "down")
         await on(pilot, VolumeScreen)
 
 
@@ -238,3 +247,14 @@ async def test_who_stops_a_copy_is_told_that_the_half_file_is_gone(tmp_path: Pat
         await pilot.press("escape")
         await on(pilot, TroubleScreen)
         assert "half copied was taken away there" in " ".join(shown(pilot).replace("┃", " ").split())
+
+
+def test_leaving_at_once_after_a_key_is_no_error(tmp_path: Path) -> None:
+    """As both come in one piece where somebody typed ahead, or pasted."""
+    for keys in ("rq", "?q", "cq"):
+        with terminal(tmp_path / "state") as one:
+            one.shows("What shall be done")
+            one.press("1")
+            one.settled()
+            one.press(keys)
+            assert one.ended() == 0, one.text()[-600:]

@@ -56,9 +56,10 @@ class TooSmall(Static):
 
 
 def concerns(event: events.Event, screen: Screen[R]) -> bool:
-    """Whether the event is for a screen: not one to set it up, if it was closed before it stood there."""
+    """Whether the event is for a screen: none that sets it up, if it was closed before it stood there."""
     setting_up = (events.Mount, events.ScreenResume, events.ScreenSuspend, events.Resize)
-    return screen in screen.app.screen_stack or not isinstance(event, setting_up)
+    stands = screen.is_attached and screen in screen.app.screen_stack
+    return stands or not isinstance(event, setting_up)
 
 
 class Dialog(ModalScreen[R]):
