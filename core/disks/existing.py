@@ -150,13 +150,16 @@ def examine(
     try:
         older = (disk.mtime_ns - os.stat(path).st_mtime_ns) / 1e9
         other = vet(str(path), format or (disk.format if _is_alike(disk, path) else None), (), runner)
-        differing = _compare(disk, other, runner, progress)
+        differing, missing = _compare(disk, other, runner, progress)
     except (PointsOutside, Cancelled):
         raise
     except (SalvageError, OSError) as error:
         said = error.paragraph() if isinstance(error, SalvageError) else safe(str(error))
         told = _("{path} cannot be read as a whole disk: {reason}").format(path=safe(path), reason=said)
         return Verdict("damaged", path, told, None, older)
+    if missing:
+        told = _("{path} is the disk as far as it goes, and cut short: {missing} are missing at its end.")
+        return Verdict("damaged", path, told.format(path=safe(path), missing=size(missing)), differing, older)
     if differing == 0:
         told = _("{path} holds the same as the disk, byte by byte.").format(path=safe(path))
         return Verdict("same", path, told, 0, older)
@@ -201,16 +204,20 @@ def _judge(disk: Disk, other: Disk, differing: int | None, older: float, marks: 
     return Verdict("state" if mine else "other", path, told, differing, older)
 
 
-def _compare(disk: Disk, other: Disk, runner: Runner, progress: Listener) -> int | None:
-    """The bytes that differ; None where only that they do is known."""
+def _compare(disk: Disk, other: Disk, runner: Runner, progress: Listener) -> tuple[int | None, int]:
+    """The bytes that differ, None where only that they do is known; and those that a cut-off copy lacks."""
     alike = [link.format for link in disk.chain] == [link.format for link in other.chain]
     pairs = list(zip(disk.files, other.files, strict=False))
     if alike and len(disk.files) == len(other.files):
         meter = Meter(progress, len(pairs), sum(os.stat(path).st_size for path in disk.files))
         differing = sum(_differing(one, two, runner.cancel, meter) for one, two in pairs)
         meter.report()
+        lengths = [(os.stat(one).st_size, os.stat(two).st_size) for one, two in pairs]
+        missing = sum(one - two for one, two in lengths)
+        if differing and differing == missing and all(one >= two for one, two in lengths):
+            return differing, missing
         if differing == 0 or disk.format == "raw":
-            return differing
+            return differing, 0
     seen = Command(
         ("qemu-img", "compare", _json(disk), _json(other)),
         why=_("Compare what a machine sees of the disk and of the backup, whatever their formats."),
@@ -218,7 +225,7 @@ def _compare(disk: Disk, other: Disk, runner: Runner, progress: Listener) -> int
         limits=None,
     )
     same = runner.run(seen).status == 0 and disk.virtual_size == other.virtual_size
-    return 0 if same else None
+    return 0 if same else None, 0
 
 
 def _json(disk: Disk) -> str:

@@ -125,6 +125,7 @@ class CheckScreen(SightFrame):
         ):
             # what to do first with a damaged one is said above: copy what can be read
             menu.highlighted = menu.get_option_index("back")
+        self.call_after_refresh(menu.scroll_to_highlight)
 
     def _choices(self) -> list[Choice]:
         content = self.volume.content or ""

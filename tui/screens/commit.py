@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.content import Content
 from textual.widgets import Input, Static
 
 from core.committing import Commit, Committed
@@ -175,6 +176,8 @@ class CommitScreen(Frame):
         elif not ready.nothing:
             told = _("{size} go into {disk}, after a verified backup. To write, type the disk's name: {name}")
         held = 0 if ready.nothing else sum(end - start for start, end in ready.work.extents)
+        if self.has_class("-low") and not ready.nothing:
+            told = _("To write, type the disk's name: {name}")
         told = told.format(size=size(held), disk=safe(ready.work.disk.path), name=safe(ready.work.name))
         self.query_one("#commit-told", Static).update(plain(told))
 
@@ -246,9 +249,14 @@ class CommitScreen(Frame):
         ready = self._ready
         self._leave()
         if ready and not ready.nothing:
-            kept = _("The overlay is kept. Later: virt-salvage commit {session}, or undo {session}.")
-            told = plain(kept.format(session=self._session))
-            self.app.push_screen(ConfirmScreen(_("The disk is as it was"), [told], []))
+            self._tell_kept()
+
+    def _tell_kept(self) -> None:
+        kept = _("The overlay is kept, with all that is in it. The mount was taken down.")
+        here = _("To go on with it here: choose 3 on the next screen, and then i. By hand, one of these:")
+        lines = [self.flow.state.command(verb, self._session) for verb in ("commit", "undo")]
+        by_hand = Content("\n").join([plain(here), *(plain("  " + line) for line in lines)])
+        self.app.push_screen(ConfirmScreen(_("The disk is as it was"), [plain(kept), by_hand], []))
 
     def _leave(self) -> None:
         """Let go of the session's journal, and go back to where a disk is chosen."""

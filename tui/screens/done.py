@@ -137,6 +137,9 @@ class DoneScreen(Frame):
 
     def _kept(self, paths: list[Path]) -> None:
         self.say(_("Beside the report: {names}").format(names=enumerated(safe(one.name) for one in paths)))
+        menu = self.query_one(Menu)
+        if menu.highlighted_option and menu.highlighted_option.id == "keep":
+            menu.action_cursor_down()  # the same once more would only be a second script
 
     def _answer(self) -> None:
         from tui.screens.practise import answer

@@ -47,18 +47,22 @@ class ExistingScreen(Frame):
 
     def _look(self, where: Path | None) -> None:
         self._where = where
-        self.work(
-            _("Looking for backups."),
-            lambda: self.flow.road().find_backups(where),
-            self._know,
-            operator=self.flow.outside,
-        )
+        made = self.flow.backup
+
+        def job() -> list[Candidate]:
+            road = self.flow.road()
+            found = road.find_backups(where)
+            known = road.find_backups(made) if made and all(one.path != made for one in found) else []
+            return [*known, *found]
+
+        self.work(_("Looking for backups."), job, self._know, operator=self.flow.outside)
 
     def _know(self, found: list[Candidate]) -> None:
         disk = self.flow.disk
         if disk is None:
             return
         self._found = found
+        self.query_one(Menu).highlighted = None  # of other ones: the first of these, not what asked for them
         place = safe(self._where or disk.path.parent)
         told = _("In {place} these are named like backups of {disk}, the newest first.")
         if not found:
@@ -133,8 +137,8 @@ class ExistingScreen(Frame):
         elif verdict.kind == "other":
             self._offer(_("This is no backup of the disk"), verdict.sentence, verdict.path)
         else:
-            older, newer = _("This is an older state of the disk"), _("This is a newer state of the disk")
-            self._offer(older if verdict.older_by >= 0 else newer, verdict.sentence, verdict.path)
+            older, other = _("This is an older state of the disk"), _("This is not the disk as it is now")
+            self._offer(older if verdict.older_by >= 0 else other, verdict.sentence, verdict.path)
 
     def _offer(self, title: str, told: str, path: Path) -> None:
         """What does not count as the backup can still be looked into."""
@@ -145,7 +149,7 @@ class ExistingScreen(Frame):
             if answer == "open":
                 self._open(path)
 
-        self.app.push_screen(ConfirmScreen(title, [plain(told)], choices), answered)
+        self.app.push_screen(ConfirmScreen(title, [plain(told)], choices, wary=True), answered)
 
     def _open(self, path: Path) -> None:
         from tui.screens.disk import DiskScreen

@@ -97,7 +97,12 @@ class LeftoversScreen(Frame):
 
     def _undo(self, names: list[str]) -> None:
         """Take sessions down; first ask where an overlay that somebody may want goes with that."""
-        written = [one for one in self._left if one.account.session in names and one.account.written_to]
+        chosen = [one for one in self._left if one.account.session in names]
+        written = [one for one in chosen if one.account.written_to]
+        kept = [one for one in chosen if one.account.kept and _up(one)]
+        if not written and kept:
+            self._ask_about(kept, names)
+            return
         if not written:
             self._take_down(names)
             return
@@ -115,6 +120,14 @@ class LeftoversScreen(Frame):
 
         title = _("What is in the overlay is thrown away")
         self.app.push_screen(ConfirmScreen(title, [*disks, plain(told)], choices, wary=True), answered)
+
+    def _ask_about(self, kept: list[Known], names: list[str]) -> None:
+        """Ask before what somebody meant to stay is taken down: it may be somebody else's."""
+        told = _("It was left up on purpose: somebody may still work with it.")
+        lines = [plain(_choice(one).line) for one in kept]
+        choices = [Choice("undo", _("Take it down all the same"))]
+        asked = ConfirmScreen(_("That was left up on purpose"), [plain(told), *lines], choices, wary=True)
+        self.app.push_screen(asked, lambda answer: self._take_down(names) if answer else None)
 
     def _take_down(self, names: list[str]) -> None:
         if names:

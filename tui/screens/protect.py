@@ -293,7 +293,7 @@ def _facts(disk: Disk, others: Sequence[Disk], backup: Path | None, width: int) 
     if disk.snapshots:
         names = enumerated(noted(safe(shot.name), f"{shot.date:%Y-%m-%d}") for shot in disk.snapshots)
         rows.append((_("Snapshots"), names))
-    rows.append((_("Held by"), _held(disk) or _("nobody")))
+    rows.append((_("Held by"), _held(disk) or _("nobody that can be seen")))
     for other in others:
         held = titled(_("Held by"), _held(other)) if other.held_by else ""
         words = listed([other.format, size(other.virtual_size), held])

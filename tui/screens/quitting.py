@@ -62,12 +62,23 @@ class QuitScreen(Reading[str]):
             yield Menu(self._choices())
             yield KeyLine(id="keys")
 
+    def on_mount(self) -> None:
+        """Enter alone throws nothing away."""
+        super().on_mount()
+        if self.app.flow.at_stake:
+            menu = self.query_one(Menu)
+            menu.highlighted = menu.get_option_index(LEAVE)
+
     def _choices(self) -> list[Choice]:
         flow = self.app.flow
         sessions = [shown.session for shown in flow.in_sight]
+        up = {entry.what for shown in flow.in_sight for entry in shown.entries}
+        kept = _("Leave the mount, take down the rest, and quit")
+        if up and "mount" not in up:
+            kept = _("Keep the overlay, take down the rest, and quit")
         leave = Choice(
             LEAVE,
-            _("Leave the mount, take down the rest, and quit"),
+            kept,
             titled(_("Take it down later with"), flow.state.command("undo", *sessions)),
             "" if sessions else _("What is up belongs to this program alone: it cannot outlive it."),
         )

@@ -3,10 +3,11 @@
 from typing import ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import OptionList, Static
 
-from core.i18n import _, sentences
+from core.i18n import N_, _, sentences
 from core.text import safe
 from core.undo.stack import Release
 from tui.chosen import InSight
@@ -16,6 +17,7 @@ from tui.screens.commit import CommitScreen
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.menu import Choice, Menu
 from tui.screens.step import Frame, Key
+from tui.widgets.facts import Facts
 
 
 class ShownScreen(Frame):
@@ -23,6 +25,9 @@ class ShownScreen(Frame):
 
     topic: ClassVar[str] = "shown"
     step: ClassVar[int] = 3
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "read_on", N_("read on"), show=False),
+    ]
 
     def __init__(self, shown: InSight) -> None:
         super().__init__()
@@ -34,13 +39,11 @@ class ShownScreen(Frame):
         told = _("{volume} is at {path}, for reading only.")
         if shown.writable:
             told = _("{volume} is at {path}; what is written there lands in an overlay.")
-        yield Static(
-            plain(told.format(volume=shown.title[:1].upper() + shown.title[1:], path=safe(shown.point))),
-            classes="said",
-        )
-        later = Content(_("It stays when this program ends. To take it down later:"))
-        by_hand = plain("  " + self.flow.state.command("undo", shown.session))
-        yield Static(Content("\n").join([later, by_hand]), classes="said")
+        with Facts(id="facts"):
+            where = told.format(volume=shown.title[:1].upper() + shown.title[1:], path=safe(shown.point))
+            later = Content(_("It stays when this program ends. To take it down later:"))
+            by_hand = plain("  " + self.flow.state.command("undo", shown.session))
+            yield Static(Content("\n").join([plain(where), Content(""), later, by_hand]))
         end = _("End first what uses it: shells, editors, viewers.")
         lost = _("What was written there is thrown away.") if shown.writable else ""
         choices = [
@@ -53,7 +56,11 @@ class ShownScreen(Frame):
         yield Menu(choices)
 
     def keys(self) -> list[Key]:
-        return [("↑↓", _("move")), ("Enter", _("choose")), ("Esc", _("leave it up"))]
+        more = [("Space", _("read on"))] if self.is_mounted and self.query_one(Facts).long else []
+        return [("↑↓", _("move")), ("Enter", _("choose")), *more, ("Esc", _("leave it up"))]
+
+    def action_read_on(self) -> None:
+        self.query_one(Facts).turn()
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -86,12 +93,18 @@ class ShownScreen(Frame):
 
     def _undone(self, releases: list[Release]) -> None:
         if all(release.released for release in releases):
-            self.leave()
+            self._down()
             return
 
         def settled(releases: list[Release] | None) -> None:
             if releases is not None and all(release.released for release in releases):
-                self.leave()
+                self._down()
 
         again = undoing(self.flow, [self.shown.session])
         self.app.push_screen(BusyScreen(releases, again, self.flow.outside), settled)
+
+    def _down(self) -> None:
+        """Go back, and say what became of it where somebody looks then."""
+        self.leave()
+        if isinstance(screen := self.app.screen, Frame):
+            screen.say(_("{target}: taken down.").format(target=safe(self.shown.point)))

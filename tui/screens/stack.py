@@ -59,19 +59,25 @@ class StackScreen(Dialog[None]):
     def _look(self, note: str) -> None:
         flow = self.app.flow
 
-        def found(standing: list[Standing]) -> None:
-            self._standing = standing
-            self._show(note)
+        def look() -> tuple[list[Standing], bool]:
+            return flow.do_standing(), bool(flow.left())
+
+        def found(told: tuple[list[Standing], bool]) -> None:
+            self._standing, left = told
+            others = _("Earlier sessions left something up: the start shows it, under 3.")
+            self._show(note or (others if left and not self._standing else ""))
 
         self._busy = True
-        self.app.follow(flow.operator.submit(flow.do_standing), found, self.app.trouble)
+        self.app.follow(flow.operator.submit(look), found, self.app.trouble)
 
     def _show(self, note: str) -> None:
         self._busy = False
         if self not in self.app.screen_stack:  # closed before it came
             return
-        entries = [entry for one in self._standing for entry in one.entries]
-        self.query_one(StackList).show(entries[::-1])
+        several = len(self._standing) > 1
+        self.query_one(StackList).show_groups(
+            [(_headed(one) if several else "", one.entries) for one in self._standing]
+        )
         self.query_one("#note", Static).update(plain(note))
         self.query_one("#note").display = bool(note)
         self.call_after_refresh(self.name_keys)
@@ -179,3 +185,10 @@ class StackScreen(Dialog[None]):
         self.app.pop_screen()
         if self._undone and isinstance(self.app.screen, Frame):
             self.app.fall_back()
+
+
+def _headed(one: Standing) -> str:
+    """Of which session the lines below it are, and how that comes down."""
+    if one.ours:
+        return _("Of this wizard: l takes the last one down")
+    return _("Session {id}, in everybody's sight: it comes down as a whole, by a").format(id=one.session)

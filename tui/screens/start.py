@@ -108,4 +108,5 @@ class StartScreen(Frame):
             self.app.call_later(self.app.action_quit)
 
     def back(self) -> None:
-        self.app.call_later(self.app.action_quit)
+        """Nothing lies behind it: somebody on the way back with Esc does not mean the shell."""
+        self.say(_("This is the first step; q quits."))

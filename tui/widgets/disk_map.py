@@ -348,7 +348,7 @@ def _ticks(
 def _legend(
     spans: Sequence[Span], table: PartitionTable, names: Names, width: int, *, tall: bool
 ) -> list[Line]:
-    """What the labels had no room for, by number."""
+    """In full what the labels had no room for, by number."""
     labels = _placed_labels(spans, table, names, None, width, tall=tall)
     told = {
         label.span.parts[0].number
@@ -365,7 +365,7 @@ def _legend(
         if part.number not in told
     ]
     if texts:
-        texts[0] = _("No room above for: {first}").format(first=texts[0])
+        texts[0] = _("In full: {first}").format(first=texts[0])
     return [(Piece(" " + line, "disk-map--scale"),) for line in _joined_texts(texts, width - 1)]
 
 

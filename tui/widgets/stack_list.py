@@ -18,8 +18,12 @@ class StackList(Pager):
 
     def show(self, entries: Sequence[Entry]) -> None:
         """Show what may still stand among `entries`, given in the order in which it was put up."""
-        standing = [entry for entry in reversed(entries) if entry.stands]
-        self.draw_with(lambda width: drawn(standing, width))
+        self.show_groups([("", tuple(reversed(entries)))])
+
+    def show_groups(self, groups: Sequence[tuple[str, Sequence[Entry]]]) -> None:
+        """Show what may still stand of several sessions, each with its heading, in the order given."""
+        standing = [(head, [entry for entry in entries if entry.stands]) for head, entries in groups]
+        self.draw_with(lambda width: _drawn_groups(standing, width))
 
 
 def drawn(entries: Sequence[Entry], width: int) -> list[Line]:
@@ -29,6 +33,17 @@ def drawn(entries: Sequence[Entry], width: int) -> list[Line]:
     lines: list[Line] = []
     for entry in entries:
         lines += _lines_of(entry, width)
+    return lines
+
+
+def _drawn_groups(groups: Sequence[tuple[str, Sequence[Entry]]], width: int) -> list[Line]:
+    if not any(entries for _head, entries in groups):
+        return drawn((), width)
+    lines: list[Line] = []
+    for head, entries in groups:
+        if head and entries:
+            lines += [*_block(head, "", "  ", width, "pager--muted"), ()]
+        lines += drawn(entries, width) if entries else []
     return lines
 
 
