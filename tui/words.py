@@ -38,6 +38,51 @@ WORDS = (
         ("files", "progress", "done"),
     ),
     Word(
+        N_("commit"),
+        N_("To write what an overlay holds back into its disk: the only thing here that changes a disk."),
+        ("commit", "shown", "leftovers"),
+    ),
+    Word(
+        N_("device mapper"),
+        N_("The part of the kernel that makes one device out of pieces of others; LVM and LUKS need it."),
+        ("partitions", "volume"),
+    ),
+    Word(
+        N_("FAT"),
+        N_("The simple file system of USB sticks and of the EFI partition; the kernel calls it vfat."),
+        ("partitions", "volume"),
+    ),
+    Word(
+        N_("fsck"),
+        N_("A file system's own checker: e2fsck for ext4, xfs_repair for XFS. Here it first only looks."),
+        ("volume", "check"),
+    ),
+    Word(
+        N_("libblkid"),
+        N_("The library that tells what a partition contains, by the marks that each file system leaves."),
+        ("partitions", "search"),
+    ),
+    Word(
+        N_("libparted"),
+        N_("The library that reads partition tables here; sfdisk is another reader, to compare with."),
+        ("partitions",),
+    ),
+    Word(
+        N_("rsync"),
+        N_("Copies files to another machine and goes on where it stopped; rclone does so to a cloud."),
+        ("target", "how"),
+    ),
+    Word(
+        N_("server"),
+        N_("A background program of ours that puts a disk's pieces together and serves them as one."),
+        ("stack", "quit"),
+    ),
+    Word(
+        N_("setting"),
+        N_("A value of the kernel's that was changed for the work, and is put back when it comes down."),
+        ("stack",),
+    ),
+    Word(
         N_("container"),
         N_("An encrypted partition; what is inside shows only with the passphrase."),
         ("partitions",),

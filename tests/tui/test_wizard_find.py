@@ -34,13 +34,16 @@ async def test_found_and_marked_and_copied(disk: Path, tmp_path: Path, guard: Gu
         await to_files(pilot)
         await pilot.press("f")
         await on(pilot, FindScreen)
-        assert "Enter search" in reads(pilot, "#keys") and "Tab results" in reads(pilot, "#keys")
+        assert "Enter search" in reads(pilot, "#keys") and "↓ results" in reads(pilot, "#keys")
         pilot.app.screen.query_one(Input).value = "size:+1 *"
         await pilot.press("enter")
         results = pilot.app.screen.query_one(OptionList)
         await until(pilot, lambda: results.option_count > 1, "results")
         await until(pilot, lambda: "found." in reads(pilot, "#state"), "the end of the search")
-        assert "Enter go there" in reads(pilot, "#keys") and "Tab results" not in reads(pilot, "#keys")
+        await pilot.press("n")
+        assert pilot.app.screen.query_one(Input).value == "size:+1 *n", "the line keeps the letters"
+        await pilot.press("down")
+        assert "Enter go there" in reads(pilot, "#keys") and "results" not in reads(pilot, "#keys")
         await pilot.press("down")
         assert marked_lines(results) == [1]
         await pilot.press("space")

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.widgets import Static
 
 from core import mounts
 from core.errors import SalvageError
@@ -20,9 +19,11 @@ from tests.tui.wizard import Wizard, choose, on, reads, shown, until, wizard
 from tui.flow import Flow
 from tui.screens.ask import AskPath
 from tui.screens.busy import BusyScreen
+from tui.screens.commit import CommitScreen
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.disk import DiskScreen
 from tui.screens.files import FilesScreen
+from tui.screens.leftovers import LeftoversScreen
 from tui.screens.menu import Menu
 from tui.screens.partitions import PartitionsScreen
 from tui.screens.progress import ProgressScreen
@@ -31,6 +32,7 @@ from tui.screens.quitting import QuitScreen
 from tui.screens.shown import ShownScreen
 from tui.screens.snapshot import SnapshotScreen
 from tui.screens.stack import StackScreen
+from tui.screens.start import StartScreen
 from tui.screens.trouble import TroubleScreen
 from tui.screens.volume import VolumeScreen
 from tui.widgets.path_field import PathField
@@ -85,7 +87,7 @@ async def test_what_is_to_be_typed_later_finds_the_session(disk: Path, tmp_path:
         await to_volume(pilot)
         await mounted(pilot, tmp_path / "seen")
         session = pilot.app.flow.in_sight[0].session
-        told = [str(one.render()) for one in pilot.app.screen.query(Static).filter(".said")]
+        told = [str(one.render()) for one in pilot.app.screen.query("#facts Static")]
         assert f"virt-salvage --state-dir '{state}' undo {session}" in " ".join(told)
         await choose(pilot, "down")
         await on(pilot, VolumeScreen)
@@ -258,3 +260,85 @@ def test_leaving_at_once_after_a_key_is_no_error(tmp_path: Path) -> None:
             one.settled()
             one.press(keys)
             assert one.ended() == 0, one.text()[-600:]
+
+
+async def test_the_disk_that_was_given_is_named_where_another_is_chosen(disk: Path, tmp_path: Path) -> None:
+    async with wizard(tmp_path / "state", disk) as pilot:
+        await on(pilot, ProtectScreen)
+        await pilot.press("escape")
+        await on(pilot, DiskScreen)
+        assert pilot.app.screen.query_one(PathField).value == str(disk)
+        await pilot.press("p", "enter")
+        await on(pilot, ProtectScreen)
+
+
+async def test_esc_on_the_first_screen_does_not_leave(tmp_path: Path) -> None:
+    async with wizard(tmp_path / "state") as pilot:
+        await on(pilot, StartScreen)
+        await pilot.press("escape")
+        await until(pilot, lambda: "q quits" in reads(pilot, "#status"))
+        await pilot.press("q")
+        await until(pilot, lambda: pilot.app.return_code == 0)
+
+
+async def test_leaving_with_what_was_written_keeps_it_by_enter_alone(disk: Path, tmp_path: Path) -> None:
+    async with wizard(tmp_path / "state", disk) as pilot:
+        await to_volume(pilot, "overlay")
+        await mounted(pilot, tmp_path / "seen", "writable")
+        (tmp_path / "seen/new").write_text("written\n")
+        await pilot.press("u")
+        await on(pilot, StackScreen)
+        await until(pilot, lambda: "Of this wizard" in shown(pilot), "what is up")
+        assert "in everybody's sight" in shown(pilot) or "scroll" in shown(pilot)
+        await pilot.press("escape")
+        await choose(pilot, "commit")
+        await on(pilot, CommitScreen)
+        await until(pilot, lambda: "Disk name" in shown(pilot))
+        await pilot.press("escape")
+        await on(pilot, ConfirmScreen)
+        state = tmp_path / "state"
+        assert f"--state-dir {state}" in " ".join(shown(pilot).replace("│", " ").split())
+        await pilot.press("enter")
+        await on(pilot, StartScreen)
+        await pilot.press("q")
+        await on(pilot, QuitScreen)
+        assert "> 2  Keep the overlay" in shown(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: pilot.app.return_code == 0)
+    async with wizard(tmp_path / "state") as pilot:
+        await on(pilot, StartScreen)
+        await pilot.press("u")
+        await until(pilot, lambda: "Earlier sessions left something up" in shown(pilot))
+        await pilot.press("escape")
+        await choose(pilot, "left")
+        await on(pilot, LeftoversScreen)
+        await until(pilot, lambda: "left up on purpose" in shown(pilot))
+        await pilot.press("enter")
+        await on(pilot, ConfirmScreen)
+        await choose(pilot, "undo")
+        await until(pilot, lambda: "Nothing is up any more" in shown(pilot))
+
+
+async def test_what_was_left_up_on_purpose_is_asked_for(disk: Path, tmp_path: Path) -> None:
+    """The cursor comes to it when the one above it was taken down: a second Enter is no answer."""
+    async with wizard(tmp_path / "state", disk) as pilot:
+        await to_volume(pilot)
+        await mounted(pilot, tmp_path / "seen")
+        await pilot.press("q")
+        await on(pilot, QuitScreen)
+        await choose(pilot, "leave")
+        await until(pilot, lambda: pilot.app.return_code == 0)
+    async with wizard(tmp_path / "state") as pilot:
+        await choose(pilot, "left")
+        await on(pilot, LeftoversScreen)
+        await until(pilot, lambda: "left up on purpose" in shown(pilot))
+        await pilot.press("enter")
+        await on(pilot, ConfirmScreen)
+        assert "somebody may still work with it" in " ".join(shown(pilot).replace("│", " ").split())
+        await pilot.press("enter")
+        await on(pilot, LeftoversScreen)
+        assert (tmp_path / "seen/folder").exists()
+        await pilot.press("a")
+        await on(pilot, ConfirmScreen)
+        await choose(pilot, "undo")
+        await until(pilot, lambda: "Nothing is up any more" in shown(pilot))

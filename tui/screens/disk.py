@@ -179,6 +179,10 @@ class DiskScreen(Frame):
         )
 
     def _selected(self, _disk: Disk) -> None:
+        """A disk that lies elsewhere is not in the list: who comes back finds its path in the line."""
+        field = self.query_one(PathField)
+        if not field.value and self.flow.wish is self._wish and self._wish:
+            field.value = self._wish.given
         self.app.push_screen(ProtectScreen())
 
     def _not_selected(self, wish: Wish, error: SalvageError) -> None:

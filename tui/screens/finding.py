@@ -74,7 +74,10 @@ class FindScreen(_Working):
     """
 
     topic: ClassVar[str] = "find"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "mark", N_("mark"), show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "mark", N_("mark"), show=False),
+        Binding("down", "results", N_("to what was found"), show=False),
+    ]
 
     def __init__(self, start: bytes, mark: Callable[[bytes], bool], marked: Container[bytes]) -> None:
         super().__init__()
@@ -103,7 +106,7 @@ class FindScreen(_Working):
 
     def _name_keys(self) -> None:
         """The keys of what has the focus: the line, or what was found."""
-        keys = [("Enter", _("search")), ("Tab", _("results"))]
+        keys = [("Enter", _("search")), ("↓", _("results"))]
         if isinstance(self.focused, Results):
             keys = [("Enter", _("go there")), ("Space", _("mark")), ("Tab", _("search anew"))]
         self.query_one(KeyLine).show([*keys, ("Esc", _("back"))])
@@ -145,9 +148,12 @@ class FindScreen(_Working):
             told = sentences((told, _("{count} could not be read.").format(count=grouped(self._errors))))
         self._end = why or told
         self._tell(self._end)
-        if count and isinstance(self.focused, Input):
-            self.query_one(Results).focus()
+        if count and self.query_one(Results).highlighted is None:
             self.query_one(Results).highlighted = 0
+
+    def action_results(self) -> None:
+        """Leave the line, which keeps the keys till then: somebody may type on when the search ends."""
+        self.query_one(Results).focus()
 
     def _show(self) -> None:
         new = self._found[self._shown :]

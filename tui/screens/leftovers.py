@@ -7,6 +7,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import OptionList, Static
 
 from core.i18n import N_, _, enumerated, ngettext, sentences
+from core.lab.telling import Said
 from core.text import date, safe
 from core.undo.account import Entry
 from core.undo.health import is_gone
@@ -17,6 +18,7 @@ from tui.screens.busy import BusyScreen, undoing
 from tui.screens.commit import CommitScreen
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.menu import Choice, Menu
+from tui.screens.said import SaidScreen
 from tui.screens.step import Frame, Key
 from tui.widgets.stack_list import StackList
 
@@ -91,6 +93,16 @@ class LeftoversScreen(Frame):
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self._undo([self._left[event.option_index].account.session])
+
+    def action_commands(self) -> None:
+        """What takes the session under the cursor down, in its order; it needs no planning."""
+        current = self._current()
+        if current is None:
+            super().action_commands()
+            return
+        lines = [Said("command", line) for entry in _up(current) for line in entry.undo]
+        none = [Said("text", _("Nothing of it is up any more: only its log goes."))]
+        self.app.push_screen(SaidScreen(_("The commands that take it down"), lines or none))
 
     def action_all(self) -> None:
         self._undo([known.account.session for known in self._left])

@@ -134,6 +134,7 @@ class PartitionsScreen(Frame):
         if not self.query("#notes"):  # closed meanwhile
             return
         table, notes = self.query_one(VolumeTable), self.query_one("#notes", Static)
+        self.query_one(DiskMap).be_brief(table.size.height, table.row_count() + 1)
         roomy = self.has_class("-roomed")
         shown = notes.size.height if notes.display else 0
         below = 1 if notes.has_class("-spaced") else 0

@@ -58,6 +58,11 @@ class AskPassphrase(Dialog[Secret]):
         self.query_one(Input).focus()
         self.query_one(KeyLine).show([("Enter", _("open it")), ("Esc", _("back"))])
 
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """What was wrong was wrong with another one."""
+        if event.value:
+            self.query_one("#wrong", Static).update("")
+
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
         try:
@@ -127,6 +132,11 @@ class AskKey(Dialog[Key]):
         super().on_mount()
         self.query_one("#header-row PathField" if self._apart else "#passphrase").focus()
         self.query_one(KeyLine).show([("Enter", _("open it")), ("Tab", _("next line")), ("Esc", _("back"))])
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """What was wrong was wrong with another one."""
+        if event.value:
+            self.query_one("#wrong", Static).update("")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()

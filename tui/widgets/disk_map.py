@@ -67,6 +67,8 @@ class DiskMap(Static):
         self._table: PartitionTable | None = None
         self._names: Names = {}
         self._highlight: int | None = None
+        self.brief = False
+        """Whether what the labels had no room for is left to the table below."""
 
     def show(self, table: PartitionTable, names: Names, highlight: int | None = None) -> None:
         """Draw a table; `names` tells the content of each volume by its id."""
@@ -91,6 +93,15 @@ class DiskMap(Static):
     def on_resize(self, _event: events.Resize) -> None:
         self.refresh(layout=True)
 
+    def be_brief(self, room: int, rows: int) -> None:
+        """Leave out what the table tells too where it has no `room` for its `rows`, both in lines."""
+        in_full = len(self._lines(brief=False))
+        legend = in_full - len(self._lines(brief=True))
+        brief = room - (legend if self.brief else 0) < rows
+        if legend and brief != self.brief:
+            self.brief = brief
+            self.refresh(layout=True)
+
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """The lines of the picture at that width, which need not be the one it has now."""
         return len(self._lines(width))
@@ -99,12 +110,13 @@ class DiskMap(Static):
         """The picture for the width at hand."""
         return content_of(self, self._lines())
 
-    def _lines(self, width: int = 0) -> list[Line]:
+    def _lines(self, width: int = 0, *, brief: bool | None = None) -> list[Line]:
         if self._table is None:
             return []
         width = width or self.content_region.width or self.app.size.width
         tall = self.app.size.height >= _ROOMY
-        return drawn(self._table, width, self._highlight, names=self._names, tall=tall)
+        brief = self.brief if brief is None else brief
+        return drawn(self._table, width, self._highlight, names=self._names, tall=tall, brief=brief)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +141,11 @@ def drawn(
     *,
     names: Names | None = None,
     tall: bool = False,
+    brief: bool = False,
 ) -> list[Line]:
     """The picture in at most `width` columns (never less than 20): frame, labels, bar, marker, scale, legend.
 
-    `tall` gives the sizes a line of their own and makes the bar two lines high.
+    `tall` gives the sizes a line of their own and a bar two lines high; `brief` leaves out the legend.
     """
     width = max(_LEAST_WIDTH, width)
     known = names or {}
@@ -156,7 +169,7 @@ def drawn(
     _draw_marker(canvas, spans, bottom, highlight)
     for x, text, role in _ticks(spans, table, highlight, width):
         canvas.put(scale, x, text, role)
-    return [*canvas.lines(), *_legend(spans, table, known, width, tall=tall)]
+    return [*canvas.lines(), *([] if brief else _legend(spans, table, known, width, tall=tall))]
 
 
 def _shows(span: Span, number: int | None) -> bool:

@@ -207,7 +207,7 @@ class FileTable(FilteredRows):
         here = self.current
         self._needle = self.typed = needle
         self._shown = found
-        self.renew(self._shown.index(here) if here in self._shown[:1000] and here else 0)
+        self.renew(next((at for at, entry in enumerate(found) if entry is here), 0))
         self.refresh()
 
 

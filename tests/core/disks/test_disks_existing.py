@@ -91,9 +91,9 @@ def test_a_copy_of_a_qcow2_that_is_cut_short_is_no_other_state(disk: Path, tmp_p
     """Whatever its time says: a copy is newer than what it is of."""
     disk = converted(disk, tmp_path / "web01.qcow2", "qcow2")
     backup = Path(shutil.copy(disk, tmp_path / "short.qcow2"))
-    os.truncate(backup, disk.stat().st_size - (1 << 20))
-    kind, sentence, _differing = _verdict(tmp_path, disk, backup)
-    assert kind == "damaged" and "as far as it goes" in sentence and "1.0 MiB are missing" in sentence
+    os.truncate(backup, disk.stat().st_size - (128 << 10))
+    kind, sentence, _differing = _verdict(tmp_path, disk, backup, "qcow2")
+    assert kind == "damaged" and "as far as it goes" in sentence and "128.0 KiB are missing" in sentence
 
 
 def test_a_header_that_cannot_be_true_is_damage(disk: Path, tmp_path: Path) -> None:
