@@ -12,6 +12,7 @@ from core import mounts
 from tests.conftest import needs_root
 from tests.tui.wizard import Wizard, choose, on, refused, shown, until, wizard
 from tui.screens.busy import BusyScreen
+from tui.screens.confirm import ConfirmScreen
 from tui.screens.leftovers import LeftoversScreen
 from tui.screens.menu import Menu
 
@@ -39,6 +40,8 @@ async def _stuck(pilot: Wizard) -> None:
     await on(pilot, LeftoversScreen)
     await until(pilot, lambda: pilot.app.screen.query_one(Menu).option_count == 1)
     await pilot.press("enter")
+    await on(pilot, ConfirmScreen)
+    await choose(pilot, "undo")
     await on(pilot, BusyScreen)
 
 
@@ -56,6 +59,8 @@ async def test_what_went_with_its_program_is_neither_counted_nor_listed(
         assert f"{listed} thing{'s' if listed != 1 else ''} up" in _in_words(pilot)
         assert "mount, up since" not in shown(pilot)
         await pilot.press("enter")
+        await on(pilot, ConfirmScreen)
+        await choose(pilot, "undo")
         await until(pilot, lambda: f"Taken down: {listed}." in shown(pilot))
 
 

@@ -479,6 +479,8 @@ async def test_an_overlay_without_room_is_told_once(disk: Path, tmp_path: Path, 
             assert isinstance(pilot.app.screen, ShownScreen)
             filling.unlink()
             await choose(pilot, "down")
+            await on(pilot, ConfirmScreen)
+            await choose(pilot, "down")
             await on(pilot, VolumeScreen)
     finally:
         (small / "filling").unlink(missing_ok=True)

@@ -451,6 +451,8 @@ async def test_mounted_in_sight_left_up_and_finished_later(
         await on(pilot, LeftoversScreen)
         await until(pilot, lambda: str(disk) in shown(pilot))
         await pilot.press("enter")
+        await on(pilot, ConfirmScreen)
+        await choose(pilot, "undo")
         await until(pilot, lambda: not point.exists())
         await until(pilot, lambda: "Nothing is up" in shown(pilot))
         await pilot.press("escape")
