@@ -222,9 +222,11 @@ def _markdown(
     if copied.sidecar:
         lines.append("- " + titled(_("What the target could not keep"), span(copied.sidecar.name)))
     lines += ["", "## " + _("What could not be read or was not replaced"), ""]
-    lines += [f"- {span(gap.path)}: {plain(gap.error)}" for gap in copied.unreadable] or [_("Nothing.")]
+    lines += ["- " + titled(span(gap.path), plain(gap.error)) for gap in copied.unreadable] or [_("Nothing.")]
     lines += ["", "## " + _("What the target could not keep"), ""]
-    lines += [f"- {span(lost.path)}: {plain(lost.what)}" for lost in copied.lost_metadata] or [_("Nothing.")]
+    lines += ["- " + titled(span(lost.path), plain(lost.what)) for lost in copied.lost_metadata] or [
+        _("Nothing.")
+    ]
     lines += ["", "## " + _("Where it came from"), "", *_outline(facts, 0)]
     lines += ["", "## " + _("Owners, as the guest calls them"), ""]
     unknown, user, group = _("unknown"), _("user"), _("group")

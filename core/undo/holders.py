@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from core.host import Process
-from core.i18n import N_, _
+from core.i18n import N_, _, sentences
 from core.processes import Target
 from core.text import quoted, safe
 from core.undo.account import Entry
@@ -132,4 +132,5 @@ class Held:
         rest = len(self.holders) - _TOLD
         if rest > 0:
             told.append(_("and {count} more").format(count=rest))
-        return " ".join([*(["; ".join(told) + "."] if told else []), *self.unseen])
+        held = _("{message}.").format(message=_("; ").join(told)) if told else ""
+        return sentences((held, *self.unseen))

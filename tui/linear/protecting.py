@@ -6,7 +6,7 @@ from core.disks.logical import logical_volume
 from core.disks.model import Disk
 from core.disks.snapshots import described
 from core.errors import Ambiguous, SeveralMembers
-from core.i18n import _, sentences
+from core.i18n import _, listed, sentences, titled
 from core.text import safe, size
 from tui import plans
 from tui.chosen import Protection, Wish
@@ -25,7 +25,7 @@ def which(ground: Ground, wish: Wish, error: Ambiguous | SeveralMembers) -> Wish
     else:
         ground.talk.say(error.what)
         ways = {name: replace(wish, member=name) for name, _length in error.members}
-        told = {name: f"{safe(name)}, {size(length)}" for name, length in error.members}
+        told = {name: listed((safe(name), size(length))) for name, length in error.members}
     answer = ground.talk.choose(_("Which disk?"), list(told.items()), ground.asides("disk"))
     return None if answer == BACK else ways[answer]
 
@@ -84,6 +84,6 @@ def backup(ground: Ground, *, frozen: bool) -> None:
     done = ground.work(_("Making the backup."), road.backup, dest, ground.talk.progress, frozen=frozen)
     for path in done.paths:
         ground.talk.say(_("Backup: {path}").format(path=safe(path)))
-    for note in (*done.notes, *(f"{safe(gap.path)}: {gap.error}" for gap in done.unreadable)):
+    for note in (*done.notes, *(titled(safe(gap.path), gap.error) for gap in done.unreadable)):
         ground.talk.say(note)
     ground.flow.backup = done.paths[0] if done.paths and not done.unreadable else None

@@ -10,7 +10,7 @@ from core.disks.model import Disk
 from core.disks.ways_out import InUse
 from core.errors import Ambiguous, Exit, PointsOutside, SalvageError, SeveralMembers, WrongUsage
 from core.files.destination import Destination, destination
-from core.i18n import _, enumerated
+from core.i18n import _, enumerated, listed
 from core.lab import labs, results, telling
 from core.machines.inventory import Group, inventory
 from core.runner import Runner
@@ -150,7 +150,7 @@ class Walk(Ground):
             if isinstance(one, Group):
                 name = machine_told(one.machine)
                 found = [member.found for member in one.members if member.found]
-                places += [(str(disk.path), f"{name}, {disk_told(disk)}") for disk in found]
+                places += [(str(disk.path), listed((name, disk_told(disk)))) for disk in found]
             else:
                 places.append((str(one.path), disk_told(one)))
         places.append(("other", _("Another: its path or address is asked for")))

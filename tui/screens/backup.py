@@ -219,7 +219,7 @@ class BackupScreen(Frame):
             ),
             _("Its checksums: {path}").format(path=safe(made.manifest)),
         ]
-        told += [f"{safe(lost.path)}: {lost.what}" for lost in made.lost_metadata]
+        told += [titled(safe(lost.path), lost.what) for lost in made.lost_metadata]
         title = _("The backup is made and verified")
         if made.unreadable:
             title = _("The backup is made, but parts of the disk could not be read")

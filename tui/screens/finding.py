@@ -88,7 +88,9 @@ class FindScreen(_Working):
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog", classes="wide"):
             yield Static(_("Find below {path}").format(path=safe(self._start)), classes="title", markup=False)
-            yield TextLine(placeholder="*.conf  letter  size:+1M  after:2024-05-01  owner:ann  text:password")
+            yield TextLine(
+                placeholder=_("*.conf  letter  size:+1M  after:2024-05-01  owner:ann  text:password")
+            )
             yield Static("", id="state", classes="label below")
             yield Results(id="results")
             yield KeyLine(id="keys")

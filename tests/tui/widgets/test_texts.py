@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from core.command import Command
 from core.files.entry import Entry as FileEntry
 from core.files.progress import Progress
+from core.i18n import use_language
 from core.lab.telling import Said
 from core.runner import Ran, Result
 from core.tables.model import Partition, PartitionTable
@@ -189,6 +190,24 @@ def test_a_filter_finds_parts_of_names_in_either_case():
     assert [entry.name for entry in file_table.matching(entries, "REP")] == [b"Report.odt"]
     assert [entry.name for entry in file_table.matching(entries, "Är")] == ["Ärger".encode()]
     assert file_table.matching(entries, "") == entries
+
+
+def test_a_filter_in_chinese_tells_how_many_it_leaves():
+    """Its words take two columns each: the number at the end was cut off."""
+    use_language("zh_CN")
+    try:
+        table = file_table.FileTable()
+        table.typed = "照"
+        line = table.filter_line(2, 5, 40)
+    finally:
+        use_language("en")
+    assert width_of(line) == 40 and text_of(line).endswith("5项中的2项")
+
+
+def test_a_short_note_in_brackets_is_not_broken():
+    for width in range(9, 16):
+        lines = wrapped("一次完整的练习（级别1）", width)
+        assert any("（级别1）" in line for line in lines), lines
 
 
 # -- the partitions -------------------------------------------------------------------------------
