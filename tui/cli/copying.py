@@ -135,13 +135,16 @@ def _tell(context: Context, copied: Copied, target: Destination) -> None:
     else:
         say(_("The checksums went with the files: SHA256SUMS"))
     say(_("Read back from the target and compared: {what}").format(what=verified_told(copied)))
-    gaps = [(one.path, one.error) for one in copied.unreadable]
-    lost = [(one.path, one.what) for one in copied.lost_metadata]
-    for sentence, rows in ((_("not read: {path}: {what}"), gaps), (_("not kept: {path}: {what}"), lost)):
-        for path, what in rows[:_MOST]:
-            context.say(sentence.format(path=safe(path), what=what))
+    gaps = [one.told() for one in copied.unreadable]
+    unkept = _("not kept: {path}: {what}")
+    lost = [unkept.format(path=safe(one.path), what=one.what) for one in copied.lost_metadata]
+    for rows in (gaps, lost):
+        for told in rows[:_MOST]:
+            context.say(told)
         if len(rows) > _MOST:
             context.say(_("and {count} more: see the report").format(count=len(rows) - _MOST))
+    if copied.has_taken:
+        context.say(_("--existing both or replace says what else is to become of names that are taken."))
     if copied.sidecar:
         context.say(
             _(

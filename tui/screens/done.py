@@ -253,14 +253,19 @@ def _recovered(copied: Copied, place: Destination | None, width: int) -> Content
         Content(titled(head, told)).stylize(style, 0, len(head)),
         *(_row(name, value, width) for name, value in _places(copied, place)),
     ]
+    gaps_told: dict[str, list[str]] = {}
+    for gap in copied.unreadable:
+        gaps_told.setdefault(gap.title, []).append(titled(safe(gap.path), gap.error))
     for name, gaps in (
-        (_("Not read"), [titled(safe(gap.path), gap.error) for gap in copied.unreadable]),
+        *gaps_told.items(),
         (_("Not kept"), [titled(safe(lost.path), lost.what) for lost in copied.lost_metadata]),
     ):
         rows += [_row(name if at == 0 else "", line, width) for at, line in enumerate(gaps[:MOST])]
         if len(gaps) > MOST:
             more = _("and {count} more: see the report").format(count=len(gaps) - MOST)
             rows.append(_row("", more, width))
+    if copied.has_taken:
+        rows.append(_row("", _("What becomes of names that are taken is chosen by o, at the files."), width))
     return Content("\n").join(rows)
 
 

@@ -8,6 +8,7 @@ from rich.cells import cell_len
 
 from core.command import Command
 from core.files.entry import Entry as FileEntry
+from core.files.outcome import Copied, Unreadable
 from core.files.progress import Progress
 from core.i18n import use_language
 from core.lab.telling import Said
@@ -17,6 +18,7 @@ from core.text import safe
 from core.undo.account import Entry
 from core.volumes.model import Inspection, Volume
 from tui.breaking import breaks
+from tui.screens import done as done_screen
 from tui.screens import said
 from tui.widgets import (
     command_list,
@@ -208,6 +210,22 @@ def test_a_short_note_in_brackets_is_not_broken():
     for width in range(9, 16):
         lines = wrapped("一次完整的练习（级别1）", width)
         assert any("（级别1）" in line for line in lines), lines
+
+
+# -- what was copied ------------------------------------------------------------------------------
+
+
+def test_what_was_read_and_has_no_place_is_not_told_as_unread(tmp_path):
+    gaps = [Unreadable(b"/a", "坏了。"), Unreadable(b"/etc/hostname", "有了。", "taken")]
+    copied = Copied(1, 0, 0, 0, 5, 0.5, tmp_path / "SHA256SUMS", gaps, [], 0)
+    assert "Not copied /etc/hostname: " in done_screen._recovered(copied, None, 70).plain
+    use_language("zh_CN")
+    try:
+        text = done_screen._recovered(copied, None, 70).plain
+    finally:
+        use_language("en")
+    assert "未读出     /a：坏了" in text and "未复制     /etc/hostname：有了" in text
+    assert "--existing" not in text
 
 
 # -- the partitions -------------------------------------------------------------------------------
