@@ -12,7 +12,7 @@ from core.i18n import _, ngettext
 from core.text import grouped, safe, size
 
 Why = Literal["unread", "taken", "unwritten"]
-"""Not read from the disk; read, but something else bears its name in the target; not written to the target."""
+"""Not read; read, but something else bears its name in the target; read, but not written to the target."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from core.disks.backup import BackedUp
+from core.disks.naming import dest_of
 from core.errors import Exit
 from core.i18n import _, listed, ngettext, sentences
 from core.runner import Runner
@@ -20,8 +21,7 @@ def backup(context: Context) -> int:
         return _find(context)
     if options.verify:
         return _verify(context)
-    # A trailing slash says that the target is a folder; a Path would forget it
-    dest, frozen = absolute(options.dest), options.lvm_snapshot
+    dest, frozen = dest_of(options.dest), options.lvm_snapshot
 
     def planned(runner: Runner) -> None:
         session = Session(context.plan_state, runner)

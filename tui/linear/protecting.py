@@ -4,13 +4,13 @@ from dataclasses import replace
 
 from core.disks.logical import logical_volume
 from core.disks.model import Disk
+from core.disks.naming import dest_of
 from core.disks.snapshots import described
 from core.errors import Ambiguous, SeveralMembers
-from core.i18n import _, listed, sentences, titled
+from core.i18n import _, enumerated, listed, sentences, titled
 from core.text import safe, size
 from tui import plans
 from tui.chosen import Protection, Wish
-from tui.cli.common import absolute
 from tui.linear.ground import Ground
 from tui.linear.talk import BACK
 from tui.linear.telling import holders
@@ -73,13 +73,15 @@ def backup(ground: Ground, *, frozen: bool) -> None:
     place = ground.talk.text(_("Where shall the backup go, a file or a folder?"), asides)
     if place == BACK:
         return
-    dest, road = absolute(place), ground.flow.road()
+    dest, road = dest_of(place), ground.flow.road()
     look = road.outlook(dest, frozen=frozen)
     ground.talk.say(sentences((look.sentence(), look.refusal)))
     plan = ground.asides("backup", plans.backup(ground.flow, dest, frozen=frozen))
-    if frozen and look.refusal:
+    if look.refusal:
         return
-    if frozen and not ground.talk.sure(_("Make the snapshot and begin?"), plan):
+    question = _("Make the snapshot and begin?") if frozen else _("Make the backup {path}?")
+    if not ground.talk.sure(question.format(path=enumerated(map(safe, look.places))), plan):
+        ground.talk.say(_("Nothing was copied."))
         return
     done = ground.work(_("Making the backup."), road.backup, dest, ground.talk.progress, frozen=frozen)
     for path in done.paths:
