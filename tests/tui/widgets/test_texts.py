@@ -8,6 +8,7 @@ from rich.cells import cell_len
 
 from core.command import Command
 from core.files.entry import Entry as FileEntry
+from core.files.finding import wanted
 from core.files.outcome import Copied, Unreadable
 from core.files.progress import Progress
 from core.i18n import use_language
@@ -192,6 +193,14 @@ def test_a_filter_finds_parts_of_names_in_either_case():
     assert [entry.name for entry in file_table.matching(entries, "REP")] == [b"Report.odt"]
     assert [entry.name for entry in file_table.matching(entries, "Är")] == ["Ärger".encode()]
     assert file_table.matching(entries, "") == entries
+
+
+def test_a_filter_finds_a_name_as_the_screen_spells_it():
+    entries = [FileEntry("文档.txt".encode(), "file"), FileEntry(b"\\u6587", "file"), FileEntry(b"x", "file")]
+    assert [entry.name for entry in file_table.matching(entries, "\\u6587")] == [
+        one.name for one in entries[:2]
+    ]
+    assert wanted(["\\u6587*"]).names[0].match("文档.txt") and wanted(["\\u6863"]).names[0].match("文档.txt")
 
 
 def test_a_filter_in_chinese_tells_how_many_it_leaves():
