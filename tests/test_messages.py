@@ -90,6 +90,11 @@ def test_the_help_speaks_the_language_that_is_asked_for(program: Program) -> Non
     assert "disk" in program("--lang", "xx", "--help").out
 
 
+def test_what_argparse_lists_is_listed_as_the_language_does(program: Program) -> None:
+    assert "DISK，VOLUME，SRC" in program("--lang", "zh_CN", "copy").err
+    assert "DISK, VOLUME, SRC" in program("--lang", "en", "copy").err
+
+
 def test_columns_of_wide_characters_stay_columns(program: Program, tmp_path: Path) -> None:
     disk = tmp_path / "disk.raw"
     with open(disk, "wb") as file:
@@ -109,7 +114,8 @@ def test_sentences_are_not_put_together_by_hand() -> None:
     """Behind a full stop of two columns stands no space: `sentences` knows."""
     by_hand = re.compile(
         r"""\+ " " \+ _\(|\{error\.what\} |" "\.join\((?:stuck|told|shown)\)|\) \+ " " \+ who"""
-        r"""|told\} \{more|^ *\+ "(?:, | )"$|(?<!_\()"; "\.join\((?:told|missing|lines)|\.path\)\}: \{"""
+        r"""|\+= " " \+ _\(|\(" " \+ _\(|told\} \{more|^ *\+ "(?:, | )"$"""
+        r"""|(?<!_\()"; "\.join\((?:told|missing|lines)|\.path\)\}: \{"""
     )
     found = [
         f"{path.relative_to(messages.TOP)}:{number}"
