@@ -49,6 +49,9 @@ def test_a_slash_at_the_end_means_a_folder(program: Program, disk: Path, tmp_pat
         refused = program("backup", "--format", "raw", disk, f"{tmp_path}/{slip}")
         assert refused.status != 0 and f"There is no folder {tmp_path}/missing" in refused.err
     assert not (tmp_path / "missing").exists()
+    refused = program("convert", "--format", "raw", disk, f"{tmp_path}/missing/", "--to", "qcow2")
+    assert refused.status != 0 and f"There is no folder {tmp_path}/missing" in refused.err
+    assert not (tmp_path / "missing").exists()
 
 
 def test_an_existing_backup_is_found_and_compared(program: Program, disk: Path) -> None:
