@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core import host, loops, mounts
-from core.i18n import N_, _, enumerated, ngettext, sentences
+from core.i18n import N_, _, enumerated, ngettext, noted, sentences
 from core.text import safe
 from core.undo.account import Account, Entry
 from core.undo.live import Names
@@ -46,6 +46,8 @@ _IN_JSON = {
     "process": "processes",
     "file": "files",
 }
+_TOLD = 3
+"""Changes by others that are told one by one; `Proof.to_json` has them all, and all that is known of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,15 @@ class Thing:
     """All that is known of it."""
     paths: tuple[str, ...] = ()
     """The names by which it may be known as ours."""
+    name: str = ""
+    """What a person calls it."""
+    behind: str = ""
+    """What lies behind it: a loop device's file, a mount's device."""
+
+    def told(self) -> str:
+        """It in a few words, for a person."""
+        kind, name = _(_KINDS[self.kind]), safe(self.name)
+        return noted(_("{kind} {name}").format(kind=kind, name=name), safe(self.behind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +233,7 @@ class Proof:
             still = _("The host is not as it was found. Of ours there is still:")
             if self.at_work:
                 still = _("Written before the end. Of ours there was still, to be taken down then:")
-            return "\n".join([still, *(f"  {one}" for one in self.ours)])
+            return "\n".join([still, *(f"  {one.thing.told()}" for one in self.ours)])
         if self.kept:
             others = _("Others meanwhile: {things}.").format(things=self._others_told())
             kept = _("Host as found, but for what was left mounted.")
@@ -242,7 +253,13 @@ class Proof:
         return told.format(things=self._others_told())
 
     def _others_told(self) -> str:
-        return "; ".join(str(one) for one in self.others[:3]) + ("; ..." if len(self.others) > 3 else "")
+        signs = {"+": _("came: {things}"), "-": _("went: {things}"), "~": _("changed: {things}")}
+        heaps: dict[str, list[str]] = {}
+        for one in self.others[:_TOLD]:
+            heaps.setdefault(signs[one.sign], []).append(one.thing.told())
+        told = [sentence.format(things=enumerated(things)) for sentence, things in heaps.items()]
+        more = len(self.others) - _TOLD
+        return _("; ").join([*told, *([_("and {count} more").format(count=more)] if more > 0 else [])])
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -321,7 +338,7 @@ def _loops(table: Sequence[mounts.Mount]) -> Iterator[Thing]:
             if is_set
         ]
         parts = (one.path, one.backing, f"({file})", f"offset {one.offset} limit {one.size_limit}", *flags)
-        yield Thing("loop", (one.path, one.sequence), " ".join(parts), (one.backing,))
+        yield Thing("loop", (one.path, one.sequence), " ".join(parts), (one.backing,), one.path, one.backing)
 
 
 def _may_hang(path: str, table: Sequence[mounts.Mount]) -> bool:
@@ -337,7 +354,7 @@ def _mappings() -> Iterator[Thing]:
         name, uuid = _read(folder / "dm/name"), _read(folder / "dm/uuid")
         if name:
             yield Thing(
-                "mapping", (folder.name, name, uuid), f"{folder.name} {name} {uuid}".rstrip(), (name,)
+                "mapping", (folder.name, name, uuid), f"{folder.name} {name} {uuid}".rstrip(), (name,), name
             )
 
 
@@ -348,7 +365,9 @@ def _arrays() -> Iterator[Thing]:
             members = " ".join(sorted(one.name for one in (folder / "slaves").glob("*")))
             uuid = _read(folder / "md/uuid")
             line = f"{folder.name} {_read(folder / 'md/level')} {uuid} {members}"
-            yield Thing("array", (folder.name, uuid), " ".join(line.split()))
+            yield Thing(
+                "array", (folder.name, uuid), " ".join(line.split()), (), f"/dev/{folder.name}", members
+            )
 
 
 def _slots() -> Iterator[Thing]:
@@ -357,13 +376,15 @@ def _slots() -> Iterator[Thing]:
         if thread.isdigit():
             pid = host.process_of(int(thread)) or int(thread)
             line = f"/dev/{name} pid {pid} size {_read(path.parent / 'size')}"
-            yield Thing("nbd", (name, pid), line, (f"/dev/{name}",))
+            yield Thing("nbd", (name, pid), line, (f"/dev/{name}",), f"/dev/{name}", f"pid {pid}")
 
 
 def _mounts(table: Sequence[mounts.Mount]) -> Iterator[Thing]:
     for one in table:
         line = f"{one.point} {one.type} {one.source} {one.device} {one.options} id {one.id}"
-        yield Thing("mount", (one.id, one.device, one.point, one.root), line, (one.point,))
+        yield Thing(
+            "mount", (one.id, one.device, one.point, one.root), line, (one.point,), one.point, one.source
+        )
 
 
 def _ours(sessions: Path | None) -> Iterator[Thing]:
@@ -376,12 +397,15 @@ def _ours(sessions: Path | None) -> Iterator[Thing]:
         if program in _DAEMONS and (path := names.in_words(words[1:])[1]):
             since = host.started(pid)
             if since is not None:
-                yield Thing("process", (pid, since), f"{program} pid {pid} {path}", (path,))
+                yield Thing(
+                    "process", (pid, since), f"{program} pid {pid} {path}", (path,), program, f"pid {pid}"
+                )
     for folder, _folders, files in os.walk(sessions, followlinks=False):
         place = Path(folder)
         depth = len(place.relative_to(sessions).parts)
         if depth == 1:
             _folders.clear()  # what is mounted in a session's folder is not looked into
-            yield Thing("file", (folder,), f"{folder}/", (f"{folder}/",))
+            yield Thing("file", (folder,), f"{folder}/", (f"{folder}/",), f"{folder}/")
         for name in sorted(files):
-            yield Thing("file", (f"{folder}/{name}",), f"{folder}/{name}", (f"{folder}/{name}",))
+            path = f"{folder}/{name}"
+            yield Thing("file", (path,), path, (path,), path)

@@ -7,6 +7,7 @@ see whole, and the values are put in afterwards.
 import gettext
 import os
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 DOMAIN = "virt-salvage"
@@ -41,6 +42,27 @@ def language() -> str:
 def _(message: str) -> str:
     """The message in the person's language."""
     return _catalogue.gettext(message)
+
+
+def again(sentence: str) -> str:
+    """A sentence that was written down in the language of then, in the one that is spoken now.
+
+    One with values in it stays as it is: which message it was cannot be told.
+    """
+    if not sentence:
+        return sentence
+    return _(sentence if sentence.isascii() else _messages().get(sentence, sentence))
+
+
+@lru_cache(maxsize=1)
+def _messages() -> dict[str, str]:
+    """Our messages by what the catalogues make of them."""
+    known: dict[str, str] = {}
+    for place in LOCALE_DIR.glob(f"*/LC_MESSAGES/{DOMAIN}.mo"):
+        with open(place, "rb") as file:
+            made = gettext.GNUTranslations(file)._catalog  # type: ignore[attr-defined]
+        known |= {text: message for message, text in made.items() if isinstance(message, str)}
+    return known
 
 
 def N_(message: str) -> str:

@@ -21,7 +21,7 @@ from core import tools
 from core.cancel import CancelToken
 from core.command import Command, Variable
 from core.errors import Cancelled, SalvageError
-from core.i18n import _
+from core.i18n import _, sentences
 from core.text import safe
 
 T = TypeVar("T")
@@ -94,7 +94,7 @@ class CommandFailed(SalvageError):
                 program=program, status=result.status
             )
         if said:
-            ended += " " + _("It said: {message}").format(message=said)
+            ended = sentences((ended, _("It said: {message}").format(message=said)))
         super().__init__(ended)
 
 

@@ -6,6 +6,7 @@ visible escapes, so that what it returns can be printed on any terminal and put 
 """
 
 import os
+import re
 import shlex
 import time
 import unicodedata
@@ -18,6 +19,8 @@ from core.i18n import _, use_language
 # Cn unassigned, Zl/Zp line and paragraph separators: https://www.unicode.org/reports/tr44/
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\"}
+_LONG = {escape: char for char, escape in _SHORT.items()}
+_SPELLED = re.compile(r"\\(?:u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|[nrt\\])")
 _ascii_only = False
 
 
@@ -69,6 +72,22 @@ def _escaped(char: str) -> str:
     if point < 0x100:
         return f"\\x{point:02x}"
     return f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
+
+
+def spelled(text: str) -> str:
+    """What is meant by text in which characters are spelled as `safe` does: somebody typed what they saw."""
+    return _SPELLED.sub(_meant, text)
+
+
+def _meant(found: re.Match[str]) -> str:
+    word = found[0]
+    if word in _LONG:
+        return _LONG[word]
+    point = int(word[2:], 16)
+    if word[1] != "x":
+        return word if point > 0x10FFFF or 0xD800 <= point <= 0xDFFF else chr(point)
+    # A byte that is no UTF-8, unless the character itself is spelled: from 0xa0 on that is so in ASCII only
+    return chr(point) if point < 0x80 or (_ascii_only and point >= 0xA0) else chr(0xDC00 + point)
 
 
 def quoted(word: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from wcwidth import wcswidth
 
-from tests import messages
+from tests import messages, typography
 from tests.conftest import Program
 
 
@@ -46,6 +46,39 @@ def test_what_is_filled_in_is_the_same(code: str) -> None:
     assert messages.differing(code) == []
 
 
+def test_chinese_is_set_as_chinese_is() -> None:
+    """Wide marks, and no space beside Latin letters: a screen that is set in two ways looks torn."""
+    wrong = [
+        (text, found)
+        for identity, message in messages.entries(messages.read("zh_CN")).items()
+        for text in (message.string if isinstance(message.string, tuple) else (message.string,))
+        if (found := typography.mistakes(identity if isinstance(identity, str) else identity[-1], text))
+    ]
+    assert wrong == []
+
+
+def test_what_is_wrong_in_chinese_is_found() -> None:
+    for text in (
+        "2个文件, 两个",
+        "内容。 修复",
+        "只用 ASCII",
+        "编号为{number} 的",
+        "真的吗?",
+        "是(否)",
+        "完成.",
+    ):
+        assert typography.mistakes("", text), text
+    for text in (
+        "加上--replay则",
+        "mount(8)和losetup(8)",
+        "vm:名称，或ssh://主机",
+        "用?tls-psk-file=FILE",
+        "*.conf  信件",
+    ):
+        assert not typography.mistakes("", text), text
+    assert typography.mistakes("It is so.", "是这样") and typography.mistakes("so", "这样。")
+
+
 def test_what_gettext_reads_is_what_was_translated(code: str) -> None:
     assert messages.path(code, "mo").read_bytes() == messages.compiled(code)
 
@@ -55,6 +88,11 @@ def test_the_help_speaks_the_language_that_is_asked_for(program: Program) -> Non
     assert "磁盘" in program("--lang=zh_CN", "--help").out
     assert "磁盘" in program("--help", env={"LC_ALL": "zh_CN.UTF-8", "LANGUAGE": "zh_CN"}).out
     assert "disk" in program("--lang", "xx", "--help").out
+
+
+def test_what_argparse_lists_is_listed_as_the_language_does(program: Program) -> None:
+    assert "DISK，VOLUME，SRC" in program("--lang", "zh_CN", "copy").err
+    assert "DISK, VOLUME, SRC" in program("--lang", "en", "copy").err
 
 
 def test_columns_of_wide_characters_stay_columns(program: Program, tmp_path: Path) -> None:
@@ -74,7 +112,11 @@ def test_columns_of_wide_characters_stay_columns(program: Program, tmp_path: Pat
 
 def test_sentences_are_not_put_together_by_hand() -> None:
     """Behind a full stop of two columns stands no space: `sentences` knows."""
-    by_hand = re.compile(r"""\+ " " \+ _\(|\{error\.what\} |" "\.join\(stuck|\) \+ " " \+ who""")
+    by_hand = re.compile(
+        r"""\+ " " \+ _\(|\{error\.what\} |" "\.join\((?:stuck|told|shown)\)|\) \+ " " \+ who"""
+        r"""|\+= " " \+ _\(|\(" " \+ _\(|told\} \{more|^ *\+ "(?:, | )"$"""
+        r"""|(?<!_\()"; "\.join\((?:told|missing|lines)|\.path\)\}: \{"""
+    )
     found = [
         f"{path.relative_to(messages.TOP)}:{number}"
         for folder in ("core", "tui")

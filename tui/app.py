@@ -256,9 +256,11 @@ class SalvageApp(App[int]):
     def _topic(self) -> str:
         """What the help is about: the screen on top, or the step below it."""
         named = (
-            one.topic for one in reversed(self.screen_stack) if isinstance(one, (Frame, Dialog)) and one.topic
+            one.explained if isinstance(one, Dialog) else one.topic
+            for one in reversed(self.screen_stack)
+            if isinstance(one, (Frame, Dialog))
         )
-        return next(named, "start")
+        return next(filter(None, named), "start")
 
     # -- screens -------------------------------------------------------------------------------
 

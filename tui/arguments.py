@@ -55,8 +55,9 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*args, **options)
 
     def error(self, message: str) -> NoReturn:
+        told = message[:1].upper() + message[1:]
         raise WrongUsage(
-            _("{message}.").format(message=safe(message[:1].upper() + message[1:])),
+            _("{message}.").format(message=safe(told.replace(", ", _(", ")))),  # argparse joins in English
             remedy=_("`{program} --help` shows what can be given.").format(program=self.prog),
         )
 

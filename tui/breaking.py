@@ -20,9 +20,12 @@ _WIDE = (
 )
 _OPENING = "（《〈「『【〔〖“‘"
 _CLOSING = "，。、；：？！）》〉」』】〕〗”’…"
+_NOTE = 8
+"""Characters in brackets that stay together: so short a note is one word."""
 _HAS_WIDE = re.compile(f"[{_WIDE}]")
 _UNIT = re.compile(
-    rf"(?=\S)[{_OPENING}]*(?:[^\s{_WIDE}{_OPENING}{_CLOSING}]+|(?![{_OPENING}{_CLOSING}])[{_WIDE}])?"
+    rf"（[^\s（）]{{1,{_NOTE}}}）[{_CLOSING}]*\s*"
+    rf"|(?=\S)[{_OPENING}]*(?:[^\s{_WIDE}{_OPENING}{_CLOSING}]+|(?![{_OPENING}{_CLOSING}])[{_WIDE}])?"
     rf"[{_CLOSING}]*\s*|\s+"
 )
 _HELD = re.compile(r"(?<=\d) (?=(?:[KMGTPE]i)?B\b|(?:s|min|h|d)\b|%)|[\u00a0\u202f]")

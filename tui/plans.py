@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from core.disks.naming import Dest
 from core.session import Session
 from core.volumes.model import Volume
 from core.volumes.mounting import Way
@@ -24,7 +25,7 @@ def view(flow: Flow, protection: Protection) -> Steps:
     return steps
 
 
-def backup(flow: Flow, dest: Path, *, frozen: bool) -> Steps:
+def backup(flow: Flow, dest: Dest, *, frozen: bool) -> Steps:
     """The steps from the disk to its backup; with `frozen`, by a snapshot of the logical volume."""
 
     def steps(session: Session) -> None:

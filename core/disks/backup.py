@@ -19,6 +19,7 @@ from core.disks.bytecopy import ByteCopy, Gap, Unreachable, clone, read_back, ta
 from core.disks.header import Source
 from core.disks.model import Disk
 from core.disks.naming import (
+    Dest,
     Layout,
     give_name,
     keep_metadata,
@@ -193,7 +194,7 @@ class _Copy:
 
 def backup(
     disk: Disk,
-    dest: Path,
+    dest: Dest,
     cancel: CancelToken,
     progress: Callable[[Progress], None],
     still: Still | None = None,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import PointsOutside, WrongUsage
-from core.i18n import _
+from core.i18n import _, noted
 from core.text import quoted, safe
 
 _SHOWN = 5
@@ -85,7 +85,7 @@ class Bounds:
 def points_outside(image: Path, objections: Sequence[tuple[Path, str]]) -> PointsOutside:
     """The refusal to open the paths that a header names, each with the objection to it."""
     shown = objections[:_SHOWN]
-    named = "; ".join(_("{path} ({reason})").format(path=safe(path), reason=reason) for path, reason in shown)
+    named = _("; ").join(noted(safe(path), reason) for path, reason in shown)
     if len(objections) > _SHOWN:
         named += _(" and {count} more").format(count=len(objections) - _SHOWN)
     return PointsOutside(

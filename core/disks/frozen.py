@@ -13,6 +13,7 @@ from core import lvm, tools
 from core.command import Command
 from core.disks.logical import logical_volume, mapping
 from core.disks.model import Disk
+from core.disks.naming import Dest
 from core.disks.outlook import Outlook, outlook
 from core.errors import NeedsRoot, NoSpace, Refused, SalvageError, WrongUsage
 from core.i18n import _
@@ -291,7 +292,7 @@ def take(stack: Stack, disk: Disk, plan: Plan, session: str) -> Frozen:
     return frozen
 
 
-def foreseen(disk: Disk, dest: Path, runner: Runner) -> Outlook:
+def foreseen(disk: Disk, dest: Dest, runner: Runner) -> Outlook:
     """What a backup of the volume by a snapshot would meet, at its target and in its group; only looks."""
     seen = outlook(disk, dest, frozen=True)
     try:

@@ -13,7 +13,7 @@ from pathlib import Path
 from core import loops, namespace
 from core.disks.model import Disk, Identity
 from core.errors import Refused
-from core.i18n import N_, _
+from core.i18n import N_, _, sentences
 from core.text import safe
 
 
@@ -90,7 +90,7 @@ class Marks:
         told = list(self.changes().values())
         if told:
             raise Refused(
-                " ".join(told),
+                sentences(told),
                 _("What its header says now was not looked at, so nothing was attached."),
                 _("Choose the disk again."),
             )

@@ -14,6 +14,9 @@ from core.errors import SalvageError
 from core.i18n import _
 from core.text import safe
 
+Dest = Path | str
+"""Where a backup shall go; text that ends in a slash means a folder, also one that is not there yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -23,6 +26,8 @@ class Layout:
     places: tuple[Path, ...]
     """One for each file of the disk, in its order."""
     manifest: Path
+    makes: bool = False
+    """The folder is made where it is missing: it is clear that one is meant."""
 
     @property
     def main(self) -> Path:
@@ -34,15 +39,22 @@ class Layout:
         return place.with_name(place.name + ".mapfile")
 
 
-def layout(disk: Disk, dest: Path) -> Layout:
+def dest_of(text: str) -> Dest:
+    """What was typed as an absolute place; the slash at its end stays, where a `Path` would forget it."""
+    whole = os.path.abspath(os.path.expanduser(text))
+    return whole.rstrip("/") + "/" if text.endswith("/") else Path(whole)
+
+
+def layout(disk: Disk, dest: Dest) -> Layout:
     """The places for `dest`: one file lands at it, or in it where it is a folder; several land in it."""
-    dest = Path(os.path.abspath(dest.expanduser()))
+    means_folder = isinstance(dest, str) and dest.endswith("/")
+    dest = Path(os.path.abspath(os.path.expanduser(dest)))
     if len(disk.files) > 1:
-        return Layout(dest, tuple(dest / name for name in _names(disk.files)), dest / "SHA256SUMS")
+        return Layout(dest, tuple(dest / name for name in _names(disk.files)), dest / "SHA256SUMS", True)
     # a logical volume's node is dm-0 once its links are resolved; its given name says more
     name = Path(disk.given).name if disk.is_block_device else disk.path.name
-    place = dest / name if dest.is_dir() else dest
-    return Layout(place.parent, (place,), place.with_name(place.name + ".sha256"))
+    place = dest / name if means_folder or dest.is_dir() else dest
+    return Layout(place.parent, (place,), place.with_name(place.name + ".sha256"), means_folder)
 
 
 def _names(files: tuple[Path, ...]) -> list[str]:
@@ -53,19 +65,25 @@ def _names(files: tuple[Path, ...]) -> list[str]:
     return names
 
 
-def make_folder(place: Layout) -> bool:
-    """Make the folder of several copies if it is missing, and say whether it was made now.
-
-    Raises `SalvageError` where it cannot be made, or where one file's folder is missing.
-    """
-    if place.folder.is_dir():
-        return False
-    if len(place.places) == 1:
+def require_folder(place: Layout) -> None:
+    """Raise `SalvageError` where the folder is missing and is not made: a slip of the fingers, most often."""
+    missing = place.folder.parent if place.makes else place.folder
+    if not (place.folder.is_dir() or missing.is_dir()):
         raise SalvageError(
-            _("There is no folder {path}.").format(path=safe(place.folder)),
+            _("There is no folder {path}.").format(path=safe(missing)),
             _("Nothing was copied."),
             _("Make it, or choose another target."),
         )
+
+
+def make_folder(place: Layout) -> bool:
+    """Make the folder of the copies if it is missing, and say whether it was made now.
+
+    Raises `SalvageError` where it cannot be made, or where nobody said that a folder is meant.
+    """
+    if place.folder.is_dir():
+        return False
+    require_folder(place)
     try:
         place.folder.mkdir()
     except PermissionError as error:

@@ -14,9 +14,9 @@ from core import loops, mounts
 from core.disks.header import Source
 from core.disks.logical import by_snapshot, logical_volume
 from core.disks.model import Disk
-from core.disks.naming import Layout, layout
+from core.disks.naming import Dest, Layout, layout, require_folder
 from core.disks.unfinished import exists, part_of
-from core.errors import NoSpace, Refused
+from core.errors import NoSpace, Refused, SalvageError
 from core.files.space import free
 from core.i18n import _, sentences
 from core.text import safe, size
@@ -70,7 +70,7 @@ class Outlook:
         }
 
 
-def outlook(disk: Disk, dest: Path, *, frozen: bool = False) -> Outlook:
+def outlook(disk: Disk, dest: Dest, *, frozen: bool = False) -> Outlook:
     """What a backup of the disk to `dest` would meet; raises `SalvageError` where nothing can be asked.
 
     With `frozen`, it is made from a snapshot of the logical volume that the disk is, see
@@ -94,7 +94,14 @@ def outlook(disk: Disk, dest: Path, *, frozen: bool = False) -> Outlook:
         _require(disk, folder, place, 0 if shares else needed, () if shares else sizes)
     except (NoSpace, Refused) as error:
         refusal = error.paragraph()
+    try:
+        require_folder(place)
+    except SalvageError as error:
+        refusal = error.paragraph()
     warnings = []
+    if not (refusal or place.folder.is_dir()):
+        told = _("The folder {path} does not exist yet and will be made.")
+        warnings.append(told.format(path=safe(place.folder)))
     if frozen:
         there = 0  # it is of another moment: the copy begins anew
     if there:
@@ -129,9 +136,10 @@ def lacking(disk: Disk) -> list[str]:
     return [told.format(path=safe(link.path)) for link in disk.chain if not link.exists]
 
 
-def require(disk: Disk, dest: Path) -> None:
+def require(disk: Disk, dest: Dest) -> None:
     """Raise what a backup to `dest` would end with, before anything on the host is changed for it."""
     place = layout(disk, dest)
+    require_folder(place)
     folder, sizes = _existing(place.folder), []
     for path in disk.files:
         with Source(path) as source:

@@ -156,7 +156,7 @@ def _may_be_disk(name: str) -> bool:
 
 
 def _several(path: Path, members: Sequence[Member], wanted: str | None) -> SeveralMembers:
-    names = "; ".join(noted(safe(one.name), size(one.size)) for one in members[:_MOST_TOLD])
+    names = _("; ").join(noted(safe(one.name), size(one.size)) for one in members[:_MOST_TOLD])
     more = len(members) - _MOST_TOLD
     names += _("; and {count} more").format(count=more) if more > 0 else ""
     if wanted is not None:

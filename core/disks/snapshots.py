@@ -25,7 +25,7 @@ def chosen(snapshots: Sequence[Snapshot], wanted: str, path: Path) -> Snapshot:
             _("Nothing was opened."),
             _("Leave --snapshot out to work on the present state."),
         )
-    told = "; ".join(described(one) for one in (same or snapshots)[:_MOST_TOLD])
+    told = _("; ").join(described(one) for one in (same or snapshots)[:_MOST_TOLD])
     more = len(same or snapshots) - _MOST_TOLD
     told += _("; and {count} more").format(count=more) if more > 0 else ""
     if same:

@@ -17,7 +17,7 @@ from core.disks.packed import Packing
 from core.errors import Cancelled, NoSpace, SalvageError
 from core.files.progress import Listener, Meter
 from core.files.space import free
-from core.i18n import _
+from core.i18n import _, sentences
 from core.runner import CommandFailed, Runner
 from core.text import safe, size
 from core.undo.pairs import FileKind, Pair
@@ -164,10 +164,14 @@ def _require_room(place: Path, need: int) -> None:
     room = free(place.parent)
     if need + _RESERVE > room:
         raise NoSpace(
-            _("There is too little room to unpack the image in {path}: {free} are free.").format(
-                path=safe(place.parent), free=size(room)
-            )
-            + (" " + _("It wants {need}.").format(need=size(need)) if need else ""),
+            sentences(
+                (
+                    _("There is too little room to unpack the image in {path}: {free} are free.").format(
+                        path=safe(place.parent), free=size(room)
+                    ),
+                    _("It wants {need}.").format(need=size(need)) if need else "",
+                )
+            ),
             _("What was unpacked is gone again; the packed image is untouched."),
             _("Make room there, or choose another place with --state-dir."),
         )

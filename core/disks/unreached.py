@@ -13,7 +13,7 @@ from pathlib import Path
 
 from core.disks.addresses import Address, is_login
 from core.errors import NeedsPassphrase, SalvageError, ToolMissing
-from core.i18n import _
+from core.i18n import _, sentences
 from core.text import safe
 
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/=]+")
@@ -49,10 +49,11 @@ def password_needed(login: Path, *, again: bool = False) -> NeedsPassphrase:
         told = _("{server} wants a password of {user}, and it was not given.")
     remedy = _("Give it at the terminal, or with --passphrase-file.")
     if scheme == "ssh":
-        remedy += " " + _(
+        key = _(
             "Or let in the key of the user that runs this program ({folder}), or load one into an agent"
             " that this program sees (SSH_AUTH_SOCK; sudo takes it away unless told to keep it)."
-        ).format(folder=safe(_home() / ".ssh"))
+        )
+        remedy = sentences((remedy, key.format(folder=safe(_home() / ".ssh"))))
     return NeedsPassphrase(
         login,
         told.format(server=safe(server), user=safe(user)),

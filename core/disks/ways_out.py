@@ -70,7 +70,7 @@ def sentence(holder: Holder, disk: Disk) -> str:
         return _("Session {session} of virt-salvage holds this disk: {path}.").format(**values)
     told = _template(holder).format(**values)
     if holder.file and holder.file != str(disk.path):
-        told += " " + _("{disk} stands on that.").format(**values)
+        told = sentences((told, _("{disk} stands on that.").format(**values)))
     return told
 
 

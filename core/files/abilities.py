@@ -98,7 +98,7 @@ class Abilities:
             "{path} cannot keep this: {what}. What that concerns is listed and kept in {sidecar}.",
             "{path} cannot keep these: {what}. What that concerns is listed and kept in {sidecar}.",
             len(missing),
-        ).format(path=safe(dest), what="; ".join(missing), sidecar="salvage-metadata.jsonl")
+        ).format(path=safe(dest), what=_("; ").join(missing), sidecar="salvage-metadata.jsonl")
 
 
 def abilities(dest: Path) -> Abilities:

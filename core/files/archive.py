@@ -70,7 +70,7 @@ class ArchiveFile:
             raise Refused(
                 _("{path} is there already and is not replaced.").format(path=safe(path)),
                 _("Nothing was written."),
-                _("Choose another name, or say --existing replace."),
+                _("Choose another name, or have what is there replaced."),
             )
 
     def check_space(self, expected: Estimate) -> None:

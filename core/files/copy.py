@@ -177,6 +177,7 @@ class _Copy:
                     "What the target gave back is not what was written to it; the copy was removed. "
                     "Do not trust this target: its medium or its memory is failing."
                 ),
+                "unwritten",
             )
 
     def _breathe(self) -> None:

@@ -18,7 +18,7 @@ from core.files.tree import OPEN_FILE, GuestTree
 from core.files.unread import reason
 from core.files.walk import Step, Walk
 from core.i18n import _
-from core.text import safe
+from core.text import safe, spelled
 
 _CHUNK = 1 << 20
 _LOOK = 8192
@@ -70,7 +70,8 @@ def wanted(words: Sequence[str]) -> Wanted:
     ``*.conf`` and other words with ``*``, ``?`` or ``[`` are patterns for the name, or for the path if
     they hold a slash; a plain word is a part of the name, capital letters or not. ``size:+1M`` at least,
     ``size:-10k`` at most; ``after:2024-05-01`` and ``before:…`` the time of change; ``owner:ann``;
-    ``text:word`` what stands in a file; ``in:/etc`` where. Raises `WrongUsage`.
+    ``text:word`` what stands in a file; ``in:/etc`` where. A name may be spelled as `safe` spells it. Raises
+    `WrongUsage`.
     """
     names: list[re.Pattern[str]] = []
     paths: list[re.Pattern[str]] = []
@@ -80,11 +81,9 @@ def wanted(words: Sequence[str]) -> Wanted:
         if colon and key in ("in", "size", "after", "before", "owner", "text") and value:
             given[key] = value
         elif "/" in word:
-            paths.append(re.compile(translate(word if _WILD.search(word) else f"*{word}*")))
-        elif _WILD.search(word):
-            names.append(re.compile(translate(word)))
+            paths.append(_pattern(word))
         elif word:
-            names.append(re.compile(translate(f"*{word}*"), re.IGNORECASE))
+            names.append(_pattern(word, 0 if _WILD.search(word) else re.IGNORECASE))
     if not names and not paths and not given:
         raise WrongUsage(
             _("There is nothing to look for."),
@@ -104,6 +103,12 @@ def wanted(words: Sequence[str]) -> Wanted:
         text=re.compile(re.escape(os.fsencode(text)), re.IGNORECASE) if text else None,
         wide=re.compile(re.escape(text.encode("utf-16-le", "surrogatepass"))) if text else None,
     )
+
+
+def _pattern(word: str, flags: int = 0) -> re.Pattern[str]:
+    """What a word matches, and what it does where characters in it are spelled as the screen spells them."""
+    whole = word if _WILD.search(word) else f"*{word}*"
+    return re.compile("|".join(dict.fromkeys((translate(whole), translate(spelled(whole))))), flags)
 
 
 def _sizes(word: str) -> tuple[int | None, int | None]:

@@ -3,12 +3,16 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from core.files.entry import named
 from core.files.owners import Owners
 from core.files.verify import Verified
 from core.i18n import _, ngettext
-from core.text import grouped, size
+from core.text import grouped, safe, size
+
+Why = Literal["unread", "taken", "unwritten"]
+"""Not read; read, but something else bears its name in the target; read, but not written to the target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,19 @@ class Unreadable:
     """The path on the guest's volume."""
     error: str
     """What happened, as a sentence."""
+    why: Why = "unread"
+
+    @property
+    def title(self) -> str:
+        """What did not come about, at the head of a list."""
+        return _("Not read") if self.why == "unread" else _("Not copied")
+
+    def told(self) -> str:
+        """The same with the path and the reason, as one line."""
+        told = _("not read: {path}: {what}")
+        if self.why != "unread":
+            told = _("not copied: {path}: {what}")
+        return told.format(path=safe(self.path), what=self.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +78,11 @@ class Copied:
         """Everything was read and everything was kept."""
         return not self.unreadable and not self.lost_metadata
 
+    @property
+    def has_taken(self) -> bool:
+        """Whether something was left out since something else bears its name in the target."""
+        return any(gap.why == "taken" for gap in self.unreadable)
+
     def to_json(self) -> dict[str, object]:
         """The outcome as `copy --json` prints it."""
         return {
@@ -68,7 +90,9 @@ class Copied:
             "bytes": self.bytes,
             "seconds": round(self.seconds, 3),
             **named("manifest", os.fsencode(self.manifest)),
-            "unreadable": [{**named("path", gap.path), "error": gap.error} for gap in self.unreadable],
+            "unreadable": [
+                {**named("path", gap.path), "error": gap.error, "why": gap.why} for gap in self.unreadable
+            ],
             "lost_metadata": [{**named("path", lost.path), "what": lost.what} for lost in self.lost_metadata],
             "sidecar": os.fsdecode(self.sidecar) if self.sidecar else None,
             "verified": {

@@ -91,7 +91,8 @@ class Meter:
         left: float | None = None
         if total is not None and self._pace > 0:
             entries = max(0, self._entries_total - max(self._begun, self._ended))
-            left = (max(0, total - self._bytes) + entries * _A_FILE) / self._pace
+            work = max(0, total - self._bytes) + entries * _A_FILE
+            left = work / self._pace if work else None  # nobody waits "a few seconds" for what is done
         self._listener(
             Progress(
                 files_done=_capped(self._files, self._files_total),

@@ -184,9 +184,13 @@ def _head(written: str, copied: Copied, after: Mapping[str, object]) -> list[str
     told = _("Files recovered: {files}, {size}.").format(files=grouped(copied.files), size=size(copied.bytes))
     if copied.whole:
         told = sentences((told, _("All that was chosen was read, and all of it was kept.")))
-    if copied.unreadable:
-        gaps = _("Not read or not replaced: {count}; they are listed below.")
-        told = sentences((told, gaps.format(count=grouped(len(copied.unreadable)))))
+    unread = sum(gap.why == "unread" for gap in copied.unreadable)
+    for gaps, many in (
+        (_("Not read: {count}; they are listed below."), unread),
+        (_("Not copied: {count}; they are listed below."), len(copied.unreadable) - unread),
+    ):
+        if many:
+            told = sentences((told, gaps.format(count=grouped(many))))
     if copied.lost_metadata:
         lost = _("Not wholly kept by the target: {count}; they are listed below.")
         told = sentences((told, lost.format(count=grouped(len(copied.lost_metadata)))))
@@ -221,10 +225,12 @@ def _markdown(
     lines.append("- " + titled(_("Read back and compared"), span(verified_told(copied))))
     if copied.sidecar:
         lines.append("- " + titled(_("What the target could not keep"), span(copied.sidecar.name)))
-    lines += ["", "## " + _("What could not be read or was not replaced"), ""]
-    lines += [f"- {span(gap.path)}: {plain(gap.error)}" for gap in copied.unreadable] or [_("Nothing.")]
+    lines += ["", "## " + _("What was not read or not copied"), ""]
+    lines += ["- " + titled(span(gap.path), plain(gap.error)) for gap in copied.unreadable] or [_("Nothing.")]
     lines += ["", "## " + _("What the target could not keep"), ""]
-    lines += [f"- {span(lost.path)}: {plain(lost.what)}" for lost in copied.lost_metadata] or [_("Nothing.")]
+    lines += ["- " + titled(span(lost.path), plain(lost.what)) for lost in copied.lost_metadata] or [
+        _("Nothing.")
+    ]
     lines += ["", "## " + _("Where it came from"), "", *_outline(facts, 0)]
     lines += ["", "## " + _("Owners, as the guest calls them"), ""]
     unknown, user, group = _("unknown"), _("user"), _("group")

@@ -9,7 +9,7 @@ from pathlib import Path
 from core.errors import NoSpace, SalvageError
 from core.files.inodeflags import NONE, InodeFlags
 from core.files.metadata import Handle
-from core.files.outcome import Copied, Lost, Unreadable
+from core.files.outcome import Copied, Lost, Unreadable, Why
 from core.files.owners import owners
 from core.files.progress import Meter
 from core.files.sidecar import Sidecar, Spool, described
@@ -77,11 +77,11 @@ class Tally:
             else:
                 self._more_lost += 1
 
-    def failed(self, path: bytes, error: str) -> None:
+    def failed(self, path: bytes, error: str, why: Why = "unread") -> None:
         """Something could not be read, or was not brought."""
         self._meter.errors += 1
         if len(self._unreadable) < _TOLD:
-            self._unreadable.append(Unreadable(path, error))
+            self._unreadable.append(Unreadable(path, error, why))
         else:
             self._more_unreadable += 1
 
@@ -91,8 +91,9 @@ class Tally:
             path,
             _(
                 "Something else of that name is already in the target and was not replaced. Move it away and"
-                " copy again, or choose what is to become of it (`--existing`; in the wizard, o)."
+                " copy again."
             ),
+            "taken",
         )
 
     def unwritten(self, path: bytes, error: OSError) -> None:
@@ -103,7 +104,9 @@ class Tally:
             self.taken(path)
             return
         why = safe(os.strerror(error.errno or 0))
-        self.failed(path, _("It could not be written to the target: {reason}.").format(reason=why))
+        self.failed(
+            path, _("It could not be written to the target: {reason}.").format(reason=why), "unwritten"
+        )
 
     def outcome(self, tree: GuestTree, began: float, manifest: Path, verified: Verified) -> Copied:
         """What has come of the copy out of `tree`; `began` by the monotonic clock."""
@@ -124,9 +127,12 @@ class Tally:
 
     @property
     def unreadable(self) -> list[Unreadable]:
-        """What could not be read."""
+        """What could not be read, or was not brought."""
         more = _("And {count} more are not told one by one.").format(count=grouped(self._more_unreadable))
-        return [*self._unreadable, *([Unreadable(b"/", more)] if self._more_unreadable else [])]
+        return [
+            *self._unreadable,
+            *([Unreadable(b"/", more, self._unreadable[-1].why)] if self._more_unreadable else []),
+        ]
 
     @property
     def lost(self) -> list[Lost]:

@@ -50,7 +50,7 @@ def _picture(copied: Copied) -> str:
     parts = (
         ("saved", _("copied"), copied.files - copied.skipped_same),
         ("kept", _("already there"), copied.skipped_same),
-        ("lost", _("not read or not replaced"), len(copied.unreadable)),
+        ("lost", _("not read or not copied"), len(copied.unreadable)),
     )
     shown = [(name, count) for name, _told, count in parts if count]
     total = sum(count for _name, count in shown)

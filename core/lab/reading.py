@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import WrongUsage
-from core.i18n import N_, _, enumerated
+from core.i18n import N_, _, enumerated, sentences
 from core.lab import damage, fitting, moves, staging
 from core.lab.lab import (
     STEPS,
@@ -64,7 +64,7 @@ class BadLab(WrongUsage):
         shown = mistakes[:SHOWN] + ([_("and {count} more.").format(count=more)] if more > 0 else [])
         super().__init__(
             _("{path} is no description of a practice disk: {mistakes}").format(
-                path=safe(where), mistakes=" ".join(shown)
+                path=safe(where), mistakes=sentences(shown)
             ),
             remedy=_("docs/teaching.md describes the format; `virt-salvage lab example` prints an example."),
         )

@@ -95,7 +95,7 @@ def _several(
             remedy=_("`virt-salvage list` shows what else there is; a path can be given as well."),
         )
     more = len(lines) - _MOST_TOLD
-    told = "; ".join(lines[:_MOST_TOLD]) + (_("; and {count} more").format(count=more) if more > 0 else "")
+    told = _("; ").join(lines[:_MOST_TOLD]) + (_("; and {count} more").format(count=more) if more > 0 else "")
     if len(named) > 1:
         what = _("{count} machines are called {name}.").format(count=len(named), name=name)
         remedy = _("Give the path of the disk: {disks}.").format(disks=told)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from core.disks.checking import ImageCheck
     from core.disks.convert import Converted
     from core.disks.existing import Candidate, Verdict
+    from core.disks.naming import Dest
     from core.disks.outlook import Outlook
     from core.files.estimate import Estimate
     from core.files.pouring import Poured, Write
@@ -204,7 +205,9 @@ class Session(Opening):
             prefix = os.fsencode(place.path.name) + b"."
             self._records.report(place.path.parent, facts, copied, self._up(), prefix)
 
-    def backup(self, dest: Path, progress: Callable[[Progress], None], *, frozen: bool = False) -> "BackedUp":
+    def backup(
+        self, dest: "Dest", progress: Callable[[Progress], None], *, frozen: bool = False
+    ) -> "BackedUp":
         """A verified byte copy of the disk's own files, the whole chain.
 
         With `frozen`, of a snapshot of the logical volume that the disk is: see `core.disks.frozen`.
@@ -223,10 +226,20 @@ class Session(Opening):
             return self._backed_up(disk, dest, progress)
 
     def _backed_up(
-        self, disk: Disk, dest: Path, progress: Callable[[Progress], None], still: "Still | None" = None
+        self, disk: Disk, dest: "Dest", progress: Callable[[Progress], None], still: "Still | None" = None
     ) -> "BackedUp":
         from core.disks.backup import BackedUp, backup
+        from core.disks.naming import layout
 
+        place = layout(disk, dest)
+        if place.makes and not place.folder.is_dir():
+            folder = Command(
+                ("mkdir", str(place.folder)),
+                why=_("Make the folder that the backup lies in."),
+                effect=_("a new folder"),
+                by_hand=True,
+            )
+            self.runner.perform(folder, lambda: None, None)  # it is made with the copy
         sources = [str(path) for path in disk.files]
         by_hand = Command(
             ("cp", "--sparse=always", *sources, str(dest)),
@@ -234,11 +247,11 @@ class Session(Opening):
             effect=_("a verified backup in {path}").format(path=safe(dest)),
             by_hand=True,
         )
-        nothing = BackedUp(0, 0, 0.0, dest, (), (), (), False)
+        nothing = BackedUp(0, 0, 0.0, Path(dest), (), (), (), False)
         work = partial(backup, disk, dest, self.runner.cancel, progress, still)
         return self.runner.perform(by_hand, work, nothing)
 
-    def _backup_frozen(self, disk: Disk, dest: Path, progress: Callable[[Progress], None]) -> "BackedUp":
+    def _backup_frozen(self, disk: Disk, dest: "Dest", progress: Callable[[Progress], None]) -> "BackedUp":
         """The same of a snapshot that is gone again at the end; the original may be written to meanwhile."""
         from core.disks import frozen, outlook
         from core.disks.backup import Still
@@ -276,7 +289,7 @@ class Session(Opening):
         with self._hold.during(disk):
             return check_images(disk, self.runner)
 
-    def outlook(self, dest: Path, *, frozen: bool = False) -> "Outlook":
+    def outlook(self, dest: "Dest", *, frozen: bool = False) -> "Outlook":
         """What a backup to `dest` would meet there; nothing is written."""
         if frozen:
             from core.disks.frozen import foreseen

@@ -30,7 +30,7 @@ def _alignment(partitions: Sequence[Partition]) -> list[str]:
         return []
     named = enumerated(str(number) for number in askew[:_MOST_NAMED])
     if len(askew) > _MOST_NAMED:
-        named += " " + _("and {count} more").format(count=len(askew) - _MOST_NAMED)
+        named += _(" and {count} more").format(count=len(askew) - _MOST_NAMED)
     told = ngettext(
         "Partition {numbers} does not begin at a multiple of 4 KiB: slow on many media, otherwise harmless.",
         "Partitions {numbers} do not begin at a multiple of 4 KiB: slow on many media, otherwise harmless.",

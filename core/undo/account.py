@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core import host
-from core.i18n import N_, _
+from core.i18n import N_, _, sentences
 from core.text import safe
 
 LOST = "unknown"
@@ -105,13 +105,8 @@ class HalfWritten:
         ).format(session=safe(session))
         if not self.backup:
             return told
-        return (
-            told
-            + " "
-            + _("Or restore the backup {path}, then `virt-salvage commit {session} --abandon`.").format(
-                path=safe(self.backup[0]), session=safe(session)
-            )
-        )
+        restored = _("Or restore the backup {path}, then `virt-salvage commit {session} --abandon`.")
+        return sentences((told, restored.format(path=safe(self.backup[0]), session=safe(session))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from core.host import Process
-from core.i18n import N_, _
+from core.i18n import N_, _, noted, sentences
 from core.processes import Target
 from core.text import quoted, safe
 from core.undo.account import Entry
@@ -88,10 +88,8 @@ class Holder:
         """Who holds what in which way, without a full stop."""
         told = _(_SENTENCES[self.way]).format(who=self.who, path=safe(self.path))
         if self.more:
-            told += " " + _("and {count} more").format(count=self.more)
-        if self.is_kin:
-            told += " " + _("(this program was started from there)")
-        return told
+            told += _(" and {count} more").format(count=self.more)
+        return noted(told, _("this program was started from there") if self.is_kin else "")
 
     def by_hand(self) -> str:
         """A command that takes away what no process holds; empty for others."""
@@ -132,4 +130,5 @@ class Held:
         rest = len(self.holders) - _TOLD
         if rest > 0:
             told.append(_("and {count} more").format(count=rest))
-        return " ".join([*(["; ".join(told) + "."] if told else []), *self.unseen])
+        held = _("{message}.").format(message=_("; ").join(told)) if told else ""
+        return sentences((held, *self.unseen))

@@ -267,7 +267,7 @@ class Stack:
         if below:
             # It would vanish from sight together with ours
             note = _("{target} is still up and was not taken out of sight: {who}.")
-            return self._stuck(entry, note.format(target=_name(entry), who="; ".join(below)))
+            return self._stuck(entry, note.format(target=_name(entry), who=_("; ").join(below)))
         entry = _as_lazy(entry, here)
         self._write_held(entry)
         command = Command(

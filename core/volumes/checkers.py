@@ -205,7 +205,7 @@ def _damaged(volume: Volume, state: State, program: str, said: tuple[str, ...]) 
     ).format(program=program)
     if state is not State.REPAIRED:
         more = _("Copy out what you need before you have it repaired.")
-        told = f"{told} {more}"
+        told = sentences((told, more))
     return Checked(Verdict.DAMAGED, told, program, said)
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from core import host, loops
-from core.hoststate import HostState, Owners, differences, prove
+from core.hoststate import Difference, HostState, Owners, Proof, Thing, differences, prove
+from core.i18n import use_language
 from core.runner import SystemRunner
 from core.session import Session
 from core.undo.account import Account, Entry
@@ -112,12 +113,36 @@ def test_the_journal_and_the_names_tell_whose_it_is(tmp_path: Path) -> None:
         assert not proof.as_found
         assert any(of_ours in str(one) for one in proof.ours)
         assert any(of_others in str(one) for one in proof.others)
-        assert f"\n  + loop device {of_ours} " in proof.sentence()
+        assert f"\n  loop device {of_ours} ({ours})" in proof.sentence()
         assert of_others not in proof.sentence()
         assert any(of_others in str(one) for one in proof.still(sessions).others)
         ours.unlink()
         assert not prove(before, sessions, {mine.name}, Owners(sessions)).as_found, "deleted, and still ours"
     assert not any(of_others in str(one) for one in proof.still(sessions).others), "it went meanwhile"
+
+
+def test_what_others_changed_is_told_as_a_person_would(tmp_path: Path) -> None:
+    def thing(at: int) -> Thing:
+        line = f"/dev/loop{at} /srv/{at}.raw (file ?:?) offset 1048576 limit 0 read-only autoclear"
+        return Thing("loop", (at,), line, (), f"/dev/loop{at}", f"/srv/{at}.raw")
+
+    now = HostState((), 1)
+    others = (
+        Difference("+", thing(1)),
+        Difference("-", thing(2)),
+        *(Difference("+", thing(at)) for at in (3, 4, 5)),
+    )
+    proof = Proof(now, now, (), others)
+    told = "came: loop device /dev/loop1 (/srv/1.raw), loop device /dev/loop3 (/srv/3.raw); went: loop device"
+    assert told in proof.sentence() and proof.sentence().endswith("(/srv/2.raw); and 2 more.")
+    assert "offset 1048576" in str(proof.to_json()["others"]), "all of it, for a machine"
+    use_language("zh_CN")
+    try:
+        assert "出现：环回设备/dev/loop1（/srv/1.raw）、环回设备/dev/loop3" in proof.sentence(), (
+            proof.sentence()
+        )
+    finally:
+        use_language("en")
 
 
 @pytest.mark.parametrize("boot", ["this one", "an earlier one"])

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.i18n import all_of, bracketed, enumerated, listed, noted, sentences, titled, use_language
+from core.i18n import _, again, all_of, bracketed, enumerated, listed, noted, sentences, titled, use_language
 from core.tables.model import Sources
 from core.tables.notes import told
 
@@ -45,3 +45,18 @@ def test_brackets(chinese: None) -> None:
 def test_no_full_stop_of_the_other_script(chinese: None) -> None:
     sentence = told(Sources("libparted", "sectors", ("sectors", "sfdisk")))
     assert sentence.endswith("。") and ". " not in sentence and ", " not in sentence, sentence
+
+
+def test_a_sentence_that_was_written_down_is_told_in_the_language_of_now() -> None:
+    english = "Make the folder where the volume will appear."
+    use_language("zh_CN")
+    chinese = _(english)
+    assert chinese != english
+    assert again(english) == again(chinese) == chinese
+    use_language("en")
+    assert again(chinese) == english
+    assert (again(""), again("Mount 5 at /mnt."), again("没有这句。")) == (
+        "",
+        "Mount 5 at /mnt.",
+        "没有这句。",
+    )

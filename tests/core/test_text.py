@@ -1,5 +1,6 @@
 """Foreign bytes are made safe, numbers are easy to read."""
 
+import os
 import shlex
 import subprocess
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ import pytest
 
 from core.ascii import to_ascii
 from core.i18n import _, use_language
-from core.text import duration, grouped, keep_to_ascii, quoted, safe, size
+from core.text import duration, grouped, keep_to_ascii, quoted, safe, size, spelled
 
 
 @pytest.fixture
@@ -99,3 +100,18 @@ def test_grouped() -> None:
 )
 def test_duration(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_what_is_spelled_is_understood_again(ascii_only: bool) -> None:
+    names = ["plain", "a\u200bb", "line\nbreak \\ slash", os.fsdecode(b"\xff\x80"), "\x1b[31m", "\U000e0001"]
+    names += ["\u6587\u6863.txt", "2\u00d72"] if ascii_only else []
+    keep_to_ascii(ascii_only)
+    try:
+        for name in names:
+            if name != os.fsdecode(b"\xff\x80") or not ascii_only:
+                assert spelled(safe(name)) == name
+    finally:
+        keep_to_ascii(False)
+    for odd in ("\\ud800", "\\U00110000", "\\q", "\\u65"):
+        assert spelled(odd) == odd

@@ -37,6 +37,23 @@ def test_room_is_told_before_it_begins_and_by_a_dry_run(program: Program, disk: 
     assert "The backup takes 1." in done.err and "64.0 MiB backed up and verified" in done.out
 
 
+def test_a_slash_at_the_end_means_a_folder(program: Program, disk: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    planned = program("backup", "--dry-run", "--format", "raw", disk, f"{folder}/")
+    assert planned.out.splitlines()[0] == f"mkdir {folder}" and not folder.exists()
+    done = program("backup", "--format", "raw", disk, f"{folder}/")
+    assert done.status == 0, done.err
+    assert f"{folder} does not exist yet and will be made" in done.err
+    assert sorted(one.name for one in folder.iterdir()) == ["disk.raw", "disk.raw.sha256"]
+    for slip in ("missing/x", "missing/x/"):
+        refused = program("backup", "--format", "raw", disk, f"{tmp_path}/{slip}")
+        assert refused.status != 0 and f"There is no folder {tmp_path}/missing" in refused.err
+    assert not (tmp_path / "missing").exists()
+    refused = program("convert", "--format", "raw", disk, f"{tmp_path}/missing/", "--to", "qcow2")
+    assert refused.status != 0 and f"There is no folder {tmp_path}/missing" in refused.err
+    assert not (tmp_path / "missing").exists()
+
+
 def test_an_existing_backup_is_found_and_compared(program: Program, disk: Path) -> None:
     copy = disk.with_name("disk.raw.bak")
     assert program("backup", "--format", "raw", disk, copy, "--json").status == 0

@@ -118,10 +118,11 @@ def test_marks_are_not_lost_unsaid_and_all_answers_are_told_once(
 
 def test_an_error_is_told_and_the_walk_goes_on(state_dir: Path, tmp_path: Path) -> None:
     nothing = tmp_path / "nothing.qcow2"
-    called = talk(state_dir, ["3"], nothing)
+    called = talk(state_dir, ["b", "q"], nothing)
     assert called.returncode == 0, called
-    assert str(nothing) in called.stdout
-    assert "What shall be done?" in called.stdout
+    told, _asked, rest = called.stdout.partition("Which disk?")
+    assert str(nothing) in told and "What shall be done?" not in told, "the disk is asked for again"
+    assert "What shall be done?" in rest
     assert called.stderr == ""
 
 
@@ -129,9 +130,10 @@ def test_an_error_is_told_and_the_walk_goes_on(state_dir: Path, tmp_path: Path) 
 def test_mounted_for_other_tools(disk: Path, state_dir: Path, guard: Guard, tmp_path: Path) -> None:
     guard.watch(disk)
     point = tmp_path / "m"
-    called = talk(state_dir, ["1", "3", "2", str(point), "q"], disk)
+    called = talk(state_dir, ["1", "3", "2", str(point), "no", "2", str(point), "yes", "q"], disk)
     try:
         assert "stays mounted" in called.stdout, called
+        assert "Nothing was mounted." in called.stdout, "the folder is not there: is it meant?"
         assert "Host as found, but for what was left mounted." in called.stdout
         assert f"mount {point}" not in called.stdout, "it is nobody else's"
         assert (point / "home").is_dir()
@@ -184,8 +186,11 @@ def test_a_backup_is_made_and_its_place_told(state_dir: Path, guard: Guard, tmp_
     image, copy = tmp_path / "web01.raw", tmp_path / "copy.raw"
     image.write_bytes(os.urandom(1 << 20))
     guard.watch(image)
-    called = talk(state_dir, ["3", str(copy), "q"], "--format", "raw", image)
+    called = talk(state_dir, ["3", str(copy), "1", "q"], "--format", "raw", image)
+    assert "Nothing was copied." in called.stdout and not copy.exists(), "one answer writes nothing"
+    called = talk(state_dir, ["3", str(copy), "yes", "q"], "--format", "raw", image)
     assert (called.returncode, called.stderr) == (0, "")
+    assert f"Make the backup {copy}? Type yes:" in called.stdout
     assert f"Backup: {copy}" in called.stdout
     assert copy.read_bytes() == image.read_bytes()
 
@@ -239,7 +244,7 @@ def test_what_cannot_be_looked_at_as_it_lies_is_done_over_an_overlay(
     disk, point = dirty("ext4", tmp_path), tmp_path / "seen"
     guard.watch(disk)
     # read only; the volume; check it, over an overlay; back; mount it at a folder, over an overlay
-    answers = ["1", "1", "5", "1", "4", "3", str(point), "1", str(point)]
+    answers = ["1", "1", "5", "1", "4", "3", str(point), "yes", "1", str(point), "yes"]
     lines = io.StringIO()
     flow = Flow(StateFolder(state_dir))
     talk = Talk(io.StringIO("\n".join(answers)), lines)

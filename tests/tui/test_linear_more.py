@@ -39,7 +39,25 @@ def test_a_ticket_with_coach_search_question_and_script(
     # practise, its number, guided; read only; partition 1; browse; the question wrong and right; search
     answers = ["1", number("bad-area"), "1", "1", "1", "1", "1", "2", "f orders.db", "w", "u"]
     # backups and srv; copy; answer; check; script; leave
-    answers += ["m 1 3", "y", str(out), "yes", "2", record.facts["bad.file"], "1", "3", "7"]
+    answers += [
+        "m 1 3",
+        "y",
+        "b",
+        "y",
+        str(out),
+        "no",
+        "y",
+        "",
+        "no",
+        "y",
+        str(out),
+        "yes",
+        "2",
+        record.facts["bad.file"],
+        "1",
+        "3",
+        "7",
+    ]
     called = talk(state_dir, answers)
     assert (called.returncode, called.stderr) == (0, ""), called.stdout
     for said in (
@@ -48,11 +66,13 @@ def test_a_ticket_with_coach_search_question_and_script(
         "Not so. It reads its first page",
         "Right. Yes: the map names",
         "1: /srv/shop/data/orders.db, file",
+        f"Enter alone: {labs.recovered(catalogue.named('bad-area', folder), folder)}",
         "The task is solved",
         "salvage-by-hand.sh",
         "Host as found",
     ):
         assert said in called.stdout, (said, called.stdout)
+    assert called.stdout.count("Nothing was copied.") == 3
     assert (out / "salvage-by-hand.sh").stat().st_mode & 0o100
     kept = records.read(disk.parent)
     assert kept and kept.quizzes == {"0": 1} and kept.way == "guided"

@@ -19,6 +19,7 @@ from tui.flow import Flow
 from tui.screens.commands import CommandsScreen
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.disk import DiskScreen
+from tui.screens.help import HelpScreen
 from tui.screens.menu import Choice, Menu
 from tui.screens.protect import ProtectScreen
 from tui.screens.start import StartScreen
@@ -255,3 +256,16 @@ async def test_a_dialog_answered_below_another_screen_closes_when_that_is_gone(t
         await pilot.press("escape")
         await on(pilot, StartScreen)
         assert answers == ["yes"]
+
+
+async def test_the_help_of_a_result_speaks_of_no_choices(tmp_path: Path) -> None:
+    async with wizard(tmp_path / "state") as pilot:
+        await on(pilot, StartScreen)
+        for choices, title in (([], "What came of it"), ([Choice("yes", "Yes")], "A question")):
+            pilot.app.push_screen(ConfirmScreen("Written and verified", [], choices))
+            await on(pilot, ConfirmScreen)
+            await pilot.press("question_mark")
+            await on(pilot, HelpScreen)
+            assert title in shown(pilot)
+            await pilot.press("escape", "escape")
+            await on(pilot, StartScreen)

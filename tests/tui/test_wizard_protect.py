@@ -64,7 +64,7 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-async def answer(pilot: Wizard, path: Path) -> None:
+async def answer(pilot: Wizard, path: Path | str) -> None:
     """Type a path into the question that is open."""
     await on(pilot, AskPath)
     pilot.app.screen.query_one(PathField).value = str(path)
@@ -121,6 +121,25 @@ async def test_nothing_is_written_over_and_that_is_told_before_the_first_byte(
         await on(pilot, ConfirmScreen)
         assert "cannot be made there" in shown(pilot)
         assert "exists already" in spoken(pilot)
+
+
+async def test_a_folder_that_is_not_there_is_told_before_it_is_made(
+    disk: Path, tmp_path: Path, guard: Guard
+) -> None:
+    guard.watch(disk)
+    async with wizard(tmp_path / "state", disk) as pilot:
+        await to_backup(pilot)
+        await choose(pilot, "make")
+        await answer(pilot, tmp_path / "nonexist/x")
+        await on(pilot, ConfirmScreen)
+        assert "cannot be made there" in shown(pilot) and "There is no folder" in spoken(pilot)
+        await choose(pilot, "where")
+        await answer(pilot, f"{tmp_path}/new/")
+        await on(pilot, ConfirmScreen)
+        assert "does not exist yet and will be made" in spoken(pilot)
+        await choose(pilot, "go")
+        await until(pilot, lambda: "made and verified" in shown(pilot), "the backup")
+    assert (tmp_path / "new" / disk.name).is_file()
 
 
 def spoken(pilot: Wizard) -> str:

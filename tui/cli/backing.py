@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from core.disks.backup import BackedUp
+from core.disks.naming import dest_of
 from core.errors import Exit
-from core.i18n import _, ngettext, sentences
+from core.i18n import _, listed, ngettext, sentences
 from core.runner import Runner
 from core.session import Session
 from core.text import date, duration, safe, size
@@ -20,8 +21,7 @@ def backup(context: Context) -> int:
         return _find(context)
     if options.verify:
         return _verify(context)
-    # A trailing slash says that the target is a folder; a Path would forget it
-    dest, frozen = absolute(options.dest), options.lvm_snapshot
+    dest, frozen = dest_of(options.dest), options.lvm_snapshot
 
     def planned(runner: Runner) -> None:
         session = Session(context.plan_state, runner)
@@ -47,10 +47,13 @@ def backup(context: Context) -> int:
 
 def _tell(context: Context, done: BackedUp) -> None:
     context.out(
-        ngettext("{count} file", "{count} files", done.files).format(count=done.files)
-        + ", "
-        + _("{size} backed up and verified in {time}.").format(
-            size=size(done.bytes), time=duration(done.seconds)
+        listed(
+            (
+                ngettext("{count} file", "{count} files", done.files).format(count=done.files),
+                _("{size} backed up and verified in {time}.").format(
+                    size=size(done.bytes), time=duration(done.seconds)
+                ),
+            )
         )
     )
     context.out(_("Checksums: {path}").format(path=safe(os.fspath(done.manifest))))
@@ -76,8 +79,8 @@ def _find(context: Context) -> int:
         context.json({"candidates": [one.to_json() for one in found]})
         return Exit.DONE
     for one in found:
-        listed = _("with checksums") if one.verified else _("without checksums")
-        told = f"{safe(one.path)}  {size(one.size)}  {date(one.mtime_ns / 1e9)}  {listed}"
+        sums = _("with checksums") if one.verified else _("without checksums")
+        told = f"{safe(one.path)}  {size(one.size)}  {date(one.mtime_ns / 1e9)}  {sums}"
         context.out(told)
     if found:
         context.say(_("Whether one is of this disk: virt-salvage backup DISK FILE --verify"))

@@ -250,7 +250,7 @@ class ProgressLine:
         parts = [f"{size(searching.done)} / {size(searching.total)}"]
         if searching.rate:
             parts.append(size(int(searching.rate)) + "/s")
-        if searching.seconds_left is not None:
+        if searching.seconds_left is not None and searching.done < searching.total:
             parts.append(about(searching.seconds_left))
         if searching.found:
             names = dict.fromkeys(one.content for one in searching.found)

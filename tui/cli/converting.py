@@ -1,7 +1,7 @@
 """`convert`: a disk written out in another image format, verified."""
 
 from core.disks.convert import Converted, target_format
-from core.errors import Exit
+from core.errors import Exit, WrongUsage
 from core.i18n import _
 from core.session import Session
 from core.text import duration, safe, size
@@ -13,6 +13,12 @@ def convert(context: Context) -> int:
     options = context.options
     format = target_format(options.to)
     dest = absolute(options.dest)
+    if options.dest.endswith("/") and not dest.is_dir():
+        raise WrongUsage(
+            _("There is no folder {path}.").format(path=safe(dest)),
+            _("Nothing was written."),
+            _("Make it, or choose another target."),
+        )
     line = context.progress()
     if options.dry_run:
         return context.planned(lambda runner: _planned(context, Session(context.plan_state, runner), format))

@@ -9,7 +9,7 @@ from core.files.applying import apply as apply_sidecar
 from core.files.choices import Choices, Clash, Existing
 from core.files.destination import Destination, destination
 from core.files.outcome import Copied, verified_told
-from core.i18n import _, ngettext
+from core.i18n import N_, _, listed, ngettext, titled
 from core.session import Session
 from core.text import duration, guest_date, safe, size
 from tui.cli.common import Context, ProgressLine, absolute, open_volume
@@ -17,6 +17,7 @@ from tui.cli.files import warn
 
 _MOST = 200
 """Lines of each list on the screen; the report has them all."""
+_KINDS = {"file": N_("file"), "dir": N_("folder"), "symlink": N_("link"), "fifo": N_("pipe")}
 
 
 def copy(context: Context) -> int:
@@ -91,7 +92,9 @@ class _Asking:
         say = self._context.say
         say(_("{path}: something else of that name is in the target.").format(path=safe(clash.path)))
         for whose, entry in ((_("the guest's"), clash.guest), (_("there"), clash.there)):
-            say(f"  {whose}: {entry.kind}, {size(entry.size)}, {guest_date(entry.mtime_ns / 1e9)}")
+            kind = _(_KINDS.get(entry.kind, entry.kind))
+            told = listed((kind, size(entry.size), guest_date(entry.mtime_ns / 1e9)))
+            say("  " + titled(whose, told))
         letters: dict[str, Existing] = {"l": "leave", "b": "both", "r": "replace"}
         while True:
             self._context.cancel.check()
@@ -116,12 +119,15 @@ def _planned_copy(
 def _tell(context: Context, copied: Copied, target: Destination) -> None:
     say = context.say if target.shape == "stream" else context.out
     say(
-        ngettext("{count} file", "{count} files", copied.files).format(count=copied.files)
-        + ", "
-        + _("{size} copied to {path} in {time}.").format(
-            size=size(copied.bytes),
-            path=safe(target.remote or target.path),
-            time=duration(copied.seconds),
+        listed(
+            (
+                ngettext("{count} file", "{count} files", copied.files).format(count=copied.files),
+                _("{size} copied to {path} in {time}.").format(
+                    size=size(copied.bytes),
+                    path=safe(target.remote or target.path),
+                    time=duration(copied.seconds),
+                ),
+            )
         )
     )
     if target.shape not in ("stream", "rsync", "rclone"):
@@ -129,13 +135,16 @@ def _tell(context: Context, copied: Copied, target: Destination) -> None:
     else:
         say(_("The checksums went with the files: SHA256SUMS"))
     say(_("Read back from the target and compared: {what}").format(what=verified_told(copied)))
-    gaps = [(one.path, one.error) for one in copied.unreadable]
-    lost = [(one.path, one.what) for one in copied.lost_metadata]
-    for sentence, rows in ((_("not read: {path}: {what}"), gaps), (_("not kept: {path}: {what}"), lost)):
-        for path, what in rows[:_MOST]:
-            context.say(sentence.format(path=safe(path), what=what))
+    gaps = [one.told() for one in copied.unreadable]
+    unkept = _("not kept: {path}: {what}")
+    lost = [unkept.format(path=safe(one.path), what=one.what) for one in copied.lost_metadata]
+    for rows in (gaps, lost):
+        for told in rows[:_MOST]:
+            context.say(told)
         if len(rows) > _MOST:
             context.say(_("and {count} more: see the report").format(count=len(rows) - _MOST))
+    if copied.has_taken:
+        context.say(_("--existing both or replace says what else is to become of names that are taken."))
     if copied.sidecar:
         context.say(
             _(

@@ -8,7 +8,7 @@ from core.disks.model import Disk, Snapshot
 from core.disks.snapshots import described
 from core.disks.ways_out import InUse
 from core.errors import Exit, Refused, SalvageError
-from core.i18n import _, enumerated, noted
+from core.i18n import _, enumerated, listed, noted, sentences, titled
 from core.rebuilding import Rebuilt, rebuild
 from core.session import Session
 from core.tables.lost.script import by_hand
@@ -145,10 +145,9 @@ def _show_search(context: Context, disk: Disk, inspection: Inspection) -> None:
         context.out(_("Also found, and set aside; each can be opened by its ID too:"))
     for one in inspection.aside:
         volume = one.volume
-        name = f"{volume.id}: {volume.content}, {size(volume.size)}, " + _("at byte {place}").format(
-            place=volume.offset
-        )
-        context.out(f"  {name}. {one.reason}")
+        place = _("at byte {place}").format(place=volume.offset)
+        name = titled(volume.id, listed((volume.content or "", size(volume.size), place)))
+        context.out("  " + sentences((_("{message}.").format(message=name), one.reason)))
     if inspection.more:
         context.out("  " + _("... and {count} more").format(count=inspection.more))
 

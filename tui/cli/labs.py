@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from core.errors import Exit, WrongUsage
-from core.i18n import _
+from core.i18n import _, titled
 from core.lab import catalogue, labs, reading, results, telling
 from core.lab.hand.judgement import Weight
 from core.lab.hand.prompt import Prompt, Reply
@@ -75,7 +75,7 @@ def _hint(context: Context, one: Lab) -> int:
 def _stop(context: Context, one: Lab) -> int:
     reason = context.options.where or ""
     if not reason:
-        told = "; ".join(f"{name}: {_(text)}" for name, text in REASONS.items())
+        told = _("; ").join(titled(name, _(text)) for name, text in REASONS.items())
         raise WrongUsage(_("Say why the ticket is handed back."), remedy=told)
     labs.hand_back(one, _folder(context), reason)
     context.say(_("The ticket is handed back. {why}").format(why=_(REASONS[reason])))

@@ -7,7 +7,7 @@ from typing import Any
 from core.errors import Cancelled, Exit, SalvageError, WrongUsage
 from core.files.entry import named
 from core.hoststate import HostState, Owners, prove
-from core.i18n import _
+from core.i18n import _, bracketed
 from core.session import Session
 from core.text import date, safe
 from core.undo.health import remarks
@@ -92,7 +92,8 @@ def _tell(context: Context, one: Known) -> None:
     said = remarks(account.entries)
     for entry in account.standing:
         gone = one.gone(entry)
-        context.out(f"  {entry.number}. {entry.named}  {safe(entry.target)}  ({gone or entry.state_told})")
+        state = bracketed(gone or entry.state_told)
+        context.out(f"  {entry.number}. {entry.named}  {safe(entry.target)}  {state}")
         if entry.number in said and not gone:
             context.out("       " + said[entry.number])
         if entry.error:

@@ -9,7 +9,7 @@ from core.errors import SalvageError
 from core.files.entry import Entry
 from core.files.finding import Match, find, wanted
 from core.files.matters import matters
-from core.i18n import _, enumerated, listed, ngettext
+from core.i18n import _, enumerated, listed, ngettext, titled
 from core.text import guest_date, safe, size
 from tui.linear.ground import Ground
 from tui.linear.talk import Asides, numbered
@@ -134,7 +134,7 @@ class Browser:
                 self._folder,
                 wanted(words),
                 self._flow.operator.cancel,
-                lambda path, error: failed.append(f"{safe(path)}: {error}"),
+                lambda path, error: failed.append(titled(safe(path), error)),
             )
             rows = [_row(hit.path, hit.entry, _hit(hit)) for hit in islice(hits, MOST)]
         for one in failed[:PAGE]:

@@ -32,7 +32,8 @@ def finish(ground: Ground) -> None:
             way = ground.talk.choose(_("What shall become of it?"), ways, asides)
             if way == "commit":
                 write_back(ground, known)
-            if way != "undo":
+            question = _("What is in the overlay is thrown away for good.")
+            if way != "undo" or not ground.talk.sure(question, asides):
                 continue
         undo = lambda: flow.do_undo([chosen])  # noqa: B023, E731 - it is run within this turn
         for release in ground.on(flow.outside, _("Taking it down."), undo):

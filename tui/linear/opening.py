@@ -91,7 +91,14 @@ class Opening:
         place = ground.talk.text(_("At which folder?"), ground.asides("volume"))
         if place == BACK:
             return
-        show = lambda: ground.flow.do_show(self.volume, absolute(place), writable, state)  # noqa: E731
+        point = absolute(place)
+        question = _("There is no folder {path}: make it, and mount the volume there?").format(
+            path=safe(point)
+        )
+        if not (point.is_dir() or ground.talk.sure(question, ground.asides("volume"))):
+            ground.talk.say(_("Nothing was mounted."))
+            return
+        show = lambda: ground.flow.do_show(self.volume, point, writable, state)  # noqa: E731
         shown = ground.on(ground.flow.outside, _("Mounting it."), show)
         ground.talk.say(_("Mounted at {path}.").format(path=safe(shown.point)))
         later = _("It stays when this program ends. To take it down later: {command}")

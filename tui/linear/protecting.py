@@ -4,13 +4,13 @@ from dataclasses import replace
 
 from core.disks.logical import logical_volume
 from core.disks.model import Disk
+from core.disks.naming import dest_of
 from core.disks.snapshots import described
 from core.errors import Ambiguous, SeveralMembers
-from core.i18n import _, sentences
+from core.i18n import _, enumerated, listed, sentences, titled
 from core.text import safe, size
 from tui import plans
 from tui.chosen import Protection, Wish
-from tui.cli.common import absolute
 from tui.linear.ground import Ground
 from tui.linear.talk import BACK
 from tui.linear.telling import holders
@@ -25,7 +25,7 @@ def which(ground: Ground, wish: Wish, error: Ambiguous | SeveralMembers) -> Wish
     else:
         ground.talk.say(error.what)
         ways = {name: replace(wish, member=name) for name, _length in error.members}
-        told = {name: f"{safe(name)}, {size(length)}" for name, length in error.members}
+        told = {name: listed((safe(name), size(length))) for name, length in error.members}
     answer = ground.talk.choose(_("Which disk?"), list(told.items()), ground.asides("disk"))
     return None if answer == BACK else ways[answer]
 
@@ -73,17 +73,19 @@ def backup(ground: Ground, *, frozen: bool) -> None:
     place = ground.talk.text(_("Where shall the backup go, a file or a folder?"), asides)
     if place == BACK:
         return
-    dest, road = absolute(place), ground.flow.road()
+    dest, road = dest_of(place), ground.flow.road()
     look = road.outlook(dest, frozen=frozen)
     ground.talk.say(sentences((look.sentence(), look.refusal)))
     plan = ground.asides("backup", plans.backup(ground.flow, dest, frozen=frozen))
-    if frozen and look.refusal:
+    if look.refusal:
         return
-    if frozen and not ground.talk.sure(_("Make the snapshot and begin?"), plan):
+    question = _("Make the snapshot and begin?") if frozen else _("Make the backup {path}?")
+    if not ground.talk.sure(question.format(path=enumerated(map(safe, look.places))), plan):
+        ground.talk.say(_("Nothing was copied."))
         return
     done = ground.work(_("Making the backup."), road.backup, dest, ground.talk.progress, frozen=frozen)
     for path in done.paths:
         ground.talk.say(_("Backup: {path}").format(path=safe(path)))
-    for note in (*done.notes, *(f"{safe(gap.path)}: {gap.error}" for gap in done.unreadable)):
+    for note in (*done.notes, *(titled(safe(gap.path), gap.error) for gap in done.unreadable)):
         ground.talk.say(note)
     ground.flow.backup = done.paths[0] if done.paths and not done.unreadable else None

@@ -64,9 +64,7 @@ def recovered(copied: Copied, place: Destination | None) -> list[str]:
     if place and place.remote:
         sums = _("The checksums went with the files: SHA256SUMS")
     lines = [titled(head, told), sums]
-    lines += [
-        _("not read: {path}: {what}").format(path=safe(gap.path), what=gap.error) for gap in copied.unreadable
-    ]
+    lines += [gap.told() for gap in copied.unreadable]
     lines += [
         _("not kept: {path}: {what}").format(path=safe(lost.path), what=lost.what)
         for lost in copied.lost_metadata

@@ -10,7 +10,7 @@ from core.disks.model import Disk
 from core.disks.ways_out import InUse
 from core.errors import Ambiguous, Exit, PointsOutside, SalvageError, SeveralMembers, WrongUsage
 from core.files.destination import Destination, destination
-from core.i18n import _, enumerated
+from core.i18n import _, enumerated, listed, sentences
 from core.lab import labs, results, telling
 from core.machines.inventory import Group, inventory
 from core.runner import Runner
@@ -70,7 +70,7 @@ class Walk(Ground):
                         self.talk.say(f"- {way.title}")
                     if self.talk.ended:
                         raise Leave(interrupted=True) from error
-                    step = self._after_trouble()
+                    step = self._after_trouble(step)
         except Leave as leave:
             return Exit.INTERRUPTED if leave.interrupted else Exit.DONE
         finally:
@@ -89,12 +89,14 @@ class Walk(Ground):
         if self.talk.asking:
             raise Leave(interrupted=True)
 
-    def _after_trouble(self) -> Step:
-        """The nearest step before the trouble that still stands."""
+    def _after_trouble(self, failed: Step) -> Step:
+        """The nearest step before the trouble that still stands; the disk is asked for again."""
         if self.flow.volume_open:
             return self._files
         if self.flow.view_open:
             return self._partition
+        if failed == self._given:
+            return self._before_disk if self.flow.exercise else self._disk
         return self._protect if self.flow.disk else self._before_disk
 
     @property
@@ -150,7 +152,7 @@ class Walk(Ground):
             if isinstance(one, Group):
                 name = machine_told(one.machine)
                 found = [member.found for member in one.members if member.found]
-                places += [(str(disk.path), f"{name}, {disk_told(disk)}") for disk in found]
+                places += [(str(disk.path), listed((name, disk_told(disk)))) for disk in found]
             else:
                 places.append((str(one.path), disk_told(one)))
         places.append(("other", _("Another: its path or address is asked for")))
@@ -301,12 +303,14 @@ class Walk(Ground):
 
     def _copy(self) -> Step:
         task = self.flow.task()
-        if task:
-            offered = labs.recovered(task.lab, self.flow.labs)
-            self.talk.say(_("For the task: {path}").format(path=safe(offered)))
+        offered = str(labs.recovered(task.lab, self.flow.labs)) if task else ""
         self.talk.say(_("To a folder, a new .tar, .tar.zst or .zip, rsync:PLACE or rclone:PLACE."))
-        word = self.talk.text(_("Where shall they be copied to?"), self.asides("target"))
-        if word == BACK:
+        question = _("Where shall they be copied to?")
+        if offered:
+            question = sentences((question, _("Enter alone: {path}").format(path=safe(offered))))
+        word = self.talk.read(question, self.asides("target")) or offered
+        if word in (BACK, "b"):
+            self.talk.say(_("Nothing was copied."))
             return self._files
         try:
             place = destination(word)
@@ -319,6 +323,7 @@ class Walk(Ground):
         names = some_of(self.flow.marked)
         question = _("Copy {names} to {path}?").format(names=names, path=safe(self.flow.target.word))
         if not self.talk.sure(question, plan):
+            self.talk.say(_("Nothing was copied."))
             return self._files
         road, target = self.flow.road(), self.flow.target
         told = _("Copying; Ctrl+C stops it and leaves no half file.")

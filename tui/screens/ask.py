@@ -37,6 +37,8 @@ class AskPath(Dialog[Path]):
 
     topic: ClassVar[str] = "ask"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", N_("back"), show=False)]
+    means_folder = False
+    """Whether what was answered ends in a slash, which its path does not show."""
 
     def __init__(
         self,
@@ -71,6 +73,7 @@ class AskPath(Dialog[Path]):
     def on_path_field_submitted(self, event: PathField.Submitted) -> None:
         event.stop()
         path = Path(event.path).expanduser().absolute()
+        self.means_folder = event.path.endswith("/")
         wrong = self._wrong(path) if self._wrong else ""
         if wrong:
             self.query_one("#wrong", Static).update(plain(wrong))

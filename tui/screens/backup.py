@@ -15,6 +15,7 @@ from core.disks.convert import WRITTEN, Converted
 from core.disks.frozen import foreseen
 from core.disks.logical import logical_volume
 from core.disks.model import Disk
+from core.disks.naming import Dest
 from core.disks.outlook import Outlook, outlook
 from core.i18n import N_, _, titled
 from core.runner import SystemRunner
@@ -161,9 +162,13 @@ class BackupScreen(Frame):
     def _ask_place(self, disk: Disk, *, frozen: bool = False) -> None:
         line = _("A new file, or a folder. Another medium than the disk's is the safest.")
         question = AskPath(_("Where shall the backup lie?"), line, _place(disk))
-        self.app.push_screen(question, lambda dest: self._look(dest, frozen=frozen))
 
-    def _look(self, dest: Path | None, *, frozen: bool) -> None:
+        def answered(path: Path | None) -> None:
+            self._look(f"{path}/" if path and question.means_folder else path, frozen=frozen)
+
+        self.app.push_screen(question, answered)
+
+    def _look(self, dest: Dest | None, *, frozen: bool) -> None:
         disk = self.flow.disk
         if dest is None or disk is None:
             return
@@ -174,7 +179,7 @@ class BackupScreen(Frame):
             operator=self.flow.outside,
         )
 
-    def _confirm(self, dest: Path, seen: Outlook, *, frozen: bool) -> None:
+    def _confirm(self, dest: Dest, seen: Outlook, *, frozen: bool) -> None:
         """Before the first byte: what it takes, and what to think of."""
         title = _("Go on with the backup that was begun?") if seen.resumes else _("Begin the backup?")
         go = _("Go on with it") if seen.resumes else _("Begin")
@@ -195,7 +200,7 @@ class BackupScreen(Frame):
 
         self.app.push_screen(ConfirmScreen(title, told, choices), answered)
 
-    def _back_up(self, dest: Path, *, frozen: bool) -> None:
+    def _back_up(self, dest: Dest, *, frozen: bool) -> None:
         title = _("Backing up to {path}").format(path=safe(dest))
         self.app.push_screen(
             ProgressScreen(
@@ -219,7 +224,7 @@ class BackupScreen(Frame):
             ),
             _("Its checksums: {path}").format(path=safe(made.manifest)),
         ]
-        told += [f"{safe(lost.path)}: {lost.what}" for lost in made.lost_metadata]
+        told += [titled(safe(lost.path), lost.what) for lost in made.lost_metadata]
         title = _("The backup is made and verified")
         if made.unreadable:
             title = _("The backup is made, but parts of the disk could not be read")

@@ -169,7 +169,7 @@ class BusyScreen(Reading[list[Release]]):
         if not left:
             self._wait(SETTLES, _("Taking it down."))
             return
-        there = _("Still there: {names}.").format(names="; ".join(one.who for one in left))
+        there = _("Still there: {names}.").format(names=_("; ").join(one.who for one in left))
         if killed:
             self._look(there)
             return

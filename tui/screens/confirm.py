@@ -36,6 +36,10 @@ class ConfirmScreen(Reading[str]):
         self._title, self._told, self._choices = title, told, choices
         self._good, self._wary = good, wary
 
+    @property
+    def explained(self) -> str:
+        return self.topic if self._choices else "result"
+
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
             yield Static(plain(self._title), classes="title -good" if self._good else "title")

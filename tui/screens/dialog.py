@@ -74,6 +74,11 @@ class Dialog(ModalScreen[R]):
     """Lines of it that are not its menu, where the menu shall take what they leave; 0: another rule."""
     BINDINGS: ClassVar[list[BindingType]] = [*EVERYWHERE]
 
+    @property
+    def explained(self) -> str:
+        """The explanation of this very one: what only shows a result is no question."""
+        return self.topic
+
     _late: tuple[R | None] | tuple[()] = ()
     """The answer that was given while another screen stood over it."""
 

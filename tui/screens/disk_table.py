@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from core.disks.finding import Found
 from core.i18n import _, listed, ngettext, noted
 from core.machines.inventory import Group, Member
-from core.text import date, grouped, local_date, safe, size
+from core.text import date, grouped, local_date, safe, size, spelled
 from tui.machines import device_told, holders_told, missing_told, origin_told, state_told
 from tui.widgets.filtered import FilteredRows
 from tui.widgets.lines import Line, Piece, left, middle_cut, right
@@ -125,7 +125,9 @@ class DiskTable(FilteredRows):
 
     def look_for(self, needle: str) -> None:
         self.typed = needle
-        self._shown = [row for row, key in zip(self._all, self._keys, strict=True) if needle.lower() in key]
+        wanted, meant = needle.lower(), spelled(needle).lower()
+        rows = zip(self._all, self._keys, strict=True)
+        self._shown = [row for row, key in rows if wanted in key or meant in key]
         self.renew(0)
 
 

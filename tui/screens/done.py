@@ -12,7 +12,7 @@ from textual.widgets import OptionList, Static
 
 from core.files.destination import Destination
 from core.files.outcome import Copied
-from core.i18n import N_, _, enumerated, ngettext, sentences, titled
+from core.i18n import N_, _, enumerated, listed, ngettext, sentences, titled
 from core.lab import labs, results, telling
 from core.lab.lab import Verdict
 from core.text import duration, grouped, safe, size
@@ -256,20 +256,25 @@ def _recovered(copied: Copied, place: Destination | None, width: int) -> Content
         Content(titled(head, told)).stylize(style, 0, len(head)),
         *(_row(name, value, width) for name, value in _places(copied, place)),
     ]
+    gaps_told: dict[str, list[str]] = {}
+    for gap in copied.unreadable:
+        gaps_told.setdefault(gap.title, []).append(titled(safe(gap.path), gap.error))
     for name, gaps in (
-        (_("Not read"), [f"{safe(gap.path)}: {gap.error}" for gap in copied.unreadable]),
-        (_("Not kept"), [f"{safe(lost.path)}: {lost.what}" for lost in copied.lost_metadata]),
+        *gaps_told.items(),
+        (_("Not kept"), [titled(safe(lost.path), lost.what) for lost in copied.lost_metadata]),
     ):
         rows += [_row(name if at == 0 else "", line, width) for at, line in enumerate(gaps[:MOST])]
         if len(gaps) > MOST:
             more = _("and {count} more: see the report").format(count=len(gaps) - MOST)
             rows.append(_row("", more, width))
+    if copied.has_taken:
+        rows.append(_row("", _("What becomes of names that are taken is chosen by o, at the files."), width))
     return Content("\n").join(rows)
 
 
 def _places(copied: Copied, place: Destination | None) -> list[tuple[str, str]]:
     """Where the copy, its checksums and its report lie."""
-    sums, report = safe(copied.manifest.name), "salvage-report.html, .md, .json"
+    sums, report = safe(copied.manifest.name), listed(("salvage-report.html", ".md", ".json"))
     if place and place.remote:
         return [
             (_("Sent to"), safe(place.word)),

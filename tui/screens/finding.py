@@ -15,7 +15,7 @@ from core.errors import Cancelled, SalvageError
 from core.files.estimate import Estimate
 from core.files.finding import Match, find, wanted
 from core.files.matters import Matter, matters
-from core.i18n import N_, _, ngettext, sentences
+from core.i18n import N_, _, ngettext, sentences, titled
 from core.text import grouped, safe, size
 from tui.plain import plain
 from tui.screens.dialog import Dialog
@@ -86,12 +86,14 @@ class FindScreen(_Working):
         self._shown = 0
         self._at = b""
         self._errors = 0
-        self._end = ""
+        self._end = self._spelled = ""
 
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog", classes="wide"):
             yield Static(_("Find below {path}").format(path=safe(self._start)), classes="title", markup=False)
-            yield TextLine(placeholder="*.conf  letter  size:+1M  after:2024-05-01  owner:ann  text:password")
+            yield TextLine(
+                placeholder=_("*.conf  letter  size:+1M  after:2024-05-01  owner:ann  text:password")
+            )
             yield Static("", id="state", classes="label below")
             yield Results(id="results")
             yield KeyLine(id="keys")
@@ -119,6 +121,7 @@ class FindScreen(_Working):
             self._tell(error.paragraph())
             return
         self._found, self._shown, self._errors, self._end = [], 0, 0, ""
+        self._spelled = "" if safe(event.value) == event.value else safe(event.value)
         self.query_one(Results).clear_options()
         found, road = self._found, self.app.flow.road()
 
@@ -146,6 +149,8 @@ class FindScreen(_Working):
             told = _("The first {count}; say more closely what you look for.").format(count=grouped(count))
         if self._errors:
             told = sentences((told, _("{count} could not be read.").format(count=grouped(self._errors))))
+        if self._spelled:  # a line in ASCII shows "?" for what was typed
+            told = titled(self._spelled, told)
         self._end = why or told
         self._tell(self._end)
         if count and self.query_one(Results).highlighted is None:

@@ -299,6 +299,11 @@ LESSONS: Mapping[str, Lesson] = {
         N_("What is to be known before it is answered stands above the choices."),
         N_("Going back is always the last choice, and Esc."),
     ),
+    "result": Lesson(
+        N_("What came of it"),
+        N_("Something is done, or could not be done; what came of it stands here in full."),
+        N_("Nothing is asked: Enter closes it."),
+    ),
     "quit": Lesson(
         N_("Leaving"),
         N_("What is still up belongs to this program: it takes it down before it ends."),

@@ -14,7 +14,7 @@ from textual.worker import Worker
 from core.files.entry import Entry, iso_time
 from core.files.ordering import is_ordered
 from core.i18n import N_, _
-from core.text import safe, size
+from core.text import safe, size, spelled
 from tui.widgets.filtered import FilteredRows
 from tui.widgets.lines import Line, Piece, cut, left, right
 
@@ -201,7 +201,9 @@ class FileTable(FilteredRows):
         self._narrowed(needle, found)
 
     def _among(self, needle: str) -> Sequence[Entry]:
-        return self._shown if needle.startswith(self._needle) else self._all
+        # An escape finds other names once it is whole
+        narrows = needle.startswith(self._needle) and "\\" not in needle
+        return self._shown if narrows else self._all
 
     def _narrowed(self, needle: str, found: Sequence[Entry]) -> None:
         here = self.current
@@ -226,8 +228,10 @@ def arranged(entries: Iterable[Entry]) -> Arranged:
 
 
 def matching(entries: Sequence[Entry], needle: str) -> list[Entry]:
-    """The entries whose name holds `needle`; small and capital letters of ASCII are the same."""
-    wanted = needle.encode("utf-8", "surrogateescape").lower()
+    """The entries whose name holds `needle`, or what it spells; the case of ASCII letters does not count."""
+    wanted, meant = (one.encode("utf-8", "surrogateescape").lower() for one in (needle, spelled(needle)))
+    if wanted != meant:
+        return [one for one in entries if wanted in one.name.lower() or meant in one.name.lower()]
     return [entry for entry in entries if wanted in entry.name.lower()]
 
 

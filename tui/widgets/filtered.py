@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -78,4 +79,4 @@ class FilteredRows(Rows):
         """The heading while a filter is on: what it is, and how many of all it leaves."""
         told = _("{found} of {whole}").format(found=grouped(found), whole=grouped(whole))
         text = "/" + safe(self.typed) + ("_" if self.filtering else "")
-        return (Piece(left(text, width - len(told) - 1) + " " + told, "rows--mark"),)
+        return (Piece(left(text, max(0, width - cell_len(told) - 1)) + " " + told, "rows--mark"),)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from core.i18n import _
+from core.i18n import _, sentences
 from core.tables.lost.candidate import Candidate
 from core.text import grouped, guest_date, safe, size
 from tui.widgets.lines import Line, Piece, left, right
@@ -68,7 +68,7 @@ def _heading() -> tuple[str, ...]:
 def _cells(one: Candidate) -> tuple[str, ...]:
     label = safe(one.label or "")
     if not one.primary:
-        label = (_("(by a copy)") + " " + label).rstrip()
+        label = sentences((_("(by a copy)"), label))
     written = guest_date(one.written) if one.written else ""
     least = "≥ " if one.open_ended else ""
     return grouped(one.start), least + size(one.size), safe(one.content), written, label

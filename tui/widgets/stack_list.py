@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 
-from core.i18n import _
+from core.i18n import _, again
 from core.text import date, safe
 from core.undo.account import Entry
 from tui.widgets.lines import Line, Piece, wrapped
@@ -58,7 +58,7 @@ def _lines_of(entry: Entry, width: int) -> list[Line]:
     lines = _block(title, "", _INDENT, width, role)
     if entry.target:
         lines += _block(safe(entry.target), _INDENT, _INDENT, width, "")
-    lines += _block(safe(entry.why), _INDENT, _INDENT, width, "pager--muted")
+    lines += _block(safe(again(entry.why)), _INDENT, _INDENT, width, "pager--muted")
     for command in entry.undo:
         told = _INDENT + _("undone by: {command}").format(command=safe(command))
         lines += [(Piece(line, "pager--command"),) for line in shell_lines(told, width, _INDENT + "  ")]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from core.i18n import _
+from core.i18n import _, sentences
 from core.lab.hand import attaching, files, images
 from core.lab.hand.ground import Ground
 from core.lab.hand.judgement import Judgement
@@ -57,7 +57,7 @@ def judged(line: Line, ground: Ground) -> Judgement:
         refused = Judgement()
         told = _("This prompt does not know {program}.").format(program=line.program)
         if line.program in _INSTEAD:
-            told += " " + _("Use {other} here.").format(other=_INSTEAD[line.program])
+            told = sentences((told, _("Use {other} here.").format(other=_INSTEAD[line.program])))
         refused.refuse(told)
         return refused
     found = KNOWN[line.program](line.words, ground)

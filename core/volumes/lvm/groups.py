@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from core.i18n import _, enumerated, ngettext
+from core.i18n import _, enumerated, ngettext, sentences
 from core.text import safe
 from core.volumes.lvm.label import Label, Text, Texts, read_label
 from core.volumes.lvm.model import Group, group_of
@@ -114,15 +114,12 @@ def _of_members(group: Group) -> list[str]:
     told = []
     if missing:
         names = enumerated(safe(one.device or one.name) for one in missing)
-        told.append(
-            ngettext(
-                "{count} of the {all} physical volumes of the group {group} is not on this disk: {names}.",
-                "{count} of the {all} physical volumes of the group {group} are not on this disk: {names}.",
-                len(missing),
-            ).format(count=len(missing), all=len(group.physical), group=safe(group.name), names=names)
-            + " "
-            + _("Give the other disks too: DISK,DISK2; in the wizard, a.")
-        )
+        away = ngettext(
+            "{count} of the {all} physical volumes of the group {group} is not on this disk: {names}.",
+            "{count} of the {all} physical volumes of the group {group} are not on this disk: {names}.",
+            len(missing),
+        ).format(count=len(missing), all=len(group.physical), group=safe(group.name), names=names)
+        told.append(sentences((away, _("Give the other disks too: DISK,DISK2; in the wizard, a."))))
     for one in group.physical.values():
         needed = one.data + one.extents * group.extent
         if one.offset is not None and needed > one.length:

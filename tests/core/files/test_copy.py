@@ -194,6 +194,9 @@ def test_other_content_is_not_replaced_but_listed(tmp_path: Path) -> None:
     copied = run(root, dest)
     assert {gap.path for gap in copied.unreadable} == {b"/longer", b"/as-long", b"/folder", b"/fifo"}
     assert all("not replaced" in gap.error for gap in copied.unreadable)
+    assert {gap.why for gap in copied.unreadable} == {"taken"} and copied.has_taken
+    told = copied.unreadable[0].told()
+    assert told.startswith("not copied: ") and "--existing" not in told
     assert ((dest / "longer").read_text(), (dest / "as-long").read_text()) == ("of the operator", "GUEST")
     assert copied.files == 0
 

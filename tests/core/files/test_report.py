@@ -104,7 +104,12 @@ def test_the_report_begins_with_what_everybody_wants_to_know(tmp_path: Path) -> 
         assert "as it lies on the disk" in text
     report = write_report(tmp_path, facts, _copied(tmp_path, ("x", "y")), [], {}, after)
     head = report.markdown.read_text().partition("What was copied")[0]
-    assert "Not read or not replaced: 2" in head and "All that" not in head
+    assert "Not read: 2" in head and "Not copied" not in head and "All that" not in head
+    copied = _copied(tmp_path, ("x",))
+    copied.unreadable[0] = Unreadable(b"x", "It is taken.", "taken")
+    report = write_report(tmp_path, facts, copied, [], {}, after)
+    head = report.markdown.read_text().partition("What was copied")[0]
+    assert "Not copied: 1" in head and "Not read" not in head, "it was read"
 
 
 @pytest.mark.hostile(47)
@@ -141,7 +146,7 @@ def test_json_of_a_copy_is_the_contract_s(tmp_path: Path) -> None:
         "bytes": 5,
         "seconds": 0.5,
         "manifest": str(tmp_path / "SHA256SUMS"),
-        "unreadable": [{"path": "x", "error": "x"}],
+        "unreadable": [{"path": "x", "error": "x", "why": "unread"}],
         "lost_metadata": [{"path": "x", "what": "x"}],
         "sidecar": None,
         "verified": {"files": 0, "parts_of": 0, "bytes": 0, "all": False, "wrong": []},

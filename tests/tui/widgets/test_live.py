@@ -137,6 +137,17 @@ async def test_a_whole_path_takes_the_place_of_the_one_that_is_offered(offered, 
         assert field.value == told
 
 
+async def test_an_escape_that_is_typed_finds_the_name_once_it_is_whole():
+    table = FileTable()
+    async with Stage(table).run_test(size=(80, 24)) as pilot:
+        table.focus()
+        table.show([Entry("文档".encode(), "file", size=1), Entry(b"old", "file", size=1)])
+        await pilot.press("slash", "backslash", "u", "6", "5", "8")
+        assert table.row_count() == 0
+        await pilot.press("7")
+        assert [one.name for one in table._shown] == ["文档".encode()]
+
+
 async def test_a_filter_that_is_typed_while_a_folder_is_read_is_for_that_folder():
     """Its letters would be commands otherwise."""
     table = FileTable()

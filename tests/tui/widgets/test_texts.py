@@ -8,7 +8,10 @@ from rich.cells import cell_len
 
 from core.command import Command
 from core.files.entry import Entry as FileEntry
+from core.files.finding import wanted
+from core.files.outcome import Copied, Unreadable
 from core.files.progress import Progress
+from core.i18n import use_language
 from core.lab.telling import Said
 from core.runner import Ran, Result
 from core.tables.model import Partition, PartitionTable
@@ -16,6 +19,7 @@ from core.text import safe
 from core.undo.account import Entry
 from core.volumes.model import Inspection, Volume
 from tui.breaking import breaks
+from tui.screens import done as done_screen
 from tui.screens import said
 from tui.widgets import (
     command_list,
@@ -189,6 +193,48 @@ def test_a_filter_finds_parts_of_names_in_either_case():
     assert [entry.name for entry in file_table.matching(entries, "REP")] == [b"Report.odt"]
     assert [entry.name for entry in file_table.matching(entries, "Är")] == ["Ärger".encode()]
     assert file_table.matching(entries, "") == entries
+
+
+def test_a_filter_finds_a_name_as_the_screen_spells_it():
+    entries = [FileEntry("文档.txt".encode(), "file"), FileEntry(b"\\u6587", "file"), FileEntry(b"x", "file")]
+    assert [entry.name for entry in file_table.matching(entries, "\\u6587")] == [
+        one.name for one in entries[:2]
+    ]
+    assert wanted(["\\u6587*"]).names[0].match("文档.txt") and wanted(["\\u6863"]).names[0].match("文档.txt")
+
+
+def test_a_filter_in_chinese_tells_how_many_it_leaves():
+    """Its words take two columns each: the number at the end was cut off."""
+    use_language("zh_CN")
+    try:
+        table = file_table.FileTable()
+        table.typed = "照"
+        line = table.filter_line(2, 5, 40)
+    finally:
+        use_language("en")
+    assert width_of(line) == 40 and text_of(line).endswith("5项中的2项")
+
+
+def test_a_short_note_in_brackets_is_not_broken():
+    for width in range(9, 16):
+        lines = wrapped("一次完整的练习（级别1）", width)
+        assert any("（级别1）" in line for line in lines), lines
+
+
+# -- what was copied ------------------------------------------------------------------------------
+
+
+def test_what_was_read_and_has_no_place_is_not_told_as_unread(tmp_path):
+    gaps = [Unreadable(b"/a", "坏了。"), Unreadable(b"/etc/hostname", "有了。", "taken")]
+    copied = Copied(1, 0, 0, 0, 5, 0.5, tmp_path / "SHA256SUMS", gaps, [], 0)
+    assert "Not copied /etc/hostname: " in done_screen._recovered(copied, None, 70).plain
+    use_language("zh_CN")
+    try:
+        text = done_screen._recovered(copied, None, 70).plain
+    finally:
+        use_language("en")
+    assert "未读出     /a：坏了" in text and "未复制     /etc/hostname：有了" in text
+    assert "--existing" not in text
 
 
 # -- the partitions -------------------------------------------------------------------------------
