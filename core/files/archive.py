@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from core.errors import Refused, SalvageError
+from core.errors import AlreadyThere, Refused, SalvageError
 from core.files.choices import Verify
 from core.files.content import CHUNK
 from core.files.destination import Shape
@@ -67,7 +67,7 @@ class ArchiveFile:
         self._out: _Counted | None = None
         self._squeezer: zstandard.ZstdCompressionWriter | None = None
         if os.path.lexists(path) and not replace:
-            raise Refused(
+            raise AlreadyThere(
                 _("{path} is there already and is not replaced.").format(path=safe(path)),
                 _("Nothing was written."),
                 _("Choose another name, or say --existing replace."),

@@ -13,6 +13,7 @@ from typing import IO
 from core.cancel import CancelToken
 from core.errors import SalvageError
 from core.files.abilities import Abilities
+from core.files.above import Above, Folder
 from core.files.archive import ArchiveFile, Stream
 from core.files.choices import CAUTIOUS, Choices
 from core.files.content import CHUNK, PATIENCE, Content, Hashed, ReadAt, read_at
@@ -69,7 +70,7 @@ def pack(
     began = time.monotonic()
     PATIENCE.helped()
     with ExitStack() as stack:
-        roads = roads_of(tree, sources, stack)
+        roads = roads_of(tree, sources, stack, whole=choices.paths)
         expected = expected or estimate(tree, sources, cancel)
         out.check_space(expected)
         able = archive_abilities(out.shape)
@@ -83,8 +84,10 @@ def pack(
             sink = stack.enter_context(out.open())
             writer = ZipWriter(sink) if out.shape == "zip" else TarWriter(sink)
             packing = _Packing(tree, writer, able, tally, cancel, meter, read, choices, stack)
-            for road in roads:
-                packing.source(road)
+            with Above(tree, packing.enter, packing.leave) as above:
+                for road in roads:
+                    if above.go(road.above):
+                        packing.source(road)
             manifest = packing.finish(spool)
             where, verified = out.finish(manifest, choices.verify, time.monotonic() - began, cancel.check)
         except BrokenPipeError as error:
@@ -152,6 +155,15 @@ class _Packing:
             self._contents(walk)
             if road.name is not None:
                 self._leave()
+
+    def enter(self, folder: Folder) -> bool:
+        """A folder above a source whose whole path is kept."""
+        self._enter(folder.fd, folder.name, folder.path, folder.status)
+        return True
+
+    def leave(self, _folder: Folder) -> None:
+        """All sources below it are there."""
+        self._leave()
 
     def _contents(self, walk: Walk) -> None:
         for step, name, status in walk.steps():

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from dataclasses import replace
 
 from core.errors import Exit, WrongUsage
 from core.files.applying import apply as apply_sidecar
@@ -65,14 +66,18 @@ def _choices(context: Context, line: ProgressLine) -> Choices:
         line.clear()
         context.say("virt-salvage: " + sentence)
 
+    return replace(_wished(options), decide=_Asking(context, line).decide, tell=tell)
+
+
+def _wished(options: argparse.Namespace) -> Choices:
+    """What the command line says, whether it is done or only planned."""
     return Choices(
         existing="leave" if options.existing == "ask" and options.yes else options.existing,
-        decide=_Asking(context, line).decide,
+        paths=options.whole_paths,
         privileges=options.privileges,
         devices=options.devices,
         verify=options.verify,
         bad_map=options.bad_map,
-        tell=tell,
     )
 
 
@@ -110,7 +115,7 @@ def _planned_copy(
     session: Session, options: argparse.Namespace, sources: list[bytes], dest: Destination
 ) -> None:
     open_volume(session, options)
-    session.copy(sources, dest, lambda _progress: None)
+    session.copy(sources, dest, lambda _progress: None, _wished(options))
 
 
 def _tell(context: Context, copied: Copied, target: Destination) -> None:
