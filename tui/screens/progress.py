@@ -12,9 +12,10 @@ from core.files.progress import Progress
 from core.i18n import _
 from core.operator import Operator, giving_way
 from core.text import duration
+from core.undo.health import ExportEnded
 from tui.plain import plain
 from tui.screens.step import Frame, Key
-from tui.screens.trouble import TroubleScreen
+from tui.screens.trouble import Remedy, TroubleScreen
 from tui.widgets.progress_panel import ProgressPanel
 from tui.widgets.rate_graph import RateGraph, Rates
 
@@ -40,10 +41,15 @@ class ProgressScreen(Frame, Generic[R]):
         then: Callable[[R], object],
         step: int,
         operator: Operator | None = None,
+        remedies: Callable[[SalvageError], list[Remedy]] | None = None,
+        undone: str = "",
     ) -> None:
+        """`remedies` are what can be done about an error, `undone` what leaving means for the work."""
         self.step = step  # type: ignore[misc]
         super().__init__()
         self._operator = operator
+        self._remedies = remedies or (lambda _error: [])
+        self._undone = undone
         self._title, self._job, self._then = title, job, then
         self._newest: Progress | None = None
         self._shown: Progress | None = None
@@ -107,9 +113,17 @@ class ProgressScreen(Frame, Generic[R]):
                 "Files that were whole stay at the target; one that was half copied was taken away there. The"
                 " disk is untouched."
             )
-            self.app.push_screen(TroubleScreen(Cancelled(_("Stopped as asked."), told, error.remedy)))
+            stopped = Cancelled(_("Stopped as asked."), told, error.remedy)
+            self.app.push_screen(TroubleScreen(stopped, self._remedies(error)))
+        elif (remedies := self._remedies(error)) and not isinstance(error, ExportEnded):
+            self.app.push_screen(TroubleScreen(error, remedies))
         else:
             self.app.trouble(error)
+
+    @property
+    def undone(self) -> str:
+        """What leaving means for the work while it goes on, for `tui.screens.quitting`."""
+        return self._undone if self.busy else ""
 
     def back(self) -> None:
         """The work decides when this screen closes."""
