@@ -208,7 +208,7 @@ def _compare(disk: Disk, other: Disk, runner: Runner, progress: Listener) -> int
     if alike and len(disk.files) == len(other.files):
         meter = Meter(progress, len(pairs), sum(os.stat(path).st_size for path in disk.files))
         differing = sum(_differing(one, two, runner.cancel, meter) for one, two in pairs)
-        meter.report()
+        meter.finish()
         if differing == 0 or disk.format == "raw":
             return differing
     seen = Command(

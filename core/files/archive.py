@@ -76,7 +76,8 @@ class ArchiveFile:
     def check_space(self, expected: Estimate) -> None:
         """Raise `NoSpace` where it cannot fit; what is packed may turn out smaller and is let try."""
         if not self._packed and self.shape == "tar":
-            check_space(expected.allocated + expected.entries * _MEMBER // 2, self.path)
+            need = expected.allocated + expected.entries * _MEMBER // 2
+            check_space(need, self.path, expected.apparent)
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:

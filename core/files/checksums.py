@@ -70,7 +70,7 @@ def checksums(
                         path = walk.prefix + name
                         one(walk.trail.fd, name, path, start + path[base:])
     summed.directories += len(above)
-    meter.report()
+    meter.finish()
     return summed
 
 

@@ -143,7 +143,7 @@ class _Copy:
             self._manifest.abandon()
             self._sidecar.abandon()
             raise
-        self._meter.report()
+        self._meter.finish()
         return replace(
             self._tally.outcome(self._tree, began, dest / os.fsdecode(manifest), verified),
             sidecar=dest / os.fsdecode(sidecar) if sidecar else None,

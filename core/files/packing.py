@@ -98,7 +98,7 @@ def pack(
             ) from error
         except OSError as error:
             raise tally.stopped(error) from error
-        meter.report()
+        meter.finish()
         return tally.outcome(tree, began, where, verified)
 
 
@@ -242,7 +242,10 @@ class _Packing:
         for piece in self._writer.file(there, status, mode, attributes, content):
             hashed.add(piece)
             self._cancel.check()
-            self._meter.add(piece if isinstance(piece, int) else len(piece))
+            if isinstance(piece, int):
+                self._meter.add(piece, moved=False)
+            else:
+                self._meter.add(len(piece))
         self._tally.files += 1
         self._tally.bytes += status.st_size
         if content.gaps:

@@ -76,7 +76,8 @@ def _whole(found: Sequence[Road]) -> list[Road]:
 
 def require_room(roads: Sequence[Road], dest: Path, expected: Estimate, cancel: CancelToken) -> None:
     """Raise `NoSpace` where the folder `dest` has no room for what an earlier run has not brought yet."""
-    check_space(max(0, expected.allocated - already_there(dest, roads, cancel)), dest)
+    need = max(0, expected.allocated - already_there(dest, roads, cancel))
+    check_space(need, dest, expected.apparent)
 
 
 def already_there(dest: Path, roads: Sequence[Road], cancel: CancelToken) -> int:

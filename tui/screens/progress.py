@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import ClassVar, Generic, TypeVar
 
 from textual.app import ComposeResult
@@ -25,6 +26,8 @@ INTERVAL = 0.2
 """Seconds between two looks at the newest report: slow lines shall keep up."""
 GRAPH = 1.0
 """Seconds between two looks at the rates."""
+STANDS = 3.0
+"""Seconds without a report after which the rate is none: it is that of the last seconds."""
 SILENT = 10.0
 """Seconds without a report after which it is said that nothing moves."""
 
@@ -55,7 +58,7 @@ class ProgressScreen(Frame, Generic[R]):
         self._shown: Progress | None = None
         self._rates = Rates()
         self._heard = time.monotonic()
-        self._silent = False
+        self._silent = self._stands = False
 
     def body(self) -> ComposeResult:
         yield Static(plain(self._title), classes="question")
@@ -89,10 +92,13 @@ class ProgressScreen(Frame, Generic[R]):
         if self.app.screen is not self:  # what stands over it is answered the sooner
             return
         if self._newest is not self._shown and self._newest:
-            self._shown = self._newest
+            self._shown, self._stands = self._newest, False
             self._heard = time.monotonic()
             self.query_one(ProgressPanel).show(self._newest)
         silence = time.monotonic() - self._heard
+        if silence > STANDS and self._shown and self._shown.rate and not self._stands:
+            self._stands = True
+            self.query_one(ProgressPanel).show(replace(self._shown, rate=0.0))
         if (self._silent or silence > SILENT) and self.busy and self.is_mounted:
             self._silent = silence > SILENT
             self._tell_silence(silence) if self._silent else self._sign()
