@@ -9,7 +9,7 @@ from core.errors import Exit, WrongUsage
 from core.files.applying import apply as apply_sidecar
 from core.files.choices import Choices, Clash, Existing
 from core.files.destination import Destination, destination
-from core.files.outcome import Copied, verified_told
+from core.files.outcome import Copied, there_told, verified_told
 from core.i18n import _, ngettext
 from core.session import Session
 from core.text import duration, guest_date, safe, size
@@ -120,15 +120,19 @@ def _planned_copy(
 
 def _tell(context: Context, copied: Copied, target: Destination) -> None:
     say = context.say if target.shape == "stream" else context.out
-    say(
-        ngettext("{count} file", "{count} files", copied.files).format(count=copied.files)
-        + ", "
-        + _("{size} copied to {path} in {time}.").format(
-            size=size(copied.bytes),
-            path=safe(target.remote or target.path),
-            time=duration(copied.seconds),
+    there = there_told(copied)
+    if not there or copied.skipped_same < copied.files:
+        say(
+            ngettext("{count} file", "{count} files", copied.files).format(count=copied.files)
+            + ", "
+            + _("{size} copied to {path} in {time}.").format(
+                size=size(copied.bytes),
+                path=safe(target.remote or target.path),
+                time=duration(copied.seconds),
+            )
         )
-    )
+    if there:
+        say(there)
     if target.shape not in ("stream", "rsync", "rclone"):
         say(_("Checksums: {path}").format(path=safe(copied.manifest)))
     else:
