@@ -170,9 +170,8 @@ class Commit:
         several = len(self.disk.files) > 1
         if not self.half and not backup:
             backup = tuple(place / path.name if several else place for path in self.disk.files)
-        meter = Meter(lambda _progress: None)
-        self._commit(meter)
-        self._verify(backup, meter)
+        self._commit(lambda _progress: None)
+        self._verify(backup, lambda _progress: None)
         self._finish()
 
     def back_up(self, dest: Path | None, progress: Listener) -> tuple[Path, ...]:
@@ -182,7 +181,10 @@ class Commit:
         """
         with Session(self._state, self.runner) as session:
             session.select(str(self.disk.path), self.disk.format, self._allow)
-            done = session.backup(dest or self.beside(), progress)
+            done = session.backup(
+                dest or self.beside(),
+                lambda one: progress(replace(one, phase=_("Backing the disk up"))),
+            )
         if done.unreadable:
             raise refused(
                 _("The backup is not whole: parts of the disk cannot be read."),
@@ -224,16 +226,13 @@ class Commit:
             backup = tuple(Path(path) for path in self.half.backup)
         held = overlays.length(self.extents)
         self._journal.append("committing", n=self._entry.number, backup=[str(path) for path in backup])
-        meter = Meter(progress, 1, 2 * self.disk.virtual_size)
-        meter.begin(os.fsencode(self.name), 2 * self.disk.virtual_size)
         try:
-            self._commit(meter)
-            self._verify(backup, meter)
+            self._commit(progress)
+            self._verify(backup, progress)
         except Cancelled as error:
             told = self._cut_off("")
             raise Cancelled(error.what, told.meaning, told.remedy) from error
         self._journal.append("committed", n=self._entry.number)
-        meter.end()
         self._finish()
         return Committed(self._session, self.disk.path, held, backup, time.monotonic() - began)
 
@@ -253,7 +252,16 @@ class Commit:
 
     # -- writing ------------------------------------------------------------------------------------
 
-    def _commit(self, meter: Meter) -> None:
+    def _meter(self, progress: Listener, phase: str, total: int) -> Meter:
+        """Of one part of the work: what qemu-img tells is a percentage, and no bytes that were moved."""
+        meter = Meter(progress, 1, total, phase=phase, rated=False)
+        meter.begin(os.fsencode(self.name), total)
+        return meter
+
+    def _commit(self, progress: Listener) -> None:
+        planning = self.runner.planning
+        held = 0 if planning else overlays.length(self.extents)
+        meter = self._meter(progress, _("Writing into the disk"), held)
         source = named(graph(self.overlay, blockdev(self.disk, "disk", writable=True)))
         command = Command(
             ("qemu-img", "commit", "-d", "-p", source),
@@ -262,7 +270,7 @@ class Commit:
             limits=LONG,
         )
         try:
-            self.runner.run(command, hear=hearing(meter, self.disk.virtual_size))
+            self.runner.run(command, hear=hearing(meter, held))
         except CommandFailed as failure:
             raise self._cut_off(failure.what) from failure
         sync = Command(
@@ -280,8 +288,9 @@ class Commit:
         except OSError as error:
             raise self._cut_off(safe(os.strerror(error.errno or 0))) from error
 
-    def _verify(self, backup: tuple[Path, ...], meter: Meter) -> None:
+    def _verify(self, backup: tuple[Path, ...], progress: Listener) -> None:
         """Compare the disk with the overlay over the backup, or over the disk where there is no backup."""
+        meter = self._meter(progress, _("Comparing it with what was seen before"), self.disk.virtual_size)
         below = blockdev(_on_backup(self.disk, backup, planned=self.runner.planning), "backup")
         command = Command(
             (

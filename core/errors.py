@@ -52,6 +52,10 @@ class WrongUsage(SalvageError):
     status = Exit.USAGE
 
 
+class SameName(WrongUsage):
+    """Two sources would bear one name in the target; with the guest's whole paths they have two."""
+
+
 class SeveralMembers(WrongUsage):
     """The archive holds several files that may be the disk; only the operator can say which."""
 
@@ -69,6 +73,14 @@ class Refused(SalvageError):
 
 class WantsOverlay(Refused):
     """What would be written to the disk by opening it can go to an overlay."""
+
+
+class AlreadyThere(Refused):
+    """The archive that is to be written is there already."""
+
+
+class NotEmpty(Refused):
+    """The folder at which something is to be mounted has something in it."""
 
 
 class PointsOutside(Refused):

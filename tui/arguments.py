@@ -322,6 +322,12 @@ def add_copy(copy: Parser) -> None:
     )
     group = copy.add_argument_group(_("how it is copied"))
     group.add_argument(
+        "--paths",
+        dest="whole_paths",
+        action="store_true",
+        help=_("keep the guest's whole paths below the target; else each source comes under its own name"),
+    )
+    group.add_argument(
         "--existing",
         choices=("leave", "both", "replace", "ask"),
         default="leave",

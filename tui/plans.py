@@ -75,12 +75,13 @@ def copying(flow: Flow) -> Steps:
     """The steps from the disk to the copied files."""
     volume, marked, target = flow.volume, flow.marked, flow.target
     way, state, subvolume = flow.opened
+    choices = flow.choices
 
     def steps(session: Session) -> None:
         if volume:
             opening(flow, volume, way=way, state=state, subvolume=subvolume)(session)
         if marked and target:
-            session.copy(marked, target, lambda _progress: None)
+            session.copy(marked, target, lambda _progress: None, choices)
 
     return steps
 

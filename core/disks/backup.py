@@ -237,7 +237,7 @@ def backup(
             cancel.check()
             lost = _name_all(place, copies)
             known.forget()
-            meter.report()
+            meter.finish()
         except BaseException as error:
             _leave(error, known, copies, place.folder if made else None, filling=filling, still=still)
             raise

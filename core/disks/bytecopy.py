@@ -135,7 +135,7 @@ class ByteCopy:
             self._samples[piece.offset] = piece.result, min(GRAIN, piece.count)
         self.reached, self.state = piece.end, piece.state
         self._meter.errors = len(self.areas)
-        self._meter.add(piece.count)
+        self._meter.add(piece.count, moved=piece.result is not None)
 
     def _write(self, piece: Buffer, offset: int, count: int) -> bool | bytes:
         """Whether it is on the medium; of one piece in many, also what its first bytes are."""

@@ -106,7 +106,7 @@ def convert(disk: Disk, dest: Path, to: str, runner: Runner, progress: Listener)
     known = extents(disk, runner, _UNITS.get(format, 1 << 16))
     needed = disk.virtual_size if known.data is None else known.data
     _require_room(disk, place, format, needed + needed // 1024 + _SPARE)
-    meter = Meter(progress, 1, 2 * disk.virtual_size)
+    meter = Meter(progress, 1, 2 * disk.virtual_size, rated=False)
     with _part(place, runner) as made:
         meter.begin(os.fsencode(place.name), 2 * disk.virtual_size)
         _write(disk, source, made, format, runner, meter)
@@ -117,7 +117,7 @@ def convert(disk: Disk, dest: Path, to: str, runner: Runner, progress: Listener)
         meter.end()
     if runner.planning:
         return Converted(place, format, disk.virtual_size, 0, 0.0, known.lacks, ())
-    meter.report()
+    meter.finish()
     status = place.stat()
     return Converted(
         place,

@@ -211,7 +211,7 @@ def _compare(disk: Disk, other: Disk, runner: Runner, progress: Listener) -> tup
     if alike and len(disk.files) == len(other.files):
         meter = Meter(progress, len(pairs), sum(os.stat(path).st_size for path in disk.files))
         differing = sum(_differing(one, two, runner.cancel, meter) for one, two in pairs)
-        meter.report()
+        meter.finish()
         lengths = [(os.stat(one).st_size, os.stat(two).st_size) for one, two in pairs]
         missing = sum(one - two for one, two in lengths)
         if differing and differing == missing and all(one >= two for one, two in lengths):

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from core.errors import Refused, SalvageError
+from core.errors import AlreadyThere, Refused, SalvageError
 from core.files.choices import Verify
 from core.files.content import CHUNK
 from core.files.destination import Shape
@@ -67,7 +67,7 @@ class ArchiveFile:
         self._out: _Counted | None = None
         self._squeezer: zstandard.ZstdCompressionWriter | None = None
         if os.path.lexists(path) and not replace:
-            raise Refused(
+            raise AlreadyThere(
                 _("{path} is there already and is not replaced.").format(path=safe(path)),
                 _("Nothing was written."),
                 _("Choose another name, or have what is there replaced."),
@@ -76,7 +76,8 @@ class ArchiveFile:
     def check_space(self, expected: Estimate) -> None:
         """Raise `NoSpace` where it cannot fit; what is packed may turn out smaller and is let try."""
         if not self._packed and self.shape == "tar":
-            check_space(expected.allocated + expected.entries * _MEMBER // 2, self.path)
+            need = expected.allocated + expected.entries * _MEMBER // 2
+            check_space(need, self.path, expected.apparent)
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:

@@ -49,12 +49,14 @@ def checksums(
         def one(parent: int, name: bytes, path: bytes, there: bytes) -> None:
             _sum(parent, name, path, there, summed, buffer, sink, tick, meter)
 
+        above: set[tuple[bytes, ...]] = set()
         for road in roads:
             place = road.place
+            above |= {road.above[:depth] for depth in range(1, len(road.above) + 1)}
             if place.kind != "dir":
-                one(place.parent, place.name, place.path, road.name or place.name)
+                one(place.parent, place.name, place.path, road.there or place.name)
                 continue
-            start = b"" if road.name is None else road.name + b"/"
+            start = road.there + b"/" if road.there else b""
             base = len(place.path.rstrip(b"/")) + 1
             summed.directories += road.name is not None
             with walking(place, summed.failed) as walk:
@@ -67,7 +69,8 @@ def checksums(
                     elif step is not Step.LEAVE:
                         path = walk.prefix + name
                         one(walk.trail.fd, name, path, start + path[base:])
-    meter.report()
+    summed.directories += len(above)
+    meter.finish()
     return summed
 
 

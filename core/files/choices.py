@@ -40,6 +40,8 @@ class Choices:
     existing: Existing = "leave"
     decide: Callable[[Clash], Existing] = _nobody
     """Whom `ask` asks; called from the thread that copies."""
+    paths: bool = False
+    """Keep the guest's whole paths below the target; else each source comes under its own name."""
     privileges: bool = False
     """Give setuid, setgid, file capabilities and the flags immutable and append-only to the copies."""
     devices: bool = False

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from core.cancel import CancelToken
 from core.files.abilities import probe
+from core.files.above import Above
 from core.files.bringing import Bringing
 from core.files.choices import CAUTIOUS, Choices
 from core.files.clash import Clashes
@@ -56,7 +57,8 @@ def copy(
 ) -> Copied:
     """Copy `sources` of the guest into the folder `dest`, each under its own name.
 
-    ``/`` and a source that ends in a slash put their contents there. `dest` is made with mode 0700
+    ``/`` and a source that ends in a slash put their contents there; with `Choices.paths`, each comes under
+    the guest's whole path. `dest` is made with mode 0700
     where it is missing. What is there already with the same content counts as copied, so the same call
     goes on where an earlier one was cut off; `choices` says what becomes of other content. Nothing of the
     guest stops the copy: see `Copied.unreadable` and `Copied.lost_metadata`.
@@ -68,7 +70,7 @@ def copy(
     began = time.monotonic()
     PATIENCE.helped()
     with ExitStack() as stack:
-        roads = roads_of(tree, sources, stack)
+        roads = roads_of(tree, sources, stack, whole=choices.paths)
         expected = expected or estimate(tree, sources, cancel)
         require_room(roads, dest, expected, cancel)
         root = open_target(dest)
@@ -124,8 +126,14 @@ class _Copy:
 
     def run(self, roads: Sequence[Road], dest: Path, began: float) -> Copied:
         try:
-            for road in roads:
-                self._source(road)
+            with Above(
+                self._tree,
+                lambda one: self._enter(one.name, one.path, one.status),
+                lambda one: self._leave(one.fd, one.status, one.path),
+            ) as above:
+                for road in roads:
+                    if above.go(road.above):
+                        self._source(road)
             self._small.finish()
             self._bring_late(self._small.left, late=False)
             self._late_ones()
@@ -135,7 +143,7 @@ class _Copy:
             self._manifest.abandon()
             self._sidecar.abandon()
             raise
-        self._meter.report()
+        self._meter.finish()
         return replace(
             self._tally.outcome(self._tree, began, dest / os.fsdecode(manifest), verified),
             sidecar=dest / os.fsdecode(sidecar) if sidecar else None,
@@ -188,7 +196,8 @@ class _Copy:
         place = road.place
         if place.kind != "dir":
             onto = self._names.fit(road.name or place.name)
-            self._sidecar.top(onto)
+            if self._target.at_top:
+                self._sidecar.top(onto)
             self._bringing.bring(Step.OTHER, place.parent, place.name, place.path, onto)
             return
         with walking(place, self._tally.failed, {self._target.identity}, self._prefetch) as walk:

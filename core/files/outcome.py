@@ -9,7 +9,7 @@ from core.files.entry import named
 from core.files.owners import Owners
 from core.files.verify import Verified
 from core.i18n import _, ngettext
-from core.text import grouped, safe, size
+from core.text import duration, grouped, safe, size
 
 Why = Literal["unread", "taken", "unwritten"]
 """Not read; read, but something else bears its name in the target; read, but not written to the target."""
@@ -127,3 +127,24 @@ def verified_told(copied: Copied) -> str:
         parts=grouped(verified.parts),
         size=size(verified.size),
     )
+
+
+def there_told(copied: Copied) -> str:
+    """How many files an earlier copy had brought, as a sentence; empty where it had brought none."""
+    count = copied.skipped_same
+    return (
+        ngettext("Already there: {count} file", "Already there: {count} files", count).format(
+            count=grouped(count)
+        )
+        if count
+        else ""
+    )
+
+
+def came_told(copied: Copied) -> str:
+    """How many files there are, and how long it took; how much that is, unless all was there already."""
+    time = duration(copied.seconds)
+    if copied.skipped_same and copied.skipped_same == copied.files:
+        return _("nothing new in {time}").format(time=time)
+    told = ngettext("{files} file, {size}, in {time}", "{files} files, {size}, in {time}", copied.files)
+    return told.format(files=grouped(copied.files), size=size(copied.bytes), time=time)

@@ -13,6 +13,7 @@ from typing import IO
 from core.cancel import CancelToken
 from core.errors import SalvageError
 from core.files.abilities import Abilities
+from core.files.above import Above, Folder
 from core.files.archive import ArchiveFile, Stream
 from core.files.choices import CAUTIOUS, Choices
 from core.files.content import CHUNK, PATIENCE, Content, Hashed, ReadAt, read_at
@@ -69,7 +70,7 @@ def pack(
     began = time.monotonic()
     PATIENCE.helped()
     with ExitStack() as stack:
-        roads = roads_of(tree, sources, stack)
+        roads = roads_of(tree, sources, stack, whole=choices.paths)
         expected = expected or estimate(tree, sources, cancel)
         out.check_space(expected)
         able = archive_abilities(out.shape)
@@ -83,8 +84,10 @@ def pack(
             sink = stack.enter_context(out.open())
             writer = ZipWriter(sink) if out.shape == "zip" else TarWriter(sink)
             packing = _Packing(tree, writer, able, tally, cancel, meter, read, choices, stack)
-            for road in roads:
-                packing.source(road)
+            with Above(tree, packing.enter, packing.leave) as above:
+                for road in roads:
+                    if above.go(road.above):
+                        packing.source(road)
             manifest = packing.finish(spool)
             where, verified = out.finish(manifest, choices.verify, time.monotonic() - began, cancel.check)
         except BrokenPipeError as error:
@@ -95,7 +98,7 @@ def pack(
             ) from error
         except OSError as error:
             raise tally.stopped(error) from error
-        meter.report()
+        meter.finish()
         return tally.outcome(tree, began, where, verified)
 
 
@@ -152,6 +155,15 @@ class _Packing:
             self._contents(walk)
             if road.name is not None:
                 self._leave()
+
+    def enter(self, folder: Folder) -> bool:
+        """A folder above a source whose whole path is kept."""
+        self._enter(folder.fd, folder.name, folder.path, folder.status)
+        return True
+
+    def leave(self, _folder: Folder) -> None:
+        """All sources below it are there."""
+        self._leave()
 
     def _contents(self, walk: Walk) -> None:
         for step, name, status in walk.steps():
@@ -230,7 +242,10 @@ class _Packing:
         for piece in self._writer.file(there, status, mode, attributes, content):
             hashed.add(piece)
             self._cancel.check()
-            self._meter.add(piece if isinstance(piece, int) else len(piece))
+            if isinstance(piece, int):
+                self._meter.add(piece, moved=False)
+            else:
+                self._meter.add(len(piece))
         self._tally.files += 1
         self._tally.bytes += status.st_size
         if content.gaps:

@@ -17,7 +17,7 @@ from core.files.sources import Road, roads_of
 from core.files.tree import GuestTree
 from core.files.verify import Verified
 from core.i18n import _
-from core.runner import CommandFailed, Runner
+from core.runner import CommandFailed, Result, Runner
 from core.text import safe
 
 _PARTIAL = frozenset({23, 24})
@@ -47,29 +47,31 @@ def send(
     """Send `sources` to a place that rsync or rclone reach; the checksums lie beside them there.
 
     `folder` is where the checksums are written before they go. What the programs would have to ask for (a
-    passphrase, an unknown host) fails. Raises `SalvageError`, `CommandFailed`, `Cancelled`.
+    passphrase, an unknown host) fails. Raises `SalvageError`, `Cancelled`.
     """
     began = time.monotonic()
     if caution := kept_there(place, choices):
         choices.tell(caution)
     with ExitStack() as stack:
-        roads = roads_of(tree, sources, stack)
+        roads = roads_of(tree, sources, stack, whole=choices.paths)
+        paths = _paths(tree, roads, whole=choices.paths and place.shape == "rsync")
         if place.shape == "rsync":
-            commands = [_rsync(_paths(tree, roads), place, choices)]
+            commands = [_rsync(paths, place, choices)]
         else:
-            commands = [_rclone(path, into) for path, into in _pairs(tree, roads, place)]
+            both = zip(paths, roads, strict=True)
+            commands = [_rclone(path, road.there, place, road.place.kind == "dir") for path, road in both]
         unreadable: list[Unreadable] = []
         for command in commands:
-            result = runner.run(command)
+            result = _run(runner, command, place)
             if result.status:
                 lines = result.err.decode("utf-8", "replace").splitlines()[:_SAID]
                 unreadable += [Unreadable(b"/", safe(line)) for line in lines if line.strip()]
         manifest = folder / "SHA256SUMS"
         summed = checksums(tree, roads, manifest, runner.cancel, progress)
-        runner.run(_beside(place, manifest))
+        _run(runner, _beside(place, manifest), place)
         verified = Verified()
         if choices.verify == "all":
-            _require_same(_paths(tree, roads), place, manifest, runner, choices)
+            _require_same(paths, place, manifest, runner, choices)
             verified = Verified(files=summed.files, size=summed.size, whole=True)
     return Copied(
         files=summed.files,
@@ -86,12 +88,33 @@ def send(
     )
 
 
+def _run(runner: Runner, command: Command, place: Destination) -> Result:
+    """Run it; where it is refused, raise what that means: what the program said is only half of it."""
+    try:
+        return runner.run(command)
+    except CommandFailed as error:
+        raise SalvageError(
+            error.what,
+            _("Nothing is lost: the disk was only read. What arrived whole at {path} stays there.").format(
+                path=safe(place.remote)
+            ),
+            _(
+                "Look whether that place can be reached, lets this host in without a question and has room,"
+                " and send it again: what is there already is passed over."
+            ),
+        ) from error
+
+
 def planned(root: Path, sources: Sequence[bytes], place: Destination, choices: Choices) -> list[Command]:
     """The commands of `send`, for a volume that would be mounted at `root`."""
-    paths = [f"{root}/{os.fsdecode(source).lstrip('/')}" for source in sources]
+    cut = "/./" if choices.paths and place.shape == "rsync" else "/"
+    inside = [os.fsdecode(source).lstrip("/") for source in sources]
+    paths = [f"{root}{cut}{one.rstrip('/') if choices.paths else one}" for one in inside]
     if place.shape == "rsync":
         return [_rsync(paths, place, choices)]
-    return [_rclone(path, place.remote) for path in paths]
+    theres = [one.rstrip("/") if choices.paths else one.rpartition("/")[2] for one in inside]
+    pairs = zip(paths, theres, strict=True)
+    return [_rclone(path, os.fsencode(there), place, path.endswith("/")) for path, there in pairs]
 
 
 def _environment() -> tuple[tuple[str, str], ...]:
@@ -101,9 +124,12 @@ def _environment() -> tuple[tuple[str, str], ...]:
     return tuple(sorted(found.items()))
 
 
-def _paths(tree: GuestTree, roads: Sequence[Road]) -> list[str]:
-    """The sources as paths below the mount; their links are resolved already, and no program resolves any."""
-    root = os.fsencode(tree.root)
+def _paths(tree: GuestTree, roads: Sequence[Road], *, whole: bool = False) -> list[str]:
+    """The sources as paths below the mount; their links are resolved already, and no program resolves any.
+
+    With `whole`, as `rsync --relative` takes them: what stands behind the dot is kept.
+    """
+    root = os.fsencode(tree.root) + (b"/." if whole else b"")
     found = []
     for road in roads:
         end = b"/" if road.name is None else b""
@@ -115,6 +141,8 @@ def _rsync(paths: Sequence[str], place: Destination, choices: Choices, *, compar
     argv = ["rsync", "--recursive", "--links", "--perms", "--times", "--group", "--owner", "--specials"]
     argv += ["--hard-links", "--acls", "--xattrs", "--sparse", "--numeric-ids"]
     argv += ["--partial-dir=.rsync-partial"]
+    if choices.paths:
+        argv.append("--relative")
     if choices.devices:
         argv.append("--devices")
     if not choices.privileges:
@@ -138,19 +166,12 @@ def _rsync(paths: Sequence[str], place: Destination, choices: Choices, *, compar
     )
 
 
-def _pairs(tree: GuestTree, roads: Sequence[Road], place: Destination) -> list[tuple[str, str]]:
-    """Each source and where it goes: rclone puts the content of a folder there, not the folder."""
-    found = []
-    for road, path in zip(roads, _paths(tree, roads), strict=True):
-        folder = road.place.kind == "dir" and road.name is not None
-        into = _joined(place.remote, os.fsdecode(road.name or b"")) if folder else place.remote
-        found.append((path, into))
-    return found
-
-
-def _rclone(path: str, into: str) -> Command:
+def _rclone(path: str, there: bytes, place: Destination, folder: bool) -> Command:
+    """To the path that it gets there; `copyto` takes a folder as well, but leaves its empty folders out."""
+    words = ("copy", "--create-empty-src-dirs") if folder else ("copyto",)
+    into = _joined(place.remote, os.fsdecode(there)) if there else place.remote
     return Command(
-        ("rclone", "copy", "--metadata", "--links", "--create-empty-src-dirs", "--", path, into),
+        ("rclone", *words, "--metadata", "--links", "--", path, into),
         why=_("Send the files by rclone."),
         effect=_("the files lie in {path}").format(path=safe(into)),
         environment=_environment(),

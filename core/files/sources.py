@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.cancel import CancelToken
-from core.errors import WrongUsage
+from core.errors import SalvageError, SameName, WrongUsage
 from core.files.estimate import Estimate, estimate
 from core.files.space import check_space
 from core.files.trail import LIST
@@ -22,12 +22,22 @@ class Road:
 
     place: Place
     name: bytes | None
+    above: tuple[bytes, ...] = ()
+    """The guest's folders above it that it keeps in the target, from the top down."""
+
+    @property
+    def there(self) -> bytes:
+        """Its path below the target; empty where its contents go there."""
+        return b"/".join([*self.above, *([] if self.name is None else [self.name])])
 
 
-def roads_of(tree: GuestTree, sources: Sequence[bytes], stack: ExitStack) -> list[Road]:
+def roads_of(
+    tree: GuestTree, sources: Sequence[bytes], stack: ExitStack, *, whole: bool = False
+) -> list[Road]:
     """Where each source leads and how it will be called; the places stay open as long as `stack`.
 
-    Raises `SalvageError` for a source that does not exist and `WrongUsage` for two of one name.
+    With `whole`, each keeps the guest's whole path: in the order of a walk then, none twice or in another.
+    Raises `SalvageError` for a source that does not exist and `SameName` for two of one name.
     """
     found: list[Road] = []
     taken: dict[bytes, bytes] = {}
@@ -38,21 +48,36 @@ def roads_of(tree: GuestTree, sources: Sequence[bytes], stack: ExitStack) -> lis
         if contents and place.kind != "dir":
             raise WrongUsage(_("{path} is not a directory.").format(path=safe(source)))
         name = None if contents else place.path.rpartition(b"/")[2]
-        if name is not None and taken.setdefault(name, place.path) != place.path:
-            raise WrongUsage(
+        if whole:
+            name = None
+        elif name is not None and taken.setdefault(name, place.path) != place.path:
+            raise SameName(
                 _("Two sources are called {name}: {first} and {second}.").format(
                     name=safe(name), first=safe(taken[name]), second=safe(place.path)
                 ),
                 _("Nothing was copied."),
-                _("Copy them into two different folders."),
+                _("Copy them into two different folders, or keep the guest's whole paths: --paths."),
             )
         found.append(Road(place, name))
-    return found
+    return _whole(found) if whole else found
+
+
+def _whole(found: Sequence[Road]) -> list[Road]:
+    kept: list[Road] = []
+    once = {road.place.path: road.place for road in found}
+    for path, place in sorted(once.items(), key=lambda one: one[0].split(b"/")):
+        over = kept[-1].place if kept else None
+        if over and over.kind == "dir" and path.startswith(over.path.rstrip(b"/") + b"/"):
+            continue
+        *above, name = path.strip(b"/").split(b"/")
+        kept.append(Road(place, name or None, tuple(above)))
+    return kept
 
 
 def require_room(roads: Sequence[Road], dest: Path, expected: Estimate, cancel: CancelToken) -> None:
     """Raise `NoSpace` where the folder `dest` has no room for what an earlier run has not brought yet."""
-    check_space(max(0, expected.allocated - already_there(dest, roads, cancel)), dest)
+    need = max(0, expected.allocated - already_there(dest, roads, cancel))
+    check_space(need, dest, expected.apparent)
 
 
 def already_there(dest: Path, roads: Sequence[Road], cancel: CancelToken) -> int:
@@ -64,9 +89,19 @@ def already_there(dest: Path, roads: Sequence[Road], cancel: CancelToken) -> int
         return 0
     names: set[bytes] = set()
     for road in roads:
-        names.update([road.name] if road.name is not None else _names(road.place))
+        if not road.above:
+            names.update([road.name] if road.name is not None else _names(road.place))
     with GuestTree(dest) as existing:
-        return estimate(existing, sorted(names & here), cancel).allocated
+        deeper = {road.there for road in roads if road.above and _is_in(existing, road.there)}
+        return estimate(existing, sorted((names & here) | deeper), cancel).allocated
+
+
+def _is_in(tree: GuestTree, path: bytes) -> bool:
+    try:
+        tree.resolve(path, follow_last=False).close()
+    except SalvageError:
+        return False
+    return True
 
 
 def _names(place: Place) -> list[bytes]:

@@ -30,14 +30,21 @@ def free(dest: Path) -> int:
             ) from error
 
 
-def check_space(need: int, dest: Path) -> None:
-    """Raise `NoSpace` when `need` bytes do not fit at `dest`, which need not exist yet."""
+def check_space(need: int, dest: Path, apparent: int = 0) -> None:
+    """Raise `NoSpace` when `need` bytes do not fit at `dest`, which need not exist yet.
+
+    Where they are fewer than the files are long (`apparent`), that is said: that length was told before.
+    """
     room = free(dest)
     if need > room:
+        told = _("It does not fit: {need} are to be copied, and {path} has {free} free.")
+        if size(need) != size(apparent) and need < apparent:
+            told = _(
+                "It does not fit: {need} are to be copied, and {path} has {free} free. (The files are"
+                " {apparent} long; their holes, and what is there already, need no room.)"
+            )
         raise NoSpace(
-            _("It does not fit: {need} are to be copied, and {path} has {free} free.").format(
-                need=size(need), path=safe(dest), free=size(room)
-            ),
+            told.format(need=size(need), path=safe(dest), free=size(room), apparent=size(apparent)),
             _("Nothing was written."),
             _("Make room there, choose another target, or copy less at a time."),
         )

@@ -6,6 +6,7 @@ absolute link of the guest must not end in the host's ``/etc``, and the mount ma
 
 import errno
 import os
+import posixpath
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -183,6 +184,14 @@ class GuestTree:
             os.close(fd)
 
 
+class _LeadsNowhere(FileNotFoundError):
+    """What a link leads to is not there."""
+
+    def __init__(self, where: bytes) -> None:
+        super().__init__(errno.ENOENT, os.strerror(errno.ENOENT))
+        self.where = where
+
+
 def _as_bytes(path: bytes | str) -> bytes:
     try:
         wanted = path if isinstance(path, bytes) else os.fsencode(path)
@@ -204,7 +213,13 @@ def _resolved(trail: Trail, path: bytes, follow_last: bool) -> Place:
             if trail.names:
                 trail.leave()
             continue
-        status = os.stat(name, dir_fd=trail.fd, follow_symlinks=False)
+        try:
+            status = os.stat(name, dir_fd=trail.fd, follow_symlinks=False)
+        except FileNotFoundError as error:
+            if not links:
+                raise
+            rest = b"/".join([*trail.names, name, *pending[::-1]])
+            raise _LeadsNowhere(posixpath.normpath(b"/" + rest)) from error
         if stat.S_ISLNK(status.st_mode) and (pending or follow_last):
             links += 1
             if links > MOST_LINKS:
@@ -263,6 +278,9 @@ def _must_be_file(kind: Kind, path: bytes) -> None:
 def _cannot(path: bytes, error: OSError) -> SalvageError:
     """The error for an entry of the guest that the system does not give."""
     shown = safe(path)
+    if isinstance(error, _LeadsNowhere):
+        told = _("{path} leads to {target}, which is not on this volume.")
+        return SalvageError(told.format(path=shown, target=safe(error.where)))
     if error.errno == errno.ENOENT:
         return SalvageError(_("There is no {path} on this volume.").format(path=shown))
     if error.errno == errno.ENOTDIR:

@@ -115,12 +115,21 @@ class Session(Opening):
         with self.guest() as tree:
             return pour(tree, path, write, self._watch.read_at, self.runner.cancel, most)
 
-    def require_room(self, sources: Sequence[bytes], place: Destination, expected: "Estimate") -> None:
-        """Raise `NoSpace` where these sources of the open volume cannot fit at `place`."""
+    def require_room(
+        self,
+        sources: Sequence[bytes],
+        place: Destination,
+        expected: "Estimate",
+        choices: Choices = CAUTIOUS,
+    ) -> None:
+        """Raise `NoSpace` where these sources of the open volume cannot fit at `place`.
+
+        `SameName` and `AlreadyThere` are raised too.
+        """
         from core.files import delivery
 
         with self.guest() as tree:
-            delivery.room_for(tree, sources, place, expected, self.runner.cancel)
+            delivery.room_for(tree, sources, place, expected, self.runner.cancel, choices)
 
     def copy(
         self,
@@ -135,7 +144,7 @@ class Session(Opening):
         `dest` is a folder, or another `core.files.destination.Destination`; `stream` is the descriptor
         that a tar goes to where that is a stream.
         """
-        from core.files import delivery, sending
+        from core.files import byhand, sending
 
         place = dest if isinstance(dest, Destination) else Destination("folder", dest)
         root = self._tree.root if self._tree else Path("/")
@@ -147,9 +156,9 @@ class Session(Opening):
                 return nothing
             return self._copied(lambda tree: self._deliver(tree, sources, place, progress, choices, stream))
         if self.planning and place.shape == "folder":
-            self.runner.run(delivery.target_folder(place))
+            self.runner.run(byhand.target_folder(place))
         copied = self.runner.perform(
-            delivery.by_hand(root, sources, place),
+            byhand.by_hand(root, sources, place, choices),
             lambda: self._copied(lambda tree: self._deliver(tree, sources, place, progress, choices, stream)),
             nothing,
         )

@@ -11,7 +11,7 @@ from typing import Literal
 from core import namespace, tools
 from core.command import Command
 from core.disks.view import View
-from core.errors import Refused, SalvageError, ToolMissing
+from core.errors import NotEmpty, Refused, SalvageError, ToolMissing
 from core.i18n import _, sentences
 from core.runner import CommandFailed
 from core.text import safe
@@ -185,7 +185,7 @@ def make_point(stack: Stack, point: Path) -> None:
     """Make the folder `point` if it is missing; raises Refused where something is in it."""
     if point.is_dir():
         if not stack.runner.planning and os.listdir(point):
-            raise Refused(
+            raise NotEmpty(
                 _("The folder {path} is not empty.").format(path=safe(point)),
                 _("A mount over it would hide what is in it."),
                 _("Give an empty folder, or one that does not exist yet."),

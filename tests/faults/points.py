@@ -331,12 +331,12 @@ def _running(injector: Injector) -> Callable[..., Result]:
     return ran
 
 
-def _adding(injector: Injector) -> Callable[[Meter, int], None]:
+def _adding(injector: Injector) -> Callable[..., None]:
     add = Meter.add
 
-    def added(self: Meter, count: int) -> None:
+    def added(self: Meter, count: int, *, moved: bool = True) -> None:
         injector.pass_by(PIECE, "of a copy")
-        add(self, count)
+        add(self, count, moved=moved)
 
     return added
 

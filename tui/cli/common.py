@@ -231,6 +231,8 @@ class ProgressLine:
         if not self._live:
             return
         parts = [size(progress.bytes_done)]
+        if progress.phase:
+            parts[0] = f"{progress.phase}  {parts[0]}"
         if progress.bytes_total:
             parts[0] += " / " + size(progress.bytes_total)
         parts.append(

@@ -3,12 +3,13 @@
 import argparse
 import os
 import sys
+from dataclasses import replace
 
 from core.errors import Exit, WrongUsage
 from core.files.applying import apply as apply_sidecar
 from core.files.choices import Choices, Clash, Existing
 from core.files.destination import Destination, destination
-from core.files.outcome import Copied, verified_told
+from core.files.outcome import Copied, there_told, verified_told
 from core.i18n import N_, _, listed, ngettext, titled
 from core.session import Session
 from core.text import duration, guest_date, safe, size
@@ -66,14 +67,18 @@ def _choices(context: Context, line: ProgressLine) -> Choices:
         line.clear()
         context.say("virt-salvage: " + sentence)
 
+    return replace(_wished(options), decide=_Asking(context, line).decide, tell=tell)
+
+
+def _wished(options: argparse.Namespace) -> Choices:
+    """What the command line says, whether it is done or only planned."""
     return Choices(
         existing="leave" if options.existing == "ask" and options.yes else options.existing,
-        decide=_Asking(context, line).decide,
+        paths=options.whole_paths,
         privileges=options.privileges,
         devices=options.devices,
         verify=options.verify,
         bad_map=options.bad_map,
-        tell=tell,
     )
 
 
@@ -113,23 +118,22 @@ def _planned_copy(
     session: Session, options: argparse.Namespace, sources: list[bytes], dest: Destination
 ) -> None:
     open_volume(session, options)
-    session.copy(sources, dest, lambda _progress: None)
+    session.copy(sources, dest, lambda _progress: None, _wished(options))
 
 
 def _tell(context: Context, copied: Copied, target: Destination) -> None:
     say = context.say if target.shape == "stream" else context.out
-    say(
-        listed(
-            (
-                ngettext("{count} file", "{count} files", copied.files).format(count=copied.files),
-                _("{size} copied to {path} in {time}.").format(
-                    size=size(copied.bytes),
-                    path=safe(target.remote or target.path),
-                    time=duration(copied.seconds),
-                ),
-            )
+    there = there_told(copied)
+    if not there or copied.skipped_same < copied.files:
+        files = ngettext("{count} file", "{count} files", copied.files).format(count=copied.files)
+        came = _("{size} copied to {path} in {time}.").format(
+            size=size(copied.bytes),
+            path=safe(target.remote or target.path),
+            time=duration(copied.seconds),
         )
-    )
+        say(listed((files, came)))
+    if there:
+        say(there)
     if target.shape not in ("stream", "rsync", "rclone"):
         say(_("Checksums: {path}").format(path=safe(copied.manifest)))
     else:

@@ -1,7 +1,7 @@
 """Walking in the guest's folders by numbers, and marking what is to be copied."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 
@@ -13,6 +13,7 @@ from core.i18n import _, enumerated, listed, ngettext, titled
 from core.text import guest_date, safe, size
 from tui.linear.ground import Ground
 from tui.linear.talk import Asides, numbered
+from tui.marks import goes_along, outermost, over
 from tui.widgets.file_table import kind_told
 
 PAGE = 20
@@ -39,7 +40,8 @@ class Browser:
         self._ground, self._flow, self._talk = ground, ground.flow, ground.talk
         self._answers = _(
             "A number opens a folder, m and numbers mark (m 1 3), m alone marks this folder, n next lines,"
-            " u up, f and words find (f *.conf size:+1M), w what matters first, y copies what is marked,"
+            " u up, f and words find (f *.conf size:+1M), w what matters first, p changes whether whole paths"
+            " are kept at the target, y copies what is marked,"
             " b back, ? help, c commands, q leave:"
         )
         """All that can be answered: long to hear, so said at first, with the help, and after nonsense."""
@@ -69,7 +71,7 @@ class Browser:
             elif word == "b":
                 self._talk.say(_("Not copied yet: b again closes the volume and drops what is marked."))
             elif word == "y" and self._marked:
-                return tuple(self._marked)
+                return outermost(self._marked)
             elif word == "y":
                 self._talk.say(_("Nothing is marked yet."))
             elif word == "n":
@@ -79,6 +81,8 @@ class Browser:
                 self._enter(self._folder.rstrip(b"/").rpartition(b"/")[0] or b"/")
             elif word == "m":
                 self._mark(rest)
+            elif word == "p":
+                self._change_paths()
             elif word == "f":
                 self._look(_("Searching; Ctrl+C stops it."), partial(self._found, rest))
             elif word == "w":
@@ -154,10 +158,20 @@ class Browser:
         for number in range(self._first, min(self._first + PAGE, count)):
             row = self._rows[number]
             marked = [_("marked")] if row.path in self._marked else []
+            if over(row.path, self._marked):
+                marked = [_("goes with its marked folder")]
             self._talk.say(f"{number + 1}: " + listed((row.told, *marked)))
         left = count - self._first - PAGE
         if left > 0:
             self._talk.say(_("and {count} more: n").format(count=left))
+
+    def _change_paths(self) -> None:
+        choices = self._flow.choices
+        self._flow.choices = replace(choices, paths=not choices.paths)
+        told = _("At the target, each thing comes under its own name.")
+        if self._flow.choices.paths:
+            told = _("At the target, the guest's whole paths are kept.")
+        self._talk.say(told)
 
     # -- marking ----------------------------------------------------------------------------------
 
@@ -172,11 +186,13 @@ class Browser:
             self._talk.say(_("That is none of the answers."))
             return
         for path in [one.path for one in found if one] or [self._folder]:
-            if path in self._marked:
+            if folder := over(path, self._marked):
+                self._talk.say(goes_along(folder))
+            elif path in self._marked:
                 del self._marked[path]
             else:
                 self._marked[path] = None
-        names = some_of(list(self._marked)) or _("nothing")
+        names = some_of(outermost(self._marked)) or _("nothing")
         self._talk.say(_("Marked: {names}").format(names=names))
 
 

@@ -132,7 +132,7 @@ class Talk:
         parts.append(ngettext("{count} file", "{count} files", done).format(count=done))
         if progress.seconds_left is not None:
             parts.append(about(progress.seconds_left))
-        self.say(listed(parts))
+        self.say(listed([progress.phase, *parts]))
 
 
 def numbered(word: str, most: int) -> int:

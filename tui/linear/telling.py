@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from core.disks.finding import Found
 from core.disks.model import Holder
 from core.files.destination import Destination
-from core.files.outcome import Copied
-from core.i18n import _, listed, ngettext, sentences, titled
-from core.text import duration, grouped, guest_date, safe, size
+from core.files.outcome import Copied, came_told, there_told
+from core.i18n import _, listed, sentences, titled
+from core.text import guest_date, safe, size
 from core.volumes.model import Inspection, Volume
 from core.volumes.subvolumes import TOP, Subvolume
 from tui.machines import holders_told
@@ -58,12 +58,11 @@ def subvolume_told(one: Subvolume) -> str:
 def recovered(copied: Copied, place: Destination | None) -> list[str]:
     """What was copied, and what was not read or kept."""
     head = _("Recovered") if copied.whole else _("Recovered in part")
-    told = ngettext("{files} file, {size}, in {time}", "{files} files, {size}, in {time}", copied.files)
-    told = told.format(files=grouped(copied.files), size=size(copied.bytes), time=duration(copied.seconds))
+    told = came_told(copied)
     sums = _("Checksums: {path}").format(path=safe(copied.manifest))
     if place and place.remote:
         sums = _("The checksums went with the files: SHA256SUMS")
-    lines = [titled(head, told), sums]
+    lines = list(filter(None, [titled(head, told), there_told(copied), sums]))
     lines += [gap.told() for gap in copied.unreadable]
     lines += [
         _("not kept: {path}: {what}").format(path=safe(lost.path), what=lost.what)

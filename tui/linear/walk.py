@@ -25,7 +25,8 @@ from tui.cli.passphrases import Passphrases
 from tui.flow import Flow, make_session
 from tui.keeping import do_keep
 from tui.linear import keys
-from tui.linear.browse import Browser, some_of
+from tui.linear.browse import Browser
+from tui.linear.copying import copy
 from tui.linear.ground import Ground, Step
 from tui.linear.leftovers import finish
 from tui.linear.opening import Opening
@@ -320,16 +321,10 @@ class Walk(Ground):
         # Standard output is what the questions are asked on, so a "-" is a folder's name here
         self.flow.target = Destination("folder", absolute(word)) if place.shape == "stream" else place
         plan = self.asides("files", plans.copying(self.flow))
-        names = some_of(self.flow.marked)
-        question = _("Copy {names} to {path}?").format(names=names, path=safe(self.flow.target.word))
-        if not self.talk.sure(question, plan):
-            self.talk.say(_("Nothing was copied."))
+        copied = copy(self, plan)
+        if copied is None:
             return self._files
-        road, target = self.flow.road(), self.flow.target
-        told = _("Copying; Ctrl+C stops it and leaves no half file.")
-        self.flow.copied = self.work(
-            told, road.copy, self.flow.marked, target, self.talk.progress, self.flow.choices
-        )
+        self.flow.copied = copied
         return self._done
 
     def _done(self) -> Step | None:

@@ -2,7 +2,8 @@
 
 import posixpath
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -15,17 +16,18 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from core.disks.packed import inner_name
-from core.errors import Cancelled, SalvageError
+from core.errors import AlreadyThere, Cancelled, SalvageError, SameName
 from core.files.choices import Choices
 from core.files.delivery import caution
 from core.files.destination import Destination
 from core.files.estimate import Estimate
 from core.files.outcome import Copied
-from core.i18n import N_, _, listed, ngettext
+from core.i18n import N_, _, enumerated, listed, ngettext
 from core.lab import labs
 from core.session import Session
 from core.text import grouped, safe, size
 from tui import plans
+from tui.marks import goes_along, outermost, over
 from tui.screens.done import DoneScreen
 from tui.screens.how import Asking, HowScreen
 from tui.screens.progress import ProgressScreen
@@ -37,6 +39,10 @@ from tui.widgets.lines import Fact, facts, middle_cut
 
 _ODD = re.compile(r"[^\w.+-]+")
 """What does not go into the name of a folder of ours."""
+
+
+FEW = 3
+"""Marks that are named where one leaves before they were copied."""
 
 
 class CopyWanted(Message):
@@ -63,6 +69,8 @@ class BasketScreen(Frame):
         self._estimate: Estimate | None = None
         self._counting: Future[Estimate] | None = None
         self._soon: Timer | None = None
+        self._one_time: tuple[tuple[bytes, ...], Choices] | None = None
+        """What is copied with settings for this once, and what they were before."""
 
     def _first_target(self) -> Destination:
         task = self.flow.task()
@@ -86,6 +94,10 @@ class BasketScreen(Frame):
         self._marks |= dict.fromkeys(paths or ())
         self._marked()
 
+    def _marked_over(self) -> bool:
+        """Whether all that the table shows goes with a marked folder."""
+        return over(self.here.rstrip(b"/") + b"/", self._marks) is not None
+
     def _toggle(self, path: bytes) -> bool:
         """Mark a path, or no longer; whether it is marked now."""
         marked = path not in self._marks
@@ -98,9 +110,14 @@ class BasketScreen(Frame):
 
     def _marked(self) -> None:
         self._estimate = None
-        self.query_one(FileTable).show_marks(self._marked_here())
+        self.query_one(FileTable).show_marks(self._marked_here(), self._marked_over())
         self._tell()
         self._count_soon()
+
+    def on_file_table_goes_along(self, event: FileTable.GoesAlong) -> None:
+        folder = over(posixpath.join(self.here, event.entry.name), self._marks)
+        if folder and not self.busy:
+            self.say(goes_along(folder))
 
     def on_file_table_mark_toggled(self, event: FileTable.MarkToggled) -> None:
         path = posixpath.join(self.here, event.entry.name)
@@ -123,12 +140,7 @@ class BasketScreen(Frame):
 
     def _sources(self) -> tuple[bytes, ...]:
         """What is marked, without what lies inside of something marked."""
-        marks = sorted(self._marks)
-        return tuple(
-            path
-            for path in marks
-            if not any(path.startswith(other.rstrip(b"/") + b"/") for other in marks if other != path)
-        )
+        return outermost(self._marks)
 
     def _count_soon(self) -> None:
         """Count what is marked once the keys rest: a folder may take long."""
@@ -168,6 +180,17 @@ class BasketScreen(Frame):
     def _ignore(*_counts: object) -> None:
         """The basket shows the sum when it is known."""
 
+    @property
+    def undone(self) -> str:
+        """What is marked and not copied, for `tui.screens.quitting`."""
+        marked = self._sources()
+        if marked in ((), self._brought):
+            return ""
+        names = [self._cut(path) for path in marked[:FEW]]
+        more = len(marked) - FEW
+        told = [*names, *([_("{count} more").format(count=more)] if more > 0 else [])]
+        return _("Not copied yet: {names}").format(names=enumerated(told))
+
     def refresh_frame(self) -> None:
         super().refresh_frame()
         self._tell()
@@ -183,7 +206,7 @@ class BasketScreen(Frame):
         self.query_one("#basket", Static).update(told)
 
     def _marked_told(self) -> str:
-        count = len(self._marks)
+        count = len(self._sources())
         if not count:
             return _("nothing yet: Space marks a file or a folder")
         marked = ngettext("{count} thing", "{count} things", count).format(count=grouped(count))
@@ -232,12 +255,14 @@ class BasketScreen(Frame):
             return
         self._stop_counting()
         self.flow.marked = sources
+        if self._one_time is not None and self._one_time[0] != sources:
+            self.flow.choices, self._one_time = self._one_time[1], None
         known, choices = self._estimate, self.flow.choices
 
         def job() -> tuple[Estimate, str]:
             road = self.flow.road()
             result = known or road.estimate(sources, self._ignore)
-            road.require_room(sources, target, result)
+            road.require_room(sources, target, result, choices)
             return result, caution(target, choices)
 
         self.work(_("Counting, and looking whether it fits."), job, self._fits, self._no_space)
@@ -256,27 +281,59 @@ class BasketScreen(Frame):
         self.app.push_screen(HowScreen(self.flow.choices, _("Use these settings")), self._picked)
 
     def _picked(self, choices: Choices | None) -> None:
-        if choices:
-            self.flow.choices = choices
+        if choices and choices != self.flow.choices:
+            self.flow.choices, self._one_time = choices, None
 
     def _begin(self, choices: Choices | None) -> None:
         self._picked(choices)
+        self._go()
+
+    def _go(self) -> None:
         sources, place = self.flow.marked, self.flow.target
         assert place
         title = _("Copying to {path}").format(path=safe(place.word))
         asking = replace(self.flow.choices, decide=Asking(self.app).decide)
         self.app.push_screen(
             ProgressScreen(
-                title, lambda hear: self.flow.road().copy(sources, place, hear, asking), self._copied, step=5
+                title,
+                lambda hear: self.flow.road().copy(sources, place, hear, asking),
+                self._copied,
+                step=5,
+                remedies=self._remedies,
+                undone=left_undone(place),
             )
         )
+
+    def _once(self, **how: object) -> None:
+        """Copy this with other settings, and what is marked else as before."""
+        self._one_time = (self.flow.marked, self.flow.choices)
+        self.flow.choices = replace(self.flow.choices, **how)  # type: ignore[arg-type]
+        self.action_copy()
+
+    def _remedies(self, error: SalvageError) -> list[Remedy]:
+        """What can be done about a copy that did not come to its end."""
+        other = Remedy(_("Choose another target"), self.action_target)
+        place = self.flow.target
+        if isinstance(error, Cancelled):
+            if place and place.shape in ("tar", "zip"):
+                return [Remedy(_("Begin it anew"), self._go)]
+            line = _("What is there already is not copied again.")
+            return [Remedy(_("Go on with it"), self._go, line)]
+        if isinstance(error, SameName):
+            names = enumerated(safe(path.lstrip(b"/")) for path in same_named(self.flow.marked))
+            line = _("They come to lie there as {names}.").format(names=names)
+            whole = _("Keep the guest's whole paths below the target")
+            return [Remedy(whole, lambda: self._once(paths=True), line)]
+        if isinstance(error, AlreadyThere):
+            line = _("The new one takes its place when it is whole, not before.")
+            return [other, Remedy(_("Replace it"), lambda: self._once(existing="replace"), line)]
+        return [other, Remedy(_("Try again"), self.action_copy)]
 
     def _no_space(self, error: SalvageError) -> None:
         if isinstance(error, Cancelled):
             self.app.trouble(error)
-            return
-        other = Remedy(_("Choose another target"), self.action_target)
-        self.app.push_screen(TroubleScreen(error, [other]))
+        else:
+            self.app.push_screen(TroubleScreen(error, self._remedies(error)))
 
     def _copied(self, copied: Copied | None) -> None:
         self.flow.copied, self.flow.copied_from = copied, self.flow.source
@@ -290,6 +347,22 @@ class BasketScreen(Frame):
 
     def plan_told(self) -> str:
         return _("To copy what is marked, from the disk on:")
+
+
+def left_undone(place: Destination) -> str:
+    """What leaving means for a copy that runs."""
+    if place.shape in ("tar", "zip"):
+        return _("A copy is running: leaving stops it, and the unfinished archive is removed.")
+    return _(
+        "A copy is running: leaving stops it. What was copied whole stays at the target; a file that is half"
+        " copied is removed."
+    )
+
+
+def same_named(paths: Sequence[bytes]) -> list[bytes]:
+    """Those whose last names are alike."""
+    names = Counter(path.rpartition(b"/")[2] for path in paths)
+    return [path for path in paths if names[path.rpartition(b"/")[2]] > 1]
 
 
 def _told(marked: str, target: str, width: int) -> Content:

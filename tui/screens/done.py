@@ -11,11 +11,11 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 
 from core.files.destination import Destination
-from core.files.outcome import Copied
+from core.files.outcome import Copied, came_told, there_told
 from core.i18n import N_, _, enumerated, listed, ngettext, sentences, titled
 from core.lab import labs, results, telling
 from core.lab.lab import Verdict
-from core.text import duration, grouped, safe, size
+from core.text import safe
 from core.undo.account import Entry
 from core.undo.stack import Release
 from tui.keeping import do_keep, place_of
@@ -247,13 +247,13 @@ def _still_up(standing: Sequence[Entry], width: int, *, short: bool) -> Content:
 
 
 def _recovered(copied: Copied, place: Destination | None, width: int) -> Content:
-    told = ngettext("{files} file, {size}, in {time}", "{files} files, {size}, in {time}", copied.files)
-    told = told.format(files=grouped(copied.files), size=size(copied.bytes), time=duration(copied.seconds))
+    told = came_told(copied)
     head, style = (
         (_("Recovered"), "bold $success") if copied.whole else (_("Recovered in part"), "bold $warning")
     )
     rows = [
         Content(titled(head, told)).stylize(style, 0, len(head)),
+        *([Content("  " + there)] if (there := there_told(copied)) else []),
         *(_row(name, value, width) for name, value in _places(copied, place)),
     ]
     gaps_told: dict[str, list[str]] = {}

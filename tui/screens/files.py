@@ -112,7 +112,7 @@ class FilesScreen(BasketScreen):
             self._sign()
             if came and not early:
                 self.here, early = folder, True
-                self.query_one(FileTable).show(came[0], self._marked_here(), at, more=True)
+                self._show(came[0], at, more=True)
                 self.refresh_frame()
 
         looking = self.set_interval(0.1, look)
@@ -123,7 +123,7 @@ class FilesScreen(BasketScreen):
             place = table.current.name if early and table.current else at
             self.here = folder
             self._tell_remark()
-            table.show(entries, self._marked_here(), place)
+            self._show(entries, place)
             self.refresh_frame()
             self._count_soon()
 
@@ -134,6 +134,10 @@ class FilesScreen(BasketScreen):
             self.app.trouble(error)
 
         self.work(reading, job, listed, failed)
+
+    def _show(self, entries: Arranged, at: bytes | None, *, more: bool = False) -> None:
+        table = self.query_one(FileTable)
+        table.show(entries, self._marked_here(), at, more=more, along=self._marked_over())
 
     def _tell_remark(self) -> None:
         """What must be known of all files here, above them; nothing mostly."""

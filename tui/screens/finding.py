@@ -1,6 +1,6 @@
 """Finding what to copy: a search whose results come as they are found, and what matters first."""
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,10 +17,11 @@ from core.files.finding import Match, find, wanted
 from core.files.matters import Matter, matters
 from core.i18n import N_, _, ngettext, sentences, titled
 from core.text import grouped, safe, size
+from tui.marks import goes_along, over
 from tui.plain import plain
 from tui.screens.dialog import Dialog
 from tui.screens.step import KeyLine
-from tui.widgets.file_table import kind_told
+from tui.widgets.file_table import kind_told, mark_told
 from tui.widgets.lines import left, middle_cut, right
 from tui.widgets.results import Results
 from tui.widgets.text_line import TextLine
@@ -79,7 +80,7 @@ class FindScreen(_Working):
         Binding("down", "results", N_("to what was found"), show=False),
     ]
 
-    def __init__(self, start: bytes, mark: Callable[[bytes], bool], marked: Container[bytes]) -> None:
+    def __init__(self, start: bytes, mark: Callable[[bytes], bool], marked: Collection[bytes]) -> None:
         super().__init__()
         self._start, self._mark, self._marked = start, mark, marked
         self._found: list[Match] = []
@@ -173,8 +174,9 @@ class FindScreen(_Working):
     def _row(self, match: Match) -> str:
         width = max(30, self.size.width - 16)
         entry = match.entry
-        mark = " [x] " if match.path in self._marked else " [ ] "
-        told = mark + right(size(entry.size) if entry.kind == "file" else kind_told(entry), 10) + "  "
+        along = over(match.path, self._marked) is not None
+        mark = mark_told(marked=match.path in self._marked, along=along)
+        told = f" {mark} " + right(size(entry.size) if entry.kind == "file" else kind_told(entry), 10) + "  "
         if match.number:
             path = middle_cut(safe(match.path), width // 2)
             return told + path + f":{match.number}: " + safe(match.line)[: width // 2 - 14]
@@ -192,10 +194,13 @@ class FindScreen(_Working):
         at = results.highlighted
         if at is not None and at < len(self._found):
             path = self._found[at].path
+            if folder := over(path, self._marked):
+                self._tell(goes_along(folder))
+                return
             told = _("Marked: {path}") if self._mark(path) else _("No longer marked: {path}")
             self._tell(told.format(path=safe(path)))
             for place, match in enumerate(self._found[: self._shown]):
-                if match.path == path:
+                if match.path == path or over(match.path, [path]):
                     results.replace_option_prompt_at_index(place, plain(self._row(match)))
 
 

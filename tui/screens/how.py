@@ -97,6 +97,13 @@ class HowScreen(Dialog[Choices]):
                 _("Read back and compare: {what}").format(what=_(_VERIFY[picked.verify])),
                 _("The copy, past the cache, against the checksums of what was read."),
             ),
+            Choice(
+                "paths",
+                _("Names at the target: {what}").format(
+                    what=_("the guest's whole paths") if picked.paths else _("each thing under its own")
+                ),
+                _("Whole paths keep two things of one name apart."),
+            ),
         ]
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
@@ -109,6 +116,8 @@ class HowScreen(Dialog[Choices]):
                 picked = replace(picked, existing=_next(list(_EXISTING), picked.existing))  # type: ignore[arg-type]
             case "verify":
                 picked = replace(picked, verify=_next(list(_VERIFY), picked.verify))  # type: ignore[arg-type]
+            case "paths":
+                picked = replace(picked, paths=not picked.paths)
             case "privileges":
                 picked = replace(picked, privileges=not picked.privileges)
             case _other:

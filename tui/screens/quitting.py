@@ -1,7 +1,7 @@
 """The question before leaving while something is still up."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -11,6 +11,7 @@ from textual.widgets import OptionList, Static
 
 from core.i18n import N_, _, sentences, titled
 from core.text import safe
+from tui.plain import plain
 from tui.screens.menu import Choice, Menu
 from tui.screens.reading import Reading
 from tui.screens.step import Key, KeyLine
@@ -21,6 +22,14 @@ LEAVE = "leave"
 STAY = "stay"
 _NAME = 15
 """Columns for what a thing is."""
+
+
+@runtime_checkable
+class Undone(Protocol):
+    """A step that knows what leaving costs, as a sentence; empty when nothing is left undone."""
+
+    @property
+    def undone(self) -> str: ...
 
 
 class Up(Static):
@@ -59,6 +68,8 @@ class QuitScreen(Reading[str]):
                     else:
                         rows += [(one.named, safe(one.target)) for one in shown.entries]
                 yield Up(rows)
+                undone = [one.undone for one in self.app.screen_stack if isinstance(one, Undone)]
+                yield Static(plain("\n".join(filter(None, undone))), id="undone", classes="warning")
             yield Menu(self._choices())
             yield KeyLine(id="keys")
 

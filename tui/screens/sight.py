@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from core.errors import SalvageError, WantsOverlay
+from core.errors import NotEmpty, SalvageError, WantsOverlay
 from core.i18n import _
 from core.text import safe
 from core.volumes.model import Volume
@@ -37,9 +37,18 @@ class SightFrame(Frame):
                 _("Mounting at {path}.").format(path=safe(point)),
                 lambda: self.flow.do_show(volume, point, writable, state),
                 self._mounted,
-                lambda error: self.trouble(error, lambda: show(point, State.REPLAYED)),
+                lambda error: failed(error, point),
                 operator=self.flow.outside,
             )
+
+        def failed(error: SalvageError, point: Path) -> None:
+            if isinstance(error, NotEmpty):
+                other = Remedy(
+                    _("Choose another folder"), lambda: self.ask_point(volume, writable=writable, state=state)
+                )
+                self.app.push_screen(TroubleScreen(error, [other]))
+            else:
+                self.trouble(error, lambda: show(point, State.REPLAYED))
 
         self.app.push_screen(
             AskPath(_("Where shall it be mounted?"), line, self.point, folders_only=True), answered

@@ -1,5 +1,6 @@
 """Where the copied files go: the kinds of target, what each of them keeps, and the question for the place."""
 
+import os
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,6 +13,7 @@ from core import tools
 from core.errors import WrongUsage
 from core.files.destination import Destination, destination, is_remote
 from core.i18n import N_, _
+from core.text import safe
 from tui.plain import plain
 from tui.screens.ask import host_path_field
 from tui.screens.dialog import Dialog
@@ -128,7 +130,13 @@ class AskTarget(Dialog[Destination]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self._take(f"{self._kind}:{event.value.strip()}")
+        self._take(f"{self._kind}:{self._typed(event.value.strip())}")
+
+    def _typed(self, place: str) -> str:
+        """What was typed, without the word that the command line wants before it."""
+        prefix = f"{self._kind}:"
+        is_own = place.startswith(prefix) and not place.startswith(f"{prefix}//")
+        return place.removeprefix(prefix) if is_own else place
 
     def _take(self, word: str) -> None:
         try:
@@ -141,13 +149,10 @@ class AskTarget(Dialog[Destination]):
     def _read(self, word: str) -> Destination:
         if self._kind == "folder":
             # The kind was chosen: neither an ending nor a "-" makes something else of it
-            return Destination("folder", Path(word).expanduser().absolute())
+            return _folder(Path(word).expanduser().absolute())
+        if self._kind in _REMOTE:
+            _require_elsewhere(self._kind, word.removeprefix(f"{self._kind}:"))
         place = destination(word)
-        if place.remote and not is_remote(place.remote):
-            raise WrongUsage(
-                _("{path} is a folder of this host: no other machine is named.").format(path=place.remote),
-                remedy=_("Write it like backup:/srv/rescued."),
-            )
         if place.shape != self._kind:
             endings = ".zip" if self._kind == "zip" else ".tar, .tar.zst"
             raise WrongUsage(
@@ -158,6 +163,34 @@ class AskTarget(Dialog[Destination]):
 
     def action_close(self) -> None:
         self.app.pop_screen()
+
+
+def _folder(path: Path) -> Destination:
+    """A folder that is there or can be made. Raises `WrongUsage` where a file is in the way."""
+    there = next((one for one in (path, *path.parents) if os.path.lexists(one)), path)
+    if not there.is_dir():
+        raise WrongUsage(
+            _("{path} is a file, not a folder.").format(path=safe(there)),
+            remedy=_("Choose another folder; one that is missing is made."),
+        )
+    return Destination("folder", path)
+
+
+def _require_elsewhere(kind: str, place: str) -> None:
+    """Raise `WrongUsage`, in the words of this field, unless that is a place that the program reaches."""
+    like = _("Write it like backup:/srv/rescued.")
+    if kind == "rclone":
+        like = _("Write it like remote:folder.")
+    other = next((one for one in _REMOTE if one != kind and place.startswith(f"{one}:")), "")
+    if other and not place.startswith(f"{other}://"):
+        told = _("{word} is a place for {program}, which is another kind of target.")
+        raise WrongUsage(told.format(word=safe(place), program=other), remedy=like)
+    if place.startswith("/"):
+        told = _("{path} is a folder of this host: no other machine is named.")
+        raise WrongUsage(told.format(path=safe(place)), remedy=like)
+    if place.startswith("-") or not is_remote(place):
+        told = _("{word} names no place for {program}.")
+        raise WrongUsage(told.format(word=safe(place), program=kind), remedy=like)
 
 
 def question(kind: str, now: Destination | None) -> AskTarget:

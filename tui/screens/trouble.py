@@ -10,7 +10,16 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 
 from core.disks.ways_out import InUse, WayOut
-from core.errors import Ambiguous, Cancelled, PointsOutside, Refused, SalvageError, WantsOverlay
+from core.errors import (
+    AlreadyThere,
+    Ambiguous,
+    Cancelled,
+    PointsOutside,
+    Refused,
+    SalvageError,
+    SameName,
+    WantsOverlay,
+)
 from core.i18n import _
 from tui.plain import plain
 from tui.screens.menu import Choice, Menu
@@ -19,6 +28,10 @@ from tui.screens.step import Key, KeyLine
 
 _AIRY = 40
 """Lines of the screen from which on there is room between the choices too."""
+
+
+_OFFERED = (AlreadyThere, Ambiguous, PointsOutside, SameName, WantsOverlay)
+"""Errors whose remedy names options of the command line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +76,7 @@ class TroubleScreen(Reading[None]):
     @property
     def _offered(self) -> bool:
         """Whether the choices below are what the remedy names the options of the command line for."""
-        return bool(self.remedies) and isinstance(self.error, (Ambiguous, PointsOutside, WantsOverlay))
+        return bool(self.remedies) and isinstance(self.error, _OFFERED)
 
     def _ways(self) -> list[WayOut]:
         """The ways out that are none of the choices below."""

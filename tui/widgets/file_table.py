@@ -77,11 +77,24 @@ class FileTable(FilteredRows):
         def control(self) -> "FileTable":
             return self.table
 
+    class GoesAlong(Message):
+        """An entry was to be marked that goes with its folder already."""
+
+        def __init__(self, table: "FileTable", entry: Entry) -> None:
+            super().__init__()
+            self.table = table
+            self.entry = entry
+
+        @property
+        def control(self) -> "FileTable":
+            return self.table
+
     def __init__(self, *, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(name=name, id=id, classes=classes)
         self._all: Sequence[Entry] = ()
         self._shown: Sequence[Entry] = ()
         self._marked: set[bytes] = set()
+        self._along = False
         self._needle = ""
         """What the rows were narrowed by; what is typed may be more already."""
         self._narrowing: Worker[None] | None = None
@@ -98,17 +111,19 @@ class FileTable(FilteredRows):
         at: bytes | None = None,
         *,
         more: bool = False,
+        along: bool = False,
     ) -> None:
         """Show a folder's entries; `marked` are the names with a mark, `at` the one under the cursor.
 
         Let another thread call `arranged` first where there may be very many. With `more`, others follow.
+        With `along`, all of them go with a folder that is marked, and take no mark of their own.
         A filter that is typed since `await_folder` counts for them.
         """
         self._stop_narrowing()
         self._more, self._read = more, True
         self._all = entries if isinstance(entries, Arranged) else arranged(entries)
         self._shown = self._all
-        self._marked = set(marked)
+        self._marked, self._along = set(marked), along
         self._needle = ""
         place = next((index for index, entry in enumerate(self._all) if entry.name == at), 0) if at else 0
         self.renew(place)
@@ -125,9 +140,9 @@ class FileTable(FilteredRows):
         """The other folder could not be read: show all of this one again."""
         self.look_for(self.typed)
 
-    def show_marks(self, marked: Collection[bytes]) -> None:
+    def show_marks(self, marked: Collection[bytes], along: bool = False) -> None:
         """Show other marks on the same entries."""
-        self._marked = set(marked)
+        self._marked, self._along = set(marked), along
         self.refresh()
 
     @property
@@ -150,7 +165,7 @@ class FileTable(FilteredRows):
 
     def row(self, index: int, width: int) -> Line:
         entry = self._shown[index]
-        return row_of(entry, width, marked=entry.name in self._marked)
+        return row_of(entry, width, marked=entry.name in self._marked, along=self._along)
 
     # -- what it does -----------------------------------------------------------------------------
 
@@ -161,10 +176,13 @@ class FileTable(FilteredRows):
     def action_mark(self) -> None:
         if self._shown:
             self._toggle()
-            self.cursor += 1
+            self.cursor += not self._along
 
     def _toggle(self) -> None:
         entry = self._shown[self.cursor]
+        if self._along:
+            self.post_message(self.GoesAlong(self, entry))
+            return
         self._marked ^= {entry.name}
         self.refresh_line(self.cursor + 1)
         self.post_message(self.MarkToggled(self, entry, entry.name in self._marked))
@@ -242,15 +260,21 @@ def heading(width: int, *, more: bool = False) -> Line:
     return (Piece(_columns("", name, _("Size"), _("Mode"), _("Owner"), modified, width)),)
 
 
-def row_of(entry: Entry, width: int, *, marked: bool) -> Line:
+def mark_told(*, marked: bool, along: bool) -> str:
+    """The box before an entry; `along` with its folder, which is marked."""
+    return "[+]" if along else "[x]" if marked else "[ ]"
+
+
+def row_of(entry: Entry, width: int, *, marked: bool, along: bool = False) -> Line:
     """One entry in `width` columns."""
+    mark = mark_told(marked=marked, along=along)
     told = entry.error or (size(entry.size) if entry.kind == "file" else kind_told(entry))
     if entry.error:
-        line = left("[x]" if marked else "[ ]", 4) + cut(safe(entry.name), width // 2) + "  " + safe(told)
+        line = left(mark, 4) + cut(safe(entry.name), width // 2) + "  " + safe(told)
         return (Piece(cut(line, width), "rows--bad"),)
     mode = stat.filemode(_TYPE[entry.kind] | entry.mode) if width >= _ROOMY else f"{entry.mode:04o}"
     text = _columns(
-        "[x]" if marked else "[ ]",
+        mark,
         shown_name(entry),
         told,
         mode,
@@ -258,7 +282,7 @@ def row_of(entry: Entry, width: int, *, marked: bool) -> Line:
         _time(entry.mtime_ns, width),
         width,
     )
-    return (Piece(text[:3], "rows--mark" if marked else "rows--muted"), Piece(text[3:]))
+    return (Piece(text[:3], "rows--mark" if marked and not along else "rows--muted"), Piece(text[3:]))
 
 
 def shown_name(entry: Entry) -> str:

@@ -17,8 +17,11 @@ from tui.widgets.lines import Line, Piece, content_of, left, middle_cut
 _FULL, _EMPTY = "█", "░"
 _ROOMY = 60
 """Columns below which counts and rate take two lines each, and the empty ones give way to them."""
-_FOLLOWS, _MAY_BE_WRONG = 15.0, 5.0
-"""Seconds over which estimates of the time left are smoothed, and that it may be wrong by at any time."""
+_FOLLOWS, _SOON, _MAY_BE_WRONG = 15.0, 2.0, 5.0
+"""Seconds over which estimates of the time left are smoothed, also where they are far off; and that it may be
+wrong by at any time."""
+_FAR_OFF = 1.4
+"""An estimate that is so many times what is told, or so many times less, is no swing: the work changed."""
 
 
 class ProgressPanel(Static):
@@ -51,6 +54,8 @@ class ProgressPanel(Static):
 
     def show(self, progress: Progress) -> None:
         """Show a report; what it says less of than the one before does not go back."""
+        if self._progress and self._progress.phase != progress.phase:
+            self._left = TimeLeft()
         now = forward(self._progress, progress)
         moment = time.monotonic()
         now = replace(now, seconds_left=self._left.tell(now.seconds_left, moment - self._heard))
@@ -106,7 +111,9 @@ class TimeLeft:
             self._smooth, self._told = estimate, estimate or 0.0
             return estimate
         before = self._smooth - passed
-        self._smooth = before + (estimate - before) * min(1.0, passed / _FOLLOWS)
+        far = max(estimate, before) > _FAR_OFF * max(0.0, min(estimate, before))
+        follows = _SOON if far else _FOLLOWS
+        self._smooth = before + (estimate - before) * min(1.0, passed / follows)
         self._told = max(0.0, self._told - passed)
         if abs(self._smooth - self._told) > max(_MAY_BE_WRONG, self._told / 5):
             self._told = self._smooth
@@ -115,7 +122,7 @@ class TimeLeft:
 
 def forward(before: Progress | None, now: Progress) -> Progress:
     """`now`, but in nothing behind `before`: a bar that goes backwards is not believed any more."""
-    if before is None:
+    if before is None or before.phase != now.phase:
         return now
     same = before.current == now.current and before.current_size == now.current_size
     return replace(
@@ -124,6 +131,7 @@ def forward(before: Progress | None, now: Progress) -> Progress:
         bytes_done=max(before.bytes_done, now.bytes_done),
         current_done=max(before.current_done, now.current_done) if same else now.current_done,
         errors=max(before.errors, now.errors),
+        work_done=now.work_done and max(before.work_done or 0.0, now.work_done),
     )
 
 
@@ -132,20 +140,23 @@ def drawn(progress: Progress, width: int) -> list[Line]:
     titles = (_("In all"), _("Now"))
     column = max(cell_len(title) for title in titles) + 2
     room = max(10, width - column)
-    whole = _fraction(progress.bytes_done, progress.bytes_total)
-    if progress.bytes_total == 0:
-        whole = _fraction(progress.files_done, progress.files_total)
     now = _fraction(progress.current_done, progress.current_size) if progress.current_size else None
     indent = Piece(" " * column)
     gap: list[Line] = [()] if width >= _ROOMY else []
+    current = Piece(middle_cut(progress.current, room), "progress-panel--muted")
+    bars = [(Piece(left(titles[1], column)), *bar(now, room)), (indent, current)]
+    if progress.files_total == 1:  # a second bar would only say the same
+        bars = [(Piece(left(titles[1], column)), current), (indent, Piece(progress.phase))]
+    elif progress.phase:
+        bars[1] = (indent, Piece(progress.phase))
+    speed = [Piece(_speed(progress)), Piece(_(", "))] if _speed(progress) else []
     return [
-        (Piece(left(titles[0], column)), *bar(whole, room)),
+        (Piece(left(titles[0], column)), *bar(progress.fraction, room)),
         (indent, Piece(_counts(progress))),
         *gap,
-        (Piece(left(titles[1], column)), *bar(now, room)),
-        (indent, Piece(middle_cut(progress.current, room), "progress-panel--muted")),
+        *bars,
         *gap,
-        (indent, Piece(_speed(progress)), *_errors(progress.errors)),
+        (indent, *speed, *_errors(progress.errors)),
     ]
 
 
@@ -180,12 +191,14 @@ def _counts(progress: Progress) -> str:
 
 
 def _speed(progress: Progress) -> str:
-    rate = _("{size} a second").format(size=size(int(progress.rate)))
-    return listed((rate, "" if progress.seconds_left is None else about(progress.seconds_left)))
+    parts = [] if progress.rate is None else [_("{size} a second").format(size=size(int(progress.rate)))]
+    if progress.seconds_left is not None and progress.fraction != 1.0:
+        parts.append(about(progress.seconds_left))
+    return listed(parts)
 
 
 def _errors(count: int) -> Line:
     if not count:
-        return (Piece(_(", ") + _("no errors"), "progress-panel--muted"),)
+        return (Piece(_("no errors"), "progress-panel--muted"),)
     told = ngettext("{count} ERROR so far", "{count} ERRORS so far", count).format(count=grouped(count))
-    return (Piece(_(", ")), Piece(told, "progress-panel--bad"))
+    return (Piece(told, "progress-panel--bad"),)

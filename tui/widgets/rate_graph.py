@@ -30,9 +30,10 @@ class Rates:
 
     def note(self, progress: Progress) -> None:
         """Put down the rate of a report for all parts that came since the last one."""
-        if not progress.bytes_total or not progress.rate:
+        fraction = progress.fraction
+        if fraction is None or progress.rate is None or not (progress.rate or self._next):
             return
-        done = min(PARTS, progress.bytes_done * PARTS // progress.bytes_total)
+        done = int(fraction * PARTS)
         self.parts[self._next : done] = [progress.rate] * max(0, done - self._next)
         self._next = max(self._next, done)
 
@@ -76,7 +77,7 @@ def drawn(parts: Sequence[float | None], width: int, height: int) -> list[Line]:
     """The graph in at most `width` columns and `height` lines; nothing where there is no rate yet."""
     known = [rate for rate in parts if rate is not None]
     rows = height - _AROUND
-    if not known or rows < 2:
+    if not any(known) or rows < 2:
         return []
     title = left(_("Rate"), max(cell_len(one) for one in (_("In all"), _("Now"), _("Rate"))) + 2)
     indent = Piece(" " * cell_len(title))

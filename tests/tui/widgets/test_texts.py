@@ -325,6 +325,34 @@ def test_the_panel_tells_what_counts():
     assert "3 ERRORS so far" in read(progress_panel.drawn(replace(HALF, errors=3), 78))[6]
 
 
+def test_files_without_a_byte_count_for_the_bar():
+    """All bytes are there, and most files are not."""
+    done = replace(HALF, bytes_done=1 << 30, work_done=0.24, rate=0.0)
+    lines = read(progress_panel.drawn(done, 78))
+    assert lines[0].endswith(" 24 %") and lines[6].strip().startswith("0 B a second")
+    rates = rate_graph.Rates()
+    rates.note(replace(done, rate=900.0, work_done=0.2))
+    rates.note(done)
+    assert rates.parts[:48] == [900.0] * 48 and rates.parts[50] == 0.0 and rates.parts[60] is None
+
+
+def test_one_file_has_one_bar_and_the_end_has_no_time_left():
+    over = replace(HALF, files_total=1, files_done=1, bytes_done=1 << 30, work_done=1.0, seconds_left=0.0)
+    for width in (78, 40):
+        lines = read(progress_panel.drawn(over, width))
+        assert len(lines) == (7 if width >= 60 else 5)
+        assert sum("█" in line for line in lines) == 1 and any("etc/passwd" in line for line in lines)
+        assert not any("left" in line for line in lines)
+
+
+def test_each_part_of_the_work_is_told_from_its_beginning():
+    backup = replace(HALF, files_total=1, phase="Backing the disk up", rate=None)
+    assert any("Backing the disk up" in line for line in read(progress_panel.drawn(backup, 78)))
+    assert "a second" not in "".join(read(progress_panel.drawn(backup, 78)))
+    write = replace(backup, bytes_done=1, phase="Writing into the disk")
+    assert progress_panel.forward(backup, write) == write
+
+
 def test_a_bar_is_full_only_when_all_is_done():
     assert text_of(progress_panel.bar(0.9999, 26)) == "█" * 19 + "░" + "  99 %"
     assert text_of(progress_panel.bar(1.0, 26)) == "█" * 20 + " 100 %"
@@ -359,6 +387,16 @@ def test_the_time_left_runs_down_and_does_not_jump():
     changes = [one for at, one in enumerate(told) if at == 0 or told[at - 1] != one]
     assert changes[0] == "about 16 min left"
     assert len(changes) == len(set(changes)), changes
+
+
+def test_a_short_time_left_that_was_wrong_is_not_told_at_every_look():
+    """It was thought to take a minute, and takes twenty seconds."""
+    left, told = progress_panel.TimeLeft(), {}
+    left.tell(62.0, 0.2)
+    for look in range(1, 96):
+        passed = look / 5
+        told[passed] = left.tell(20 - passed, 0.2)
+    assert all(abs(told[passed] - (20 - passed)) <= 11 for passed in told if passed > 4), told
 
 
 def test_a_time_left_that_was_wrong_is_corrected_soon():
