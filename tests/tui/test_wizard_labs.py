@@ -19,7 +19,6 @@ from tui.app import SalvageApp
 from tui.screens.answer import AnswerScreen
 from tui.screens.ask import AskPath
 from tui.screens.byhand import ByHandScreen
-from tui.screens.disk import DiskScreen
 from tui.screens.done import DoneScreen
 from tui.screens.files import FilesScreen
 from tui.screens.leftovers import LeftoversScreen
@@ -85,7 +84,7 @@ async def search(pilot: Wizard, _word: str) -> None:
     await until(pilot, lambda: "put together" in shown(pilot), "the table of the search")
 
 
-async def opened(pilot: Wizard, word: str) -> None:
+async def opened(pilot: Wizard, word: str, way: str = "loop") -> None:
     await on(pilot, PartitionsScreen)
     table = pilot.app.screen.query_one(VolumeTable)
     for _turn in range(40):
@@ -94,15 +93,19 @@ async def opened(pilot: Wizard, word: str) -> None:
         await pilot.press("down")
     assert table.current and table.current.volume and table.current.volume.id == word
     await pilot.press("enter")
-    await through(pilot)
+    await through(pilot, way)
 
 
-async def through(pilot: Wizard) -> None:
+async def replayed(pilot: Wizard, word: str) -> None:
+    await opened(pilot, word, "replayed")
+
+
+async def through(pilot: Wizard, way: str = "loop") -> None:
     """From the chosen volume to its files."""
     await until(pilot, lambda: isinstance(pilot.app.screen, (VolumeScreen, QuizScreen)))
     await quizzed(pilot)
     await on(pilot, VolumeScreen)
-    await choose(pilot, "loop")
+    await choose(pilot, way)
     await until(pilot, lambda: isinstance(pilot.app.screen, (FilesScreen, QuizScreen)))
     await quizzed(pilot)
     await on(pilot, FilesScreen)
@@ -225,6 +228,7 @@ MOVES: Mapping[str, Callable[[Wizard, str], Awaitable[None]]] = {
     "protect overlay": protect,
     "search": search,
     "open": opened,
+    "replay": replayed,
     "unlock": unlocked,
     "mark": mark,
     "target": target,
@@ -326,8 +330,6 @@ async def test_the_coach_speaks_and_the_wizard_alone_does_not(tmp_path: Path, gu
         await choose(pilot, "own")
         await on(pilot, ProtectScreen)
         assert not pilot.app.screen.query_one(Coach).display
-        await pilot.press("escape")
-        await on(pilot, DiskScreen)
         await pilot.press("escape")
         await on(pilot, TicketScreen)
         await until(pilot, lambda: "with a coach" in shown(pilot), "the ways")
