@@ -19,13 +19,15 @@ from tui.app import SalvageApp
 from tui.screens.answer import AnswerScreen
 from tui.screens.ask import AskPath
 from tui.screens.byhand import ByHandScreen
+from tui.screens.confirm import ConfirmScreen
 from tui.screens.done import DoneScreen
 from tui.screens.files import FilesScreen
+from tui.screens.handback import HandBackScreen
 from tui.screens.leftovers import LeftoversScreen
 from tui.screens.menu import Menu
 from tui.screens.partitions import PartitionsScreen
 from tui.screens.passphrase import AskKey
-from tui.screens.practise import HandBackScreen, PractiseScreen, TicketScreen
+from tui.screens.practise import PractiseScreen, TicketScreen
 from tui.screens.protect import ProtectScreen
 from tui.screens.quiz import QuizScreen
 from tui.screens.said import SaidScreen
@@ -401,6 +403,8 @@ async def test_hints_a_record_and_a_new_disk(tmp_path: Path, guard: Guard) -> No
     async with wizard(tmp_path / "state") as pilot:
         await to_ticket(pilot, lab)
         await choose(pilot, "hint")
+        await on(pilot, ConfirmScreen)
+        await choose(pilot, "yes")
         await on(pilot, SaidScreen)
         assert "Partitions from 5 on" in shown(pilot)
         await pilot.press("escape")
@@ -411,7 +415,10 @@ async def test_hints_a_record_and_a_new_disk(tmp_path: Path, guard: Guard) -> No
         await pilot.press("escape")
         await on(pilot, TicketScreen)
         await choose(pilot, "new")
-        await until(pilot, lambda: not pilot.app.screen.busy)  # type: ignore[attr-defined]
+        await on(pilot, ConfirmScreen)
+        await choose(pilot, "yes")
+        await until(pilot, lambda: "A new disk was built." in shown(pilot), "what was done")
+        await on(pilot, TicketScreen)
         record = records.read(folder / lab.name)
         assert record and record.seed != SEED and record.hints == 0
         await pilot.press("escape")

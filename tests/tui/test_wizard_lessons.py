@@ -19,12 +19,14 @@ from tests.tui.test_wizard_labs import (
     to_ticket,
 )
 from tests.tui.wizard import Wizard, choose, on, shown, until, wizard
+from tui.screens.confirm import ConfirmScreen
 from tui.screens.files import FilesScreen
 from tui.screens.leftovers import LeftoversScreen
 from tui.screens.partitions import PartitionsScreen
 from tui.screens.practise import TicketScreen
 from tui.screens.protect import ProtectScreen
 from tui.screens.quiz import QuizScreen
+from tui.screens.said import SaidScreen
 from tui.screens.volume import VolumeScreen
 from tui.widgets.coach import Coach
 
@@ -166,3 +168,41 @@ async def test_esc_leads_from_a_practice_disk_to_its_ticket_and_a_question_comes
         await on(pilot, TicketScreen)
         await until(pilot, lambda: "Your task" in shown(pilot), "the ticket")
         assert app_of(pilot).flow.disk is None
+
+
+async def test_what_costs_points_or_work_is_asked_first(tmp_path: Path, guard: Guard) -> None:
+    lab = catalogue.named("classical-table", tmp_path)
+    folder = prepared(lab, tmp_path / "state", guard)
+    guard.originals.clear()
+    record = lambda: labs.begun(lab, folder)[1]  # noqa: E731
+    async with wizard(tmp_path / "state", size=SIZE) as pilot:
+        await to_ticket(pilot, lab)
+        for chosen in ("talk", "hint"):
+            await choose(pilot, chosen)
+            await on(pilot, ConfirmScreen)
+            await pilot.press("enter")  # the cursor begins at going back
+            await on(pilot, TicketScreen)
+        assert not record().touched
+        await choose(pilot, "new")  # nothing was done yet, so nothing is asked
+        await until(pilot, lambda: "A new disk was built." in shown(pilot), "what was done")
+        await on(pilot, TicketScreen)
+        (folder / lab.name / "recovered" / "half").touch()
+        seed = record().seed
+        await choose(pilot, "new")
+        await on(pilot, ConfirmScreen)
+        await pilot.press("escape")
+        await on(pilot, TicketScreen)
+        assert record().seed == seed
+        await choose(pilot, "talk")
+        await on(pilot, ConfirmScreen)
+        await choose(pilot, "yes")
+        await on(pilot, SaidScreen)
+        assert record().given_up
+        await pilot.press("escape")
+        await on(pilot, TicketScreen)
+        await choose(pilot, "talk")  # there is nothing more to lose
+        await on(pilot, SaidScreen)
+        await pilot.press("escape")
+        await on(pilot, TicketScreen)
+        await choose(pilot, "hint")
+        await on(pilot, SaidScreen)
