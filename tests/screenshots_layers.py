@@ -26,10 +26,11 @@ from tui.flow import Flow
 from tui.screens import subvolumes
 from tui.screens.answer import AnswerScreen
 from tui.screens.check import CheckScreen
+from tui.screens.handback import HandBackScreen
 from tui.screens.menu import Menu
 from tui.screens.partitions import PartitionsScreen
 from tui.screens.passphrase import AskKey, AskPassphrase
-from tui.screens.practise import HandBackScreen, PractiseScreen, TicketScreen
+from tui.screens.practise import PractiseScreen, TicketScreen
 from tui.screens.protect import ProtectScreen
 from tui.screens.snapshot import SnapshotScreen
 from tui.screens.start import StartScreen

@@ -20,6 +20,8 @@ Kind = Literal["recover", "stop", "clean"]
 """What a lab asks for: bring files back, hand the ticket back untouched, take leftovers down."""
 
 STEPS: tuple[Step, ...] = ("disk", "protect", "partitions", "volume", "files", "done", "leftovers")
+FOUND = "found"
+"""Where only a coach speaks: at the partitions, when the disk was searched."""
 WAYS: tuple[Way, ...] = ("guided", "own", "hand")
 
 
@@ -168,11 +170,21 @@ class Quiz:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What the coach says at a step: what to look at, why, what next."""
+    """What the coach says at a step: what to look at, why, what next.
+
+    `linear` are other words for some of these where the wizard goes line by line: without a picture and
+    with other keys. An empty one is left out there.
+    """
 
     look: str
     why: str
     next: str
+    linear: Mapping[str, str] = field(default_factory=dict)
+
+    def part(self, name: str, *, linear: bool) -> str:
+        """One of the three texts, as it is said on a screen or line by line."""
+        text: str = getattr(self, name)
+        return self.linear.get(name, text) if linear else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +234,8 @@ class Lab:
     damages: tuple[Damage, ...]
     goal: Goal
     hints: tuple[Hint, ...]
-    guide: Mapping[Step, Advice]
+    guide: Mapping[str, Advice]
+    """By the step, or `FOUND`."""
     quizzes: tuple[Quiz, ...]
     wrongs: tuple[Wrong, ...]
     after: After

@@ -193,6 +193,16 @@ def hint(lab: Lab, folder: Path) -> str:
     return told(lab.hints[record.hints].text, lab, folder)
 
 
+def worked_on(lab: Lab, folder: Path) -> bool:
+    """Whether something was done in a lab that a new disk would throw away; nothing where it is gone."""
+    home = _home(lab, folder)
+    with contextlib.suppress(SalvageError, OSError):  # what cannot be read is somebody's work all the same
+        record = records.read(home)
+        recovered = record is not None and os.listdir(home / _RECOVERED)
+        return record is not None and bool(record.touched or recovered or History.of(home).typed)
+    return True
+
+
 def give_up(lab: Lab, folder: Path) -> None:
     """Remember that the after-talk was heard before the lab was solved: it earns no points any more."""
     home, record = begun(lab, folder)

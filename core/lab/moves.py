@@ -13,6 +13,7 @@ _MOVES: Mapping[str, tuple[str, str]] = {
     "backing": (N_("Disk: let {word} stand in for the missing backing file."), "word"),
     "unlock": (N_("Partition: open {word} with its passphrase, to browse and copy."), "word"),
     "open": (N_("Partition: open {word}, to browse and copy."), "word"),
+    "replay": (N_("Partition: open {word}, to browse and copy with its journal replayed."), "word"),
     "mark": (N_("Files: mark {word} with the space bar."), "word"),
     "target": (N_("Files: press t and copy to {word}."), "word"),
     "copy": (N_("Files: press y to copy."), ""),

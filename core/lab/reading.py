@@ -13,6 +13,7 @@ from core.errors import WrongUsage
 from core.i18n import N_, _, enumerated, sentences
 from core.lab import damage, fitting, moves, staging
 from core.lab.lab import (
+    FOUND,
     STEPS,
     WAYS,
     Advice,
@@ -321,15 +322,17 @@ def _goal(section: Section) -> Goal:
     return goal
 
 
-def _guide(top: Section) -> Mapping[Any, Advice]:
+def _guide(top: Section) -> Mapping[str, Advice]:
     section = top.section("guide", needed=False)
     found = {}
     for step in tuple(section.left):
-        if step not in STEPS:
-            section.wrong(step, _("must be one of {names}").format(names=enumerated(STEPS)))
+        if step not in (*STEPS, FOUND):
+            section.wrong(step, _("must be one of {names}").format(names=enumerated((*STEPS, FOUND))))
             continue
         one = section.section(step)
-        found[step] = Advice(one.told("look"), one.told("why"), one.told("next"))
+        others = {name: f"linear-{name}" for name in ("look", "why", "next")}
+        linear = {name: one.told(key) for name, key in others.items() if key in one.left}
+        found[step] = Advice(one.told("look"), one.told("why"), one.told("next"), linear)
         one.end()
     return found
 

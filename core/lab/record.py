@@ -53,6 +53,16 @@ class Record:
     """Whether the after-talk was heard before it was solved."""
     solved: bool = False
 
+    @property
+    def earns(self) -> bool:
+        """Whether points can still be earned: it is not solved, and nobody was told how it is done."""
+        return not (self.solved or self.given_up)
+
+    @property
+    def touched(self) -> bool:
+        """Whether anything stands here that the learner did."""
+        return bool(self.hints or self.quizzes or self.handed_back or self.answer) or not self.earns
+
     def seconds(self) -> float:
         """How long it has been worked on."""
         return max(0.0, time.time() - self.begun)

@@ -64,7 +64,7 @@ def test_a_ticket_with_coach_search_question_and_script(
         "Look: ",
         "Next: Choose read only.",
         "Not so. It reads its first page",
-        "Right. Yes: the map names",
+        "Yes: the map names",
         "1: /srv/shop/data/orders.db, file",
         f"Enter alone: {labs.recovered(catalogue.named('bad-area', folder), folder)}",
         "The task is solved",

@@ -19,14 +19,15 @@ from tui.app import SalvageApp
 from tui.screens.answer import AnswerScreen
 from tui.screens.ask import AskPath
 from tui.screens.byhand import ByHandScreen
-from tui.screens.disk import DiskScreen
+from tui.screens.confirm import ConfirmScreen
 from tui.screens.done import DoneScreen
 from tui.screens.files import FilesScreen
+from tui.screens.handback import HandBackScreen
 from tui.screens.leftovers import LeftoversScreen
 from tui.screens.menu import Menu
 from tui.screens.partitions import PartitionsScreen
 from tui.screens.passphrase import AskKey
-from tui.screens.practise import HandBackScreen, PractiseScreen, TicketScreen
+from tui.screens.practise import PractiseScreen, TicketScreen
 from tui.screens.protect import ProtectScreen
 from tui.screens.quiz import QuizScreen
 from tui.screens.said import SaidScreen
@@ -85,7 +86,7 @@ async def search(pilot: Wizard, _word: str) -> None:
     await until(pilot, lambda: "put together" in shown(pilot), "the table of the search")
 
 
-async def opened(pilot: Wizard, word: str) -> None:
+async def opened(pilot: Wizard, word: str, way: str = "loop") -> None:
     await on(pilot, PartitionsScreen)
     table = pilot.app.screen.query_one(VolumeTable)
     for _turn in range(40):
@@ -94,15 +95,19 @@ async def opened(pilot: Wizard, word: str) -> None:
         await pilot.press("down")
     assert table.current and table.current.volume and table.current.volume.id == word
     await pilot.press("enter")
-    await through(pilot)
+    await through(pilot, way)
 
 
-async def through(pilot: Wizard) -> None:
+async def replayed(pilot: Wizard, word: str) -> None:
+    await opened(pilot, word, "replayed")
+
+
+async def through(pilot: Wizard, way: str = "loop") -> None:
     """From the chosen volume to its files."""
     await until(pilot, lambda: isinstance(pilot.app.screen, (VolumeScreen, QuizScreen)))
     await quizzed(pilot)
     await on(pilot, VolumeScreen)
-    await choose(pilot, "loop")
+    await choose(pilot, way)
     await until(pilot, lambda: isinstance(pilot.app.screen, (FilesScreen, QuizScreen)))
     await quizzed(pilot)
     await on(pilot, FilesScreen)
@@ -225,6 +230,7 @@ MOVES: Mapping[str, Callable[[Wizard, str], Awaitable[None]]] = {
     "protect overlay": protect,
     "search": search,
     "open": opened,
+    "replay": replayed,
     "unlock": unlocked,
     "mark": mark,
     "target": target,
@@ -327,8 +333,6 @@ async def test_the_coach_speaks_and_the_wizard_alone_does_not(tmp_path: Path, gu
         await on(pilot, ProtectScreen)
         assert not pilot.app.screen.query_one(Coach).display
         await pilot.press("escape")
-        await on(pilot, DiskScreen)
-        await pilot.press("escape")
         await on(pilot, TicketScreen)
         await until(pilot, lambda: "with a coach" in shown(pilot), "the ways")
         await choose(pilot, "guided")
@@ -399,6 +403,8 @@ async def test_hints_a_record_and_a_new_disk(tmp_path: Path, guard: Guard) -> No
     async with wizard(tmp_path / "state") as pilot:
         await to_ticket(pilot, lab)
         await choose(pilot, "hint")
+        await on(pilot, ConfirmScreen)
+        await choose(pilot, "yes")
         await on(pilot, SaidScreen)
         assert "Partitions from 5 on" in shown(pilot)
         await pilot.press("escape")
@@ -409,7 +415,10 @@ async def test_hints_a_record_and_a_new_disk(tmp_path: Path, guard: Guard) -> No
         await pilot.press("escape")
         await on(pilot, TicketScreen)
         await choose(pilot, "new")
-        await until(pilot, lambda: not pilot.app.screen.busy)  # type: ignore[attr-defined]
+        await on(pilot, ConfirmScreen)
+        await choose(pilot, "yes")
+        await until(pilot, lambda: "A new disk was built." in shown(pilot), "what was done")
+        await on(pilot, TicketScreen)
         record = records.read(folder / lab.name)
         assert record and record.seed != SEED and record.hints == 0
         await pilot.press("escape")

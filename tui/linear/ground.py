@@ -1,6 +1,6 @@
 """What each step of the line-by-line mode stands on: flow, talk, work on the host, help, coach."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -14,6 +14,7 @@ from tui import coaching
 from tui.flow import Flow
 from tui.linear.talk import BACK, Asides, Talk
 from tui.screens.lessons import LESSONS
+from tui.widgets.side import Part
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,6 +30,8 @@ class Ground:
         self.flow = flow
         self.talk = talk
         self._asked: set[tuple[str, int]] = set()
+        self._at = ""
+        """The step that the coach spoke at last: whoever comes back to another is asked there anew."""
 
     def work(self, told: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Work on the road, by its operator; what is told goes before."""
@@ -72,10 +75,17 @@ class Ground:
 
     # -- the coach --------------------------------------------------------------------------------
 
-    def coach(self, topic: str, volume: Volume | None = None) -> None:
-        """What the coach of a guided lab says at a step, and what he asks there, each question once."""
-        for title, text in coaching.advice(self.flow, topic, volume):
+    def coach(self, topic: str, volume: Volume | None = None, instead: Sequence[Part] = ()) -> None:
+        """What the coach of a guided lab says at a step, and what he asks there, each question once a visit.
+
+        `instead` is what he says in the place of that, where something was done there already.
+        """
+        said = coaching.advice(self.flow, topic, volume, linear=True)
+        for title, text in instead if said and instead else said:
             self.talk.say(titled(title, text))
+        if topic != self._at:
+            self._asked.clear()
+            self._at = topic
         exercise = coaching.guided(self.flow)
         if exercise is None:
             return
@@ -94,7 +104,9 @@ class Ground:
             if chosen == BACK:
                 return
             answer = quiz.answers[int(chosen)]
-            self.talk.say(sentences((_("Right.") if answer.right else _("Not so."), told(answer.why))))
+            # "Right. Yes: ..." would say it twice
+            agreed = _("Right.") if answer.right and not answer.why.startswith("Yes") else ""
+            self.talk.say(sentences((agreed if answer.right else _("Not so."), told(answer.why))))
             if answer.right:
                 labs.answered(lab, self.flow.labs, number, len(wrong))
                 return

@@ -9,6 +9,7 @@ from core.runner import SystemRunner
 from core.text import date, duration, safe, size
 from core.undo.health import is_gone
 from core.undo.state import Known
+from tui import coaching
 from tui.linear.ground import Ground
 from tui.linear.talk import BACK
 
@@ -17,7 +18,8 @@ def finish(ground: Ground) -> None:
     """Ask for a session, and what becomes of it, until the person goes back or nothing is left."""
     flow, asides = ground.flow, ground.asides("leftovers")
     while left := ground.on(flow.outside, _("Looking what is still up."), flow.left):
-        ground.coach("leftovers")
+        died = any(one.is_leftover for one in left)
+        ground.coach("leftovers", instead=() if died else coaching.nothing_left(linear=True))
         choices = [(one.account.session, _told(one)) for one in left]
         question = _("What earlier sessions left up: which shall be taken down?")
         chosen = ground.talk.choose(question, choices, asides)

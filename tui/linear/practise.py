@@ -1,7 +1,9 @@
 """The practice disks, line by line: their tickets, with a coach or without, and all that helps."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
+from core.errors import SalvageError
 from core.i18n import _, listed
 from core.lab import catalogue, labs, results, telling
 from core.lab.lab import Lab
@@ -36,7 +38,9 @@ def set_out(ground: Ground, exercise: Exercise) -> Exercise | None:
     """What is done about a ticket, until the person sets out for the disk; None when they go back."""
     lab, flow = exercise.lab, ground.flow
     while True:
-        chosen = ground.talk.choose(_("Your task"), [*_choices(lab)], ground.asides("practise"))
+        chosen = ground.talk.choose(
+            _("Your task"), [*_choices(lab, _cost(lab, flow.labs))], ground.asides("practise")
+        )
         if chosen == BACK:
             return None
         if chosen in ("guided", "own"):
@@ -52,17 +56,28 @@ def set_out(ground: Ground, exercise: Exercise) -> Exercise | None:
             verdict = ground.work(_("Checking."), labs.check, lab, flow.labs, learner=results.login())
             for said in telling.verdict(verdict):
                 ground.talk.say(said.text)
-        else:
+        elif not labs.begun(lab, flow.labs)[1].earns or ground.talk.sure(
+            _("The task is not solved yet. After this, no points can be earned with this disk."),
+            ground.asides("practise"),
+        ):
             ground.work("", labs.give_up, lab, flow.labs)
             for said in telling.after_talk(lab, flow.labs):
                 ground.talk.say(said.text)
 
 
-def _choices(lab: Lab) -> Iterator[tuple[str, str]]:
+def _cost(lab: Lab, folder: Path) -> int | None:
+    """What the next hint costs; None too where that cannot be read: choosing it tells why."""
+    try:
+        return labs.next_cost(lab, folder)
+    except SalvageError:
+        return None
+
+
+def _choices(lab: Lab, cost: int | None) -> Iterator[tuple[str, str]]:
     if "guided" in lab.ways:
         yield "guided", _("Guided: with a coach")
     yield "own", _("On your own")
-    yield "hint", _("A hint, which costs points")
+    yield "hint", _("A hint (costs {cost} points)").format(cost=cost) if cost else _("A hint")
     if lab.goal.question:
         yield "answer", _("Answer the question of the ticket")
     yield "stop", _("Hand the ticket back")

@@ -12,13 +12,14 @@ from core.errors import Ambiguous, Exit, PointsOutside, SalvageError, SeveralMem
 from core.files.destination import Destination, destination
 from core.i18n import _, enumerated, listed, sentences
 from core.lab import labs, results, telling
+from core.lab.lab import Verdict
 from core.machines.inventory import Group, inventory
 from core.runner import Runner
 from core.session import Session
 from core.text import safe
 from core.undo.state import StateFolder
 from core.volumes.model import Volume
-from tui import ending, plans
+from tui import coaching, ending, plans
 from tui.chosen import Protection, Wish
 from tui.cli.common import absolute
 from tui.cli.passphrases import Passphrases
@@ -45,6 +46,7 @@ class Walk(Ground):
         super().__init__(flow, talk)
         self._wish = wish
         self._searching = self._enough = False
+        self._verdict: Verdict | None = None
         passphrases = Passphrases((), (), (), flow.operator.cancel)
 
         def asking(state: StateFolder, runner: Runner, private: bool) -> Session:
@@ -325,6 +327,7 @@ class Walk(Ground):
         if copied is None:
             return self._files
         self.flow.copied = copied
+        self._verdict = None
         return self._done
 
     def _done(self) -> Step | None:
@@ -334,7 +337,8 @@ class Walk(Ground):
         for line in recovered(copied, self.flow.target):
             self.talk.say(line)
         self.warn()
-        self.coach("done")
+        judged = coaching.after_check(self._verdict, task.lab, linear=True) if self._verdict and task else ()
+        self.coach("done", instead=judged)
         folder = self.flow.target is None or self.flow.target.shape == "folder"
         choices = [
             *([("check", _("Check whether the task is solved"))] if task and folder else []),
@@ -348,8 +352,8 @@ class Walk(Ground):
         chosen = self.talk.choose(_("What next?"), choices, self.asides("done", plans.copying(self.flow)))
         if chosen == "check" and task:
             where, who = copied.manifest.parent, results.login()
-            verdict = self.work(_("Checking."), lambda: labs.check(task.lab, self.flow.labs, where, who))
-            for said in telling.verdict(verdict):
+            self._verdict = self.work(_("Checking."), labs.check, task.lab, self.flow.labs, where, who)
+            for said in telling.verdict(self._verdict):
                 self.talk.say(said.text)
             return self._done
         if chosen == "answer" and task:

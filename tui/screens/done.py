@@ -18,6 +18,7 @@ from core.lab.lab import Verdict
 from core.text import safe
 from core.undo.account import Entry
 from core.undo.stack import Release
+from tui import coaching
 from tui.keeping import do_keep, place_of
 from tui.screens.menu import Choice, Menu
 from tui.screens.said import SaidScreen
@@ -48,7 +49,7 @@ class DoneScreen(Frame):
 
     def __init__(self) -> None:
         super().__init__()
-        self._solved = False
+        self._verdict: Verdict | None = None
 
     def body(self) -> ComposeResult:
         with Facts(id="result"):
@@ -95,7 +96,7 @@ class DoneScreen(Frame):
         task = [check] if exercise else []
         if exercise and exercise.lab.goal.question:
             task.insert(0, Choice("answer", _("Answer the question of the ticket")))
-        if self._solved:
+        if self._verdict and self._verdict.solved:
             task = [Choice("talk", _("What happened, and how it is done by hand"))]
         away = "" if place_of(self.flow.target) else _("Its report is not on this host.")
         keep = Choice("keep", _("Save a script that does the same by hand"), reason=away or closed)
@@ -155,14 +156,14 @@ class DoneScreen(Frame):
         ]
         self.query_one("#verdict", Static).update(Content("\n").join(rows))
         self.query_one("#verdict").display = True
-        self._solved = verdict.solved
+        self._verdict = verdict
         self.query_one(Menu).offer(self._choices())
         self.refresh_frame()
 
     def advice(self) -> list[Part]:
-        said = super().advice()
-        if said and self._solved:
-            return [(_("Next"), _("Read what happened, then take everything down and quit."))]
+        said, task = super().advice(), self.flow.task()
+        if said and self._verdict and task:
+            return coaching.after_check(self._verdict, task.lab)
         return said
 
     def spare(self, height: int) -> int:

@@ -13,6 +13,7 @@ from core.undo.account import Entry
 from core.undo.health import is_gone
 from core.undo.stack import Release
 from core.undo.state import Known
+from tui import coaching
 from tui.plain import plain
 from tui.screens.busy import BusyScreen, undoing
 from tui.screens.commit import CommitScreen
@@ -20,6 +21,7 @@ from tui.screens.confirm import ConfirmScreen
 from tui.screens.menu import Choice, Menu
 from tui.screens.said import SaidScreen
 from tui.screens.step import Frame, Key
+from tui.widgets.side import Part
 from tui.widgets.stack_list import StackList
 
 
@@ -35,6 +37,7 @@ class LeftoversScreen(Frame):
     def __init__(self) -> None:
         super().__init__()
         self._left: list[Known] = []
+        self._looked = False
         self._note = ""
         """What is to be said when it was looked anew."""
         self._count = 0
@@ -60,6 +63,11 @@ class LeftoversScreen(Frame):
         current = self._current()
         return current is not None and current.account.over_overlay
 
+    def advice(self) -> list[Part]:
+        said = super().advice()
+        died = any(known.is_leftover for known in self._left)
+        return coaching.nothing_left() if said and self._looked and not died else said
+
     def on_mount(self) -> None:
         super().on_mount()
         self.query_one(Menu).focus()
@@ -69,7 +77,7 @@ class LeftoversScreen(Frame):
         self.work(_("Looking what is still up."), self.flow.left, self._found, operator=self.flow.outside)
 
     def _found(self, left: list[Known]) -> None:
-        self._left = left
+        self._left, self._looked = left, True
         self.query_one(Menu).offer([_choice(known) for known in left])
         self.say(self._note)
         self._note = ""

@@ -2,8 +2,8 @@
 
 import os
 import re
-from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import ClassVar, NamedTuple, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -14,14 +14,15 @@ from core.i18n import N_, _, bracketed, listed
 from core.lab import catalogue, labs, results, telling
 from core.lab.lab import Lab, Verdict
 from core.lab.needs import hindrance
-from core.lab.stopping import REASONS
 from core.lab.telling import Said
 from core.runner import SystemRunner
 from tui.chosen import Exercise, Wish
 from tui.plain import plain
 from tui.screens.answer import AnswerScreen
 from tui.screens.byhand import ByHandScreen
+from tui.screens.confirm import ConfirmScreen
 from tui.screens.disk import DiskScreen
+from tui.screens.handback import HandBackScreen
 from tui.screens.leftovers import LeftoversScreen
 from tui.screens.menu import Choice, Menu
 from tui.screens.said import SaidScreen
@@ -31,6 +32,9 @@ from tui.widgets.side import Part
 
 _UNKNOWN = re.compile(r"\{[\w.]+\}")
 """A place in a ticket that is only known when the disk is built."""
+
+
+T = TypeVar("T")
 
 
 class Row(NamedTuple):
@@ -165,9 +169,11 @@ class TicketScreen(Frame):
     topic: ClassVar[str] = "practise"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "read_on", N_("read on"), show=False)]
 
-    def __init__(self, exercise: Exercise) -> None:
+    def __init__(self, exercise: Exercise, note: str = "") -> None:
+        """With a `note` on what was done just before it came."""
         super().__init__()
         self.lab, self.disk = exercise.lab, exercise.disk
+        self._note = note
 
     def body(self) -> ComposeResult:
         yield Static(_("Your task"), classes="question", markup=False)
@@ -225,6 +231,7 @@ class TicketScreen(Frame):
     def on_mount(self) -> None:
         super().on_mount()
         self.query_one(Menu).focus()
+        self.say(self._note)
 
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
@@ -258,7 +265,35 @@ class TicketScreen(Frame):
         else:
             self.app.push_screen(DiskScreen(Wish(str(self.disk))))
 
+    def _sure(self, title: str, told: str, yes: str, go: Callable[[], None]) -> None:
+        """Ask before something is lost: one digit is typed too easily."""
+
+        def answered(answer: str | None) -> None:
+            if answer:
+                go()
+
+        self.app.push_screen(ConfirmScreen(title, [plain(told)], [Choice("yes", yes)], wary=True), answered)
+
+    def _look(self, look: Callable[[], T], then: Callable[[T], None]) -> None:
+        """Look into the lab's record; what cannot be read is told."""
+        try:
+            found = look()
+        except SalvageError as error:
+            self.app.trouble(error)
+            return
+        then(found)
+
     def _hint(self) -> None:
+        def asked(cost: int | None) -> None:
+            if cost:
+                told = _("It costs {cost} of the 100 points, and cannot be given back.").format(cost=cost)
+                self._sure(_("A hint?"), told, _("Tell me the hint"), self._tell_hint)
+            else:
+                self._tell_hint()
+
+        self._look(lambda: labs.next_cost(self.lab, self.flow.labs), asked)
+
+    def _tell_hint(self) -> None:
         def taken() -> list[Said]:
             labs.hint(self.lab, self.flow.labs)
             return [
@@ -293,6 +328,19 @@ class TicketScreen(Frame):
         self.app.push_screen(SaidScreen(_("The task"), said))
 
     def _after_talk(self) -> None:
+        def asked(earns: bool) -> None:
+            if earns:
+                told = _(
+                    "The task is not solved yet. What happened tells how it is done: with this disk no points"
+                    " can be earned after that. A hint costs less, and a new disk can be built at any time."
+                )
+                self._sure(_("What happened?"), told, _("Tell me; I give up the points"), self._tell)
+            else:
+                self._tell()
+
+        self._look(lambda: labs.begun(self.lab, self.flow.labs)[1].earns, asked)
+
+    def _tell(self) -> None:
         def told() -> list[Said]:
             labs.give_up(self.lab, self.flow.labs)
             return [*telling.after_talk(self.lab, self.flow.labs)]
@@ -300,6 +348,19 @@ class TicketScreen(Frame):
         self.work(_("Telling."), told, lambda said: self.app.push_screen(SaidScreen(_(self.lab.title), said)))
 
     def _anew(self) -> None:
+        def asked(worked_on: bool) -> None:
+            if worked_on:
+                told = _(
+                    "The disk is thrown away and another one is built. What was recovered in its folder,"
+                    " answered or typed there goes with it; your record keeps what was checked."
+                )
+                self._sure(_("Start over?"), told, _("Throw it away, and build a new disk"), self._build)
+            else:
+                self._build()
+
+        self._look(lambda: labs.worked_on(self.lab, self.flow.labs), asked)
+
+    def _build(self) -> None:
         runner = SystemRunner(self.flow.outside.cancel)
 
         def again() -> None:
@@ -307,39 +368,7 @@ class TicketScreen(Frame):
             labs.start(self.lab, self.flow.labs, runner)
 
         def built(_none: None) -> None:
-            screen = TicketScreen(Exercise(self.lab, labs.disk(self.lab, self.flow.labs) or self.disk))
-            self.app.switch_screen(screen)
+            disk = labs.disk(self.lab, self.flow.labs) or self.disk
+            self.app.switch_screen(TicketScreen(Exercise(self.lab, disk), _("A new disk was built.")))
 
         self.work(_("Building a new disk."), again, built, operator=self.flow.outside)
-
-
-class HandBackScreen(Frame):
-    """Why a ticket is handed back instead of being worked on."""
-
-    topic: ClassVar[str] = "practise"
-
-    def __init__(self, lab: Lab) -> None:
-        super().__init__()
-        self.lab = lab
-
-    def body(self) -> ComposeResult:
-        yield Static(_("Why do you hand the ticket back?"), classes="question", markup=False)
-        yield Menu([Choice(name, _(told)) for name, told in REASONS.items()])
-
-    def subtitle(self) -> str:
-        return _(self.lab.title)
-
-    def keys(self) -> list[Key]:
-        return [("↑↓", _("move")), ("Enter", _("hand it back")), ("Esc", _("back"))]
-
-    def on_mount(self) -> None:
-        super().on_mount()
-        self.query_one(Menu).focus()
-
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        reason = event.option.id or ""
-        self.work(
-            _("Handing it back."),
-            lambda: labs.hand_back(self.lab, self.flow.labs, reason),
-            lambda _none: self.leave(),
-        )

@@ -63,7 +63,8 @@ class ProtectScreen(Frame):
 
     def keys(self) -> list[Key]:
         more = [("Space", _("read on"))] if self.is_mounted and self.query_one(Facts).long else []
-        return [("↑↓", _("move")), ("Enter", _("choose")), *more, ("Esc", _("another disk"))]
+        away = _("to the ticket") if self.flow.task() else _("another disk")
+        return [("↑↓", _("move")), ("Enter", _("choose")), *more, ("Esc", away)]
 
     def action_read_on(self) -> None:
         self.query_one(Facts).turn()
@@ -246,7 +247,18 @@ class ProtectScreen(Frame):
     # -- back ----------------------------------------------------------------------------------
 
     def back(self) -> None:
-        self.work(_("Letting go of the disk."), self.flow.do_close, lambda _none: self.leave())
+        """To the disks; from a practice disk to its ticket, for it is no choice among the host's own."""
+        from tui.screens.practise import TicketScreen
+
+        lesson = self.flow.task() is not None
+
+        def go(_none: None) -> None:
+            if lesson and any(isinstance(one, TicketScreen) for one in self.app.screen_stack):
+                self.app.back_to(TicketScreen)
+            else:
+                self.leave()
+
+        self.work(_("Letting go of the disk."), self.flow.do_close, go)
 
 
 def _other_states(disk: Disk) -> list[Choice]:

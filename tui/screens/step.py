@@ -172,6 +172,9 @@ class Frame(Screen[None]):
         return []
 
     def on_mount(self) -> None:
+        for one in self.app.screen_stack:
+            if isinstance(one, Frame) and one.step < self.step:
+                one.asked.clear()  # whoever comes back from here to that step decides there anew
         self.refresh_frame()
         self.call_after_refresh(coaching.ask, self)
 
