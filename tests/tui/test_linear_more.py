@@ -178,7 +178,8 @@ def test_what_an_overlay_holds_is_written_back(
     (point / "new.txt").write_text("written\n")
     refused = talk(state_dir, ["3", "1", "2", "some other name", "q"])
     assert "Nothing was written" in refused.stdout, refused.stdout
-    called = talk(state_dir, ["3", "1", "2", disk.name, "3"])
+    called = talk(state_dir, ["3", "1", "2", "wrong", disk.name, "3"])
+    assert "That is not the disk's name, which is" in called.stdout
     assert "verified in" in called.stdout and "Nothing is up any more." in called.stdout, called.stdout
     assert program("cat", disk, "5", "/new.txt").out == "written\n"
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from core.committing import Commit
-from core.i18n import _, listed
+from core.i18n import _, listed, sentences
 from core.runner import SystemRunner
 from core.text import date, duration, safe, size
 from core.undo.health import is_gone
@@ -83,8 +83,12 @@ def write_back(ground: Ground, known: Known) -> None:
             for warning in work.warnings(dest) if dest else ():
                 talk.say(warning)
         name = _("Type the disk's name to write to it ({name}): ").format(name=safe(work.name))
-        typed = talk.text(name.rstrip(), ground.asides("commit"))
-        work.require_typed(typed)
+        while (typed := talk.text(name.rstrip(), ground.asides("commit"))) != work.name:
+            if typed == BACK:
+                talk.say(_("Nothing was written to the disk; the overlay is kept."))
+                return
+            told = _("That is not the disk's name, which is {name}.").format(name=safe(work.name))
+            talk.say(sentences((told, _("Nothing was written."))))
         backup: tuple[Path, ...] = ()
         if not work.half:
             save = lambda: work.back_up(dest, talk.progress)  # noqa: E731

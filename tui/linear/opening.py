@@ -103,6 +103,9 @@ class Opening:
         ground.talk.say(_("Mounted at {path}.").format(path=safe(shown.point)))
         later = _("It stays when this program ends. To take it down later: {command}")
         ground.talk.say(later.format(command=ground.flow.state.command("undo", shown.session)))
+        if writable:
+            back = _("To write what is in the overlay into the disk: {command}")
+            ground.talk.say(back.format(command=ground.flow.state.command("commit", shown.session)))
 
     def _subvolume(self) -> bool:
         ground = self.ground
