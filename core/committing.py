@@ -273,6 +273,7 @@ class Commit:
             self.runner.run(command, hear=hearing(meter, held))
         except CommandFailed as failure:
             raise self._cut_off(failure.what) from failure
+        meter.finish()
         sync = Command(
             ("sync", *map(str, self.disk.chain[0].files)),
             why=_("Have all of it on the medium."),
@@ -308,6 +309,7 @@ class Commit:
             self.runner.run(command, hear=hearing(meter, self.disk.virtual_size))
         except CommandFailed as failure:
             raise self._cut_off(_("The disk is not what was to be written to it.")) from failure
+        meter.finish()
 
     def _cut_off(self, why: str) -> SalvageError:
         assert self._journal

@@ -71,7 +71,8 @@ def copy(
     PATIENCE.helped()
     with ExitStack() as stack:
         roads = roads_of(tree, sources, stack, whole=choices.paths)
-        expected = expected or estimate(tree, sources, cancel)
+        once = [road.place.path for road in roads] if choices.paths else sources
+        expected = expected or estimate(tree, once, cancel)
         require_room(roads, dest, expected, cancel)
         root = open_target(dest)
         stack.callback(os.close, root)

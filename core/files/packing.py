@@ -71,7 +71,8 @@ def pack(
     PATIENCE.helped()
     with ExitStack() as stack:
         roads = roads_of(tree, sources, stack, whole=choices.paths)
-        expected = expected or estimate(tree, sources, cancel)
+        once = [road.place.path for road in roads] if choices.paths else sources
+        expected = expected or estimate(tree, once, cancel)
         out.check_space(expected)
         able = archive_abilities(out.shape)
         if sentence := able.sentence(out.path):

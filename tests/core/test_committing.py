@@ -13,6 +13,7 @@ import pytest
 from core.committing import Commit
 from core.disks.overlay import SPENT
 from core.errors import NoSpace, Refused
+from core.files.progress import Progress
 from core.runner import SystemRunner
 from core.session import Session
 from core.undo.state import StateFolder
@@ -419,3 +420,27 @@ def test_a_commit_that_was_cut_off_can_be_given_up(tmp_path: Path, state: Path, 
     assert run("commit", session, "--abandon", typed="no\n").status == 3
     assert run("commit", session, "--abandon", typed="web01.raw\n").status == 0
     assert run("undo", session).status == 0
+
+
+@pytest.mark.usefixtures("run")
+def test_each_part_is_told_by_its_name_and_from_its_beginning(tmp_path: Path, state: Path) -> None:
+    """Of 16 MiB, of which the overlay holds few: no total that grows, and no rate of what is not counted."""
+    disk = _image(tmp_path / "disk", "raw")
+    session = _mounted(disk, state, tmp_path / "mount")
+    told: list[Progress] = []
+    with _commit(state, session) as work:
+        work.take_down()
+        work.require_ready()
+        held = sum(end - start for start, end in work.extents)
+        done = work.write(work.name, work.back_up(None, told.append), told.append)
+    assert done.bytes == held
+    totals = {one.phase: one.bytes_total for one in told}
+    assert totals == {
+        "Backing the disk up": SIZE,
+        "Writing into the disk": held,
+        "Comparing it with what was seen before": SIZE,
+    }
+    for phase, total in totals.items():
+        assert {one.bytes_total for one in told if one.phase == phase} == {total}
+        assert [one for one in told if one.phase == phase][-1].fraction == 1
+    assert all(one.rate is None for one in told if not one.phase.startswith("Backing"))

@@ -71,6 +71,7 @@ class BasketScreen(Frame):
         self._soon: Timer | None = None
         self._one_time: tuple[tuple[bytes, ...], Choices] | None = None
         """What is copied with settings for this once, and what they were before."""
+        self._is_once = False
 
     def _first_target(self) -> Destination:
         task = self.flow.task()
@@ -255,8 +256,7 @@ class BasketScreen(Frame):
             return
         self._stop_counting()
         self.flow.marked = sources
-        if self._one_time is not None and self._one_time[0] != sources:
-            self.flow.choices, self._one_time = self._one_time[1], None
+        self._as_before(sources)
         known, choices = self._estimate, self.flow.choices
 
         def job() -> tuple[Estimate, str]:
@@ -281,8 +281,14 @@ class BasketScreen(Frame):
         self.app.push_screen(HowScreen(self.flow.choices, _("Use these settings")), self._picked)
 
     def _picked(self, choices: Choices | None) -> None:
-        if choices and choices != self.flow.choices:
-            self.flow.choices, self._one_time = choices, None
+        now = self.flow.choices
+        if choices and choices != now:
+            if self._one_time:
+                marked, before = self._one_time
+                paths = before.paths if choices.paths == now.paths else choices.paths
+                existing = before.existing if choices.existing == now.existing else choices.existing
+                self._one_time = marked, replace(choices, paths=paths, existing=existing)
+            self.flow.choices = choices
 
     def _begin(self, choices: Choices | None) -> None:
         self._picked(choices)
@@ -305,10 +311,20 @@ class BasketScreen(Frame):
         )
 
     def _once(self, **how: object) -> None:
-        """Copy this with other settings, and what is marked else as before."""
-        self._one_time = (self.flow.marked, self.flow.choices)
+        """Copy this with other settings, and what is copied later as before."""
+        before = self._one_time[1] if self._one_time else self.flow.choices
+        self._one_time, self._is_once = (self.flow.marked, before), True
         self.flow.choices = replace(self.flow.choices, **how)  # type: ignore[arg-type]
         self.action_copy()
+
+    def _as_before(self, sources: tuple[bytes, ...]) -> None:
+        """Undo what was for one copy; only its paths stay while the same is marked, so that it goes on."""
+        if self._one_time and not self._is_once:
+            marked, before = self._one_time
+            same = marked == sources
+            self.flow.choices = replace(before, paths=self.flow.choices.paths) if same else before
+            self._one_time = self._one_time if same else None
+        self._is_once = False
 
     def _remedies(self, error: SalvageError) -> list[Remedy]:
         """What can be done about a copy that did not come to its end."""
