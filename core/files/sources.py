@@ -1,7 +1,7 @@
 """What is to be copied, and how much of it an earlier run has already brought."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,3 +81,14 @@ def _names(place: Place) -> list[bytes]:
         return []
     finally:
         os.close(fd)
+
+
+def outermost(paths: Iterable[bytes]) -> tuple[bytes, ...]:
+    """The paths without those that lie in another one of them: whoever takes a folder takes all in it."""
+    kept: list[bytes] = []
+    before = b""
+    for folder, path in sorted((path.rstrip(b"/") + b"/", path) for path in paths):
+        if not before or not folder.startswith(before):
+            kept.append(path)
+            before = folder
+    return tuple(sorted(kept))

@@ -9,6 +9,7 @@ from core.errors import SalvageError
 from core.files.entry import Entry
 from core.files.finding import Match, find, wanted
 from core.files.matters import matters
+from core.files.sources import outermost
 from core.i18n import _, enumerated, listed, ngettext
 from core.text import guest_date, safe, size
 from tui.linear.ground import Ground
@@ -69,7 +70,7 @@ class Browser:
             elif word == "b":
                 self._talk.say(_("Not copied yet: b again closes the volume and drops what is marked."))
             elif word == "y" and self._marked:
-                return tuple(self._marked)
+                return outermost(self._marked)
             elif word == "y":
                 self._talk.say(_("Nothing is marked yet."))
             elif word == "n":
@@ -93,7 +94,7 @@ class Browser:
 
     def _goes(self) -> bool:
         """Whether nothing gets lost by going back, or that was said already."""
-        marked = tuple(self._marked)
+        marked = outermost(self._marked)
         known, self._warned = marked in ((), self._warned), marked
         return known
 
@@ -176,7 +177,7 @@ class Browser:
                 del self._marked[path]
             else:
                 self._marked[path] = None
-        names = some_of(list(self._marked)) or _("nothing")
+        names = some_of(outermost(self._marked)) or _("nothing")
         self._talk.say(_("Marked: {names}").format(names=names))
 
 

@@ -21,6 +21,7 @@ from core.files.delivery import caution
 from core.files.destination import Destination
 from core.files.estimate import Estimate
 from core.files.outcome import Copied
+from core.files.sources import outermost
 from core.i18n import N_, _, listed, ngettext
 from core.lab import labs
 from core.session import Session
@@ -123,12 +124,7 @@ class BasketScreen(Frame):
 
     def _sources(self) -> tuple[bytes, ...]:
         """What is marked, without what lies inside of something marked."""
-        marks = sorted(self._marks)
-        return tuple(
-            path
-            for path in marks
-            if not any(path.startswith(other.rstrip(b"/") + b"/") for other in marks if other != path)
-        )
+        return outermost(self._marks)
 
     def _count_soon(self) -> None:
         """Count what is marked once the keys rest: a folder may take long."""
