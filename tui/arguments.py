@@ -53,6 +53,22 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *args: Any, **options: Any) -> None:
         options.setdefault("formatter_class", Help)
         super().__init__(*args, **options)
+        self._apart = False
+        """Whether the options are taken out already, and what stands between them stands together."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Options may stand between the arguments, also where some of these may be left out.
+
+        By itself argparse would give those up at the first option.
+        """
+        verbs = any(action.nargs == argparse.PARSER for action in self._get_positional_actions())
+        if self._apart or verbs or args is None or {"-h", "--help"}.intersection(args):
+            return super().parse_known_args(args, namespace)
+        self._apart = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._apart = False
 
     def error(self, message: str) -> NoReturn:
         told = message[:1].upper() + message[1:]

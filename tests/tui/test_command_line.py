@@ -38,6 +38,23 @@ def test_options_stand_before_or_after_the_verb(words: list[str]) -> None:
     assert (options.verb, options.disk, options.json, options.dry_run) == ("inspect", "d", True, False)
 
 
+@pytest.mark.parametrize(
+    "words", [["talk", "--yes", "NAME"], ["talk", "NAME", "--yes"], ["--yes", "talk", "NAME"]]
+)
+def test_options_stand_before_or_after_what_may_be_left_out(words: list[str]) -> None:
+    options = parse(["lab", *words])
+    assert (options.action, options.name, options.where, options.yes) == ("talk", "NAME", None, True)
+
+
+def test_options_stand_among_the_arguments_of_any_verb() -> None:
+    options = parse(["lab", "answer", "--seed", "3", "NAME", "--json", "--", "-5"])
+    assert (options.name, options.where, options.seed, options.json) == ("NAME", "-5", 3, True)
+    options = parse(["copy", "d", "5", "/a", "--explain", "/b", "there"])
+    assert (options.paths, options.explain) == (["/a", "/b", "there"], True)
+    options = parse(["backup", "d", "--json", "there"])
+    assert (options.disk, str(options.dest), options.json) == ("d", "there", True)
+
+
 def test_allow_may_be_given_several_times() -> None:
     options = parse(["inspect", "--allow", "/a", "d", "--allow", "/b"])
     assert [str(path) for path in options.allow] == ["/a", "/b"]

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from core.lab import catalogue, labs
 from tests.conftest import Guard, needs_root
 from tests.tui.test_wizard_labs import (
@@ -20,13 +22,16 @@ from tests.tui.test_wizard_labs import (
 )
 from tests.tui.wizard import Wizard, choose, on, shown, until, wizard
 from tui.screens.confirm import ConfirmScreen
+from tui.screens.dialog import LEAST
 from tui.screens.files import FilesScreen
 from tui.screens.leftovers import LeftoversScreen
+from tui.screens.menu import Menu
 from tui.screens.partitions import PartitionsScreen
-from tui.screens.practise import TicketScreen
+from tui.screens.practise import PractiseScreen, TicketScreen
 from tui.screens.protect import ProtectScreen
 from tui.screens.quiz import QuizScreen
 from tui.screens.said import SaidScreen
+from tui.screens.start import StartScreen
 from tui.screens.volume import VolumeScreen
 from tui.widgets.coach import Coach
 
@@ -206,3 +211,48 @@ async def test_what_costs_points_or_work_is_asked_first(tmp_path: Path, guard: G
         await on(pilot, TicketScreen)
         await choose(pilot, "hint")
         await on(pilot, SaidScreen)
+
+
+async def test_a_question_is_usable_on_the_smallest_screen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is highlighted, the reason for the answer and the keys stay in sight; the rest is scrolled."""
+    lab = catalogue.named("still-running", tmp_path)
+    monkeypatch.setattr(labs, "answered", lambda *_args: None)  # it was not begun
+    async with wizard(tmp_path, size=LEAST) as pilot:
+        await on(pilot, StartScreen)
+        pilot.app.push_screen(QuizScreen(lab, 0, lab.quizzes[0]))
+        await on(pilot, QuizScreen)
+        for at in range(4):
+            assert f"> {at + 1}" in shown(pilot) and "Esc later" in shown(pilot), shown(pilot)
+            await pilot.press("down")
+            await pilot.pause()
+        await pilot.press("3")
+        await until(pilot, lambda: "> 3  Kill the program" in shown(pilot), "the answer")
+        await until(pilot, lambda: "× What the machine had not" in shown(pilot), "the reason")
+        assert "Space more" in shown(pilot) and "Esc later" in shown(pilot), shown(pilot)
+        await pilot.press("space")
+        await until(pilot, lambda: "whose machine it is" in shown(pilot), "the rest of the reason")
+        await pilot.press("4")
+        await until(pilot, lambda: "✓ Yes" in shown(pilot) and "> 1  Go on" in shown(pilot), "the end")
+
+
+async def test_a_number_is_forgotten_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("tui.screens.menu.monotonic", lambda: now)
+    async with wizard(tmp_path, size=SIZE) as pilot:
+        await on(pilot, StartScreen)
+        await pilot.press("1")
+        await on(pilot, PractiseScreen)
+        menu = pilot.app.screen.query_one(Menu)
+        await until(pilot, lambda: menu.option_count > 11, "the practice disks")
+        await pilot.press("1")
+        now += 0.5
+        await pilot.press("1")
+        assert menu.highlighted == 10
+        now += 1.5
+        await pilot.press("1")
+        assert menu.highlighted == 0
+        now += 1.5
+        await pilot.press("1")
+        assert menu.highlighted == 0

@@ -97,7 +97,7 @@ class Browser:
 
     def _goes(self) -> bool:
         """Whether nothing gets lost by going back, or that was said already."""
-        marked = tuple(self._marked)
+        marked = outermost(self._marked)
         known, self._warned = marked in ((), self._warned), marked
         return known
 

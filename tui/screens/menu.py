@@ -1,6 +1,7 @@
 """A list of choices, each with a line that says what it means; what cannot be chosen says why."""
 
 from dataclasses import dataclass
+from time import monotonic
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -24,6 +25,8 @@ _HIGH, _FEW = 30, 6
 """Lines of the screen, and choices, with which there is an empty line between two."""
 _FRAME = 4
 """Columns that padding, the marker and a scroll bar take."""
+_TOGETHER = 1.0
+"""Seconds in which digits belong to one number."""
 _DIGITS = 9
 """Choices that have a digit of their own."""
 
@@ -65,6 +68,8 @@ class Menu(OptionList):
         self._choices = choices
         self._tops: list[int] = []
         self._typed = 0
+        self._when = 0.0
+        """When the last digit was typed."""
         self._airy = self._cramped = False
 
     def on_mount(self) -> None:
@@ -165,7 +170,9 @@ class Menu(OptionList):
         if not self.numbered:
             return
         if len(self._choices) > _DIGITS:
-            typed = self._typed * 10 + number
+            now = monotonic()
+            typed = number if now - self._when > _TOGETHER else self._typed * 10 + number
+            self._when = now
             self._typed = typed if typed <= len(self._choices) else number
             if self._typed and not self._choices[self._typed - 1].reason:
                 self.highlighted = self._typed - 1

@@ -12,9 +12,7 @@ from tui.screens.step import Key, KeyLine
 
 A = TypeVar("A")
 
-_FRAME = 7
-"""Lines of a dialog that are neither text nor menu: border, title, keys, and the lines between."""
-_BOTH = 60
+BOTH = 60
 """Columns from which on the keys of both directions are named."""
 _LEAST = 4
 """Lines of text that are shown however long the menu is."""
@@ -30,6 +28,11 @@ class Reading(Dialog[A]):
     ]
 
     _heights = (0, 0)
+
+    @property
+    def framing(self) -> int:
+        """Lines that are neither text nor menu: border, title, keys, and the lines between."""
+        return 7
 
     def keys(self) -> list[Key]:
         """The keys that count, the most important first."""
@@ -48,6 +51,7 @@ class Reading(Dialog[A]):
     def fit(self) -> None:
         """Share the room anew between text and menu, and name the keys that count now."""
         self._name_keys()
+        self._heights = (0, 0)  # what they were reckoned from may be another text
         self.query_one(VerticalScroll).styles.height = "auto"
         self.call_after_refresh(self._fit)
 
@@ -56,7 +60,7 @@ class Reading(Dialog[A]):
 
         Their own lines depend on the width that they are given, so it is done until nothing changes.
         """
-        room = self.app.size.height - _FRAME
+        room = self.app.size.height - self.framing
         text, menu = self.query_one(VerticalScroll), self.query_one(Menu)
         heights = (
             max(2, room - min(text.virtual_size.height, _LEAST)),
@@ -68,6 +72,10 @@ class Reading(Dialog[A]):
             self.call_after_refresh(self._fit)
             return
         self._grow()
+        self.call_after_refresh(self.fitted)
+
+    def fitted(self) -> None:
+        """Bring into sight what counts now, when the room has been shared."""
 
     def _grow(self) -> None:
         """Give the text the line that it lacks where the menu leaves it one.
@@ -84,7 +92,7 @@ class Reading(Dialog[A]):
     def _name_keys(self) -> None:
         keys = self.keys()
         if self.query_one(VerticalScroll).max_scroll_y:
-            both = self.app.size.width >= _BOTH
+            both = self.app.size.width >= BOTH
             at = next((at for at, (name, _does) in enumerate(keys) if name == "Esc"), len(keys))
             keys.insert(at, ("Space, b", _("scroll")) if both else ("Space", _("more")))
         self.query_one(KeyLine).show(keys)

@@ -60,6 +60,8 @@ class Prompt:
         home, record = labs.begun(self.lab, self.folder)
         text = text.strip()
         warned, self._warned = self._warned, ""
+        if text == "?":  # elsewhere in the program it is help; as a pattern it would be a file's name
+            return Reply(text, output=tuple(self._help(())), status=0)
         try:
             line = parsed(text, home)
         except WrongUsage as error:

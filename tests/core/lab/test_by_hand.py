@@ -220,3 +220,8 @@ def test_the_words_of_the_prompt(prompt: Prompt) -> None:
     assert any("Known programs" in line for line in prompt.enter("help").output)
     assert any("stop running:" in line for line in prompt.enter("stop").output)
     assert "not solved" in " ".join(prompt.enter("check").output)
+
+
+def test_a_question_mark_is_help(prompt: Prompt) -> None:
+    reply = prompt.enter(" ? ")
+    assert reply.output == prompt.enter("help").output and not reply.remarks
