@@ -16,7 +16,7 @@ def test_the_coach_names_what_there_is_line_by_line(state_dir: Path, guard: Guar
     disk = built("classical-table", folder)
     guard.watch(disk)
     # practise, its number, guided; a question wrong, then left for later; read only; back; again
-    answers = ["1", number("classical-table"), "1", "b", "1", "b", "b"]
+    answers = ["1", number("classical-table"), "1", "2", "b", "1", "b", "b"]
     # asked again on return: left for later again; read only; partition 5; browse; srv alone; copy; check
     answers += ["b", "1", "b", "3", "1", "m 3", "y", str(out), "yes", "1", "q"]
     called = talk(state_dir, answers)
