@@ -59,6 +59,9 @@ class QuitScreen(Reading[str]):
         with Vertical(id="dialog"):
             yield Static(_("Something is still up"), classes="title", markup=False)
             with VerticalScroll(can_focus=False):
+                undone = [one.undone for one in self.app.screen_stack if isinstance(one, Undone)]
+                if any(undone):
+                    yield Static(plain("\n".join(filter(None, undone))), id="undone", classes="warning")
                 standing = flow.session.stack.standing if flow.session else ()
                 rows = [(one.named, safe(one.target)) for one in standing]
                 for shown in flow.in_sight:
@@ -68,8 +71,6 @@ class QuitScreen(Reading[str]):
                     else:
                         rows += [(one.named, safe(one.target)) for one in shown.entries]
                 yield Up(rows)
-                undone = [one.undone for one in self.app.screen_stack if isinstance(one, Undone)]
-                yield Static(plain("\n".join(filter(None, undone))), id="undone", classes="warning")
             yield Menu(self._choices())
             yield KeyLine(id="keys")
 
