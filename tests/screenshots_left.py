@@ -27,6 +27,7 @@ from tui.screens.busy import BusyScreen
 from tui.screens.done import DoneScreen
 from tui.screens.files import FilesScreen
 from tui.screens.how import ClashScreen
+from tui.screens.confirm import ConfirmScreen
 from tui.screens.leftovers import LeftoversScreen
 from tui.screens.partitions import PartitionsScreen
 from tui.screens.preview import PreviewScreen
@@ -150,6 +151,8 @@ async def left(album: Album, image: Path) -> None:
         await album.take(pilot, "55-leftovers")
         with holder(point):
             await pilot.press("enter")
+            await arrived(pilot, ConfirmScreen)
+            await chosen(pilot, "undo")
             await arrived(pilot, BusyScreen)
             await album.take(pilot, "56-busy")
         await chosen(pilot, "again")
