@@ -24,10 +24,10 @@ from tui.chosen import Wish
 from tui.flow import Flow
 from tui.screens.ask import AskPath
 from tui.screens.busy import BusyScreen
+from tui.screens.confirm import ConfirmScreen
 from tui.screens.done import DoneScreen
 from tui.screens.files import FilesScreen
 from tui.screens.how import ClashScreen
-from tui.screens.confirm import ConfirmScreen
 from tui.screens.leftovers import LeftoversScreen
 from tui.screens.partitions import PartitionsScreen
 from tui.screens.preview import PreviewScreen
