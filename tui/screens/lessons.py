@@ -208,7 +208,10 @@ LESSONS: Mapping[str, Lesson] = {
             " cannot be read are listed in the report and do not stop the rest."
         ),
         COMMANDS["files"],
-        keys=N_("Space marks, f finds, w marks what matters first; the line below says how much it is."),
+        keys=N_(
+            "Space marks, f finds, w marks what matters first; [+] goes with its marked folder. The line below"
+            " says how much it is."
+        ),
     ),
     "progress": Lesson(
         N_("The work is going on"),
@@ -321,9 +324,9 @@ LESSONS: Mapping[str, Lesson] = {
     "how": Lesson(
         N_("How to copy"),
         N_(
-            "What becomes of files that are at the target already, whether programs of the guest may keep"
-            " their"
-            " special rights, and how much of the copy is read back and compared."
+            "What becomes of files that are at the target already, under which names the files come to lie"
+            " there, whether programs of the guest may keep their special rights, and how much of the copy is"
+            " read back and compared."
         ),
         N_(
             "A file that lends the rights of its owner is as dangerous on this host as in the guest: leave"
