@@ -209,8 +209,8 @@ LESSONS: Mapping[str, Lesson] = {
         ),
         COMMANDS["files"],
         keys=N_(
-            "Space marks, f finds, w marks what matters first; [+] goes with its marked folder. The line below"
-            " says how much it is."
+            "Space marks, f finds, w marks what matters first; [+] goes with its marked folder. The line"
+            " below says how much it is."
         ),
     ),
     "progress": Lesson(
