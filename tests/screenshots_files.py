@@ -53,7 +53,7 @@ async def asides(album: Album, pilot: Pilot[int]) -> None:
     pilot.app.screen.query_one(Input).value = LOOKED_FOR
     await pilot.press("enter")
     results = pilot.app.screen.query_one(OptionList)
-    await come(pilot, lambda: results.option_count > 1 and "found." in state(pilot))
+    await come(pilot, lambda: results.option_count > 1 and results.highlighted is not None)
     await pilot.press("down")
     await come(pilot, lambda: pilot.app.focused is results)
     results.highlighted = 1

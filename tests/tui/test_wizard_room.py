@@ -1,5 +1,7 @@
 """What a screen does with the room that it has: nothing that counts is out of sight, also after a resize."""
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -181,3 +183,21 @@ async def test_a_row_and_a_choice_are_in_sight_on_every_size(
         await on(pilot, PartitionsScreen)
         row = [line for line in shown(pilot).splitlines() if line.startswith(" >")]
         assert row and row[0].split()[:2] == [">", "2"]
+
+
+async def test_the_picture_says_in_full_only_what_the_table_leaves_room_for(tmp_path: Path) -> None:
+    disk = tmp_path / "disk.raw"
+    disk.write_bytes(b"")
+    os.truncate(disk, 64 << 20)
+    table = "label: gpt\n" + ",4M\n" * 8
+    subprocess.run(["sfdisk", "-q", disk], input=table, text=True, check=True)
+    async with wizard(tmp_path / "state", disk, size=(100, 36)) as pilot:
+        await on(pilot, ProtectScreen)
+        await choose(pilot, "read")
+        await on(pilot, PartitionsScreen)
+        for size in ((100, 36), (80, 24), (160, 50), (80, 40), (80, 24)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause(0.2)
+            there = "In full: 1 (4.0 MiB)" in shown(pilot)
+            assert there == (size[1] > 24), size
+            assert size[1] == 24 or all(f"   {number}  " in shown(pilot) for number in range(1, 9))

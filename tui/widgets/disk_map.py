@@ -100,7 +100,7 @@ class DiskMap(Static):
         brief = room - (legend if self.brief else 0) < rows
         if legend and brief != self.brief:
             self.brief = brief
-            self.refresh(layout=True)
+            self.call_after_refresh(self.refresh, layout=True)  # it may be asked in the midst of a layout
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """The lines of the picture at that width, which need not be the one it has now."""
