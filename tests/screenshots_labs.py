@@ -69,7 +69,7 @@ async def guided(shots: Labs) -> None:
     while rows.current.volume is None or rows.current.volume.id != "2":
         await pilot.press("down")
     await shots.take("31-coach")
-    for _step in range(3):
+    for _step in range(2):
         await pilot.press("escape")
         await settled(pilot)
     await shots.on(TicketScreen)
