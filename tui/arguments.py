@@ -3,7 +3,8 @@
 import argparse
 import math
 import re
-from itertools import pairwise
+from collections.abc import Sequence
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -47,6 +48,12 @@ class Help(argparse.HelpFormatter):
         return [whole[begin:end].rstrip() for begin, end in pairwise(places)]
 
 
+def _dashed(words: Sequence[str]) -> bool:
+    """Whether something behind ``--`` would be an option before it; a negative number never is."""
+    behind = takewhile(lambda word: word != "--", reversed(words)) if "--" in words else ()
+    return any(word.startswith("-") and not word[1:2].isdigit() for word in behind)
+
+
 class Parser(argparse.ArgumentParser):
     """Says what is wrong as every error is said; the help is broken into lines as the language has it."""
 
@@ -59,10 +66,11 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Options may stand between the arguments, also where some of these may be left out.
 
-        By itself argparse would give those up at the first option.
+        By itself argparse would give those up at the first option. It goes through the words twice for that,
+        and forgets that what begins with a dash behind ``--`` is none: then once has to do.
         """
         verbs = any(action.nargs == argparse.PARSER for action in self._get_positional_actions())
-        if self._apart or verbs or args is None or {"-h", "--help"}.intersection(args):
+        if self._apart or verbs or args is None or {"-h", "--help"}.intersection(args) or _dashed(args):
             return super().parse_known_args(args, namespace)
         self._apart = True
         try:

@@ -82,6 +82,14 @@ def test_wrong_usage_is_a_sentence_and_status_2(program: Program) -> None:
     assert "--help" in called.err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("inspect", "--json", "--", "-disk.raw"), ("ls", "--format", "raw", "--", "-disk.raw", "5", "/-x")],
+)
+def test_behind_two_dashes_no_word_is_an_option(words: tuple[str, ...]) -> None:
+    assert parse(words).disk == "-disk.raw"
+
+
 def test_version_and_help(program: Program) -> None:
     assert program("--version").out.startswith("virt-salvage ")
     helped = program("--help")
