@@ -127,8 +127,9 @@ class Meter:
         if total is not None and pace > 0:
             entries = max(0, self._entries_total - begun)
             work = max(0, total - self._bytes) + entries * _A_FILE
-            # what comes behind the last byte takes nobody knows how long
-            left = work / pace if work or self._over else None
+            left = (
+                work / pace if work else None
+            )  # what comes behind the last byte takes nobody knows how long
         self._listener(
             Progress(
                 files_done=_capped(self._files, self._files_total),

@@ -355,6 +355,8 @@ async def test_every_screen_shows_the_names_and_obeys_none(
         await choose(pilot, "left")
         await walk.on(LeftoversScreen, "PWNED")
         await pilot.press("enter")
+        await walk.on(ConfirmScreen, "on purpose")
+        await choose(pilot, "undo")
         await until(pilot, lambda: not point.exists())
         await walk.on(LeftoversScreen)
 

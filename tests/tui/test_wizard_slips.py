@@ -15,7 +15,7 @@ from tests.conftest import Guard, needs_root
 from tests.tui.terminal import terminal
 from tests.tui.test_wizard_busy import holder
 from tests.tui.test_wizard_check import to_volume
-from tests.tui.wizard import Wizard, choose, on, reads, shown, until, wizard
+from tests.tui.wizard import Wizard, choose, on, reads, refused, shown, until, wizard
 from tui.flow import Flow
 from tui.screens.ask import AskPath
 from tui.screens.busy import BusyScreen
@@ -310,6 +310,7 @@ async def test_leaving_with_what_was_written_keeps_it_by_enter_alone(disk: Path,
         await pilot.press("u")
         await until(pilot, lambda: "Earlier sessions left something up" in shown(pilot))
         await pilot.press("escape")
+        await until(pilot, lambda: not refused(pilot, "left"), "what is left")
         await choose(pilot, "left")
         await on(pilot, LeftoversScreen)
         await until(pilot, lambda: "left up on purpose" in shown(pilot))
@@ -329,6 +330,8 @@ async def test_what_was_left_up_on_purpose_is_asked_for(disk: Path, tmp_path: Pa
         await choose(pilot, "leave")
         await until(pilot, lambda: pilot.app.return_code == 0)
     async with wizard(tmp_path / "state") as pilot:
+        await on(pilot, StartScreen)
+        await until(pilot, lambda: not refused(pilot, "left"), "what is left")
         await choose(pilot, "left")
         await on(pilot, LeftoversScreen)
         await until(pilot, lambda: "left up on purpose" in shown(pilot))
